@@ -1,0 +1,90 @@
+// What an agent sends: events, each once and in order, and how things are now.
+
+public import Platform
+
+/// One message of an agent. Its events are a piece of one numbered sequence; its units and samples are the state at `at`, so that
+/// a later report replaces them.
+public struct Report: Equatable, Sendable {
+    /// 32 hex digits, made when the agent first started on the host and kept in its state folder.
+    public var agent: String
+    public var host: String
+    public var version: String
+    public var at: Timestamp
+    /// How often the agent means to report; silence for several of these is an alert.
+    public var interval: Duration
+    public var events: [Event]
+    public var units: [UnitState]
+    /// The host's samples by metric name, e.g. `cpu`, `load:1`, `memory:available`. What could not be measured is not in it.
+    public var samples: [Sample]
+
+    public init(
+        agent: String, host: String, version: String, at: Timestamp, interval: Duration, events: [Event], units: [UnitState], samples: [Sample]
+    ) {
+        self.agent = agent
+        self.host = host
+        self.version = version
+        self.at = at
+        self.interval = interval
+        self.events = events
+        self.units = units
+        self.samples = samples
+    }
+}
+
+/// A metric's value at the time of its report.
+public struct Sample: Equatable, Sendable {
+    /// `family:name`, or `family` alone, as rules write it.
+    public var metric: String
+    public var value: Double
+
+    public init(_ metric: String, _ value: Double) {
+        self.metric = metric
+        self.value = value
+    }
+}
+
+/// How a watched unit is.
+public struct UnitState: Equatable, Sendable {
+    public enum Phase: String, CaseIterable, Sendable {
+        case up
+        case down
+        /// Its init system is starting, stopping or restarting it.
+        case changing
+        /// Nobody knows it, or its init system does not answer.
+        case unknown
+    }
+
+    public var name: String
+    /// `systemd`, `pidfile`, ...
+    public var initSystem: String
+    public var phase: Phase
+    /// When it entered this phase; `nil` when nobody can say.
+    public var since: Timestamp?
+    public var mainPID: Int32?
+    /// In its init system's words: `active/running`, `failed/failed (signal)`.
+    public var detail: String
+    public var samples: [Sample]
+    /// Rules in breach for long enough, as their file says them.
+    public var failingRules: [String]
+
+    public init(
+        name: String, initSystem: String, phase: Phase, since: Timestamp?, mainPID: Int32?, detail: String, samples: [Sample],
+        failingRules: [String]
+    ) {
+        self.name = name
+        self.initSystem = initSystem
+        self.phase = phase
+        self.since = since
+        self.mainPID = mainPID
+        self.detail = detail
+        self.samples = samples
+        self.failingRules = failingRules
+    }
+}
+
+/// What an aggregator answers.
+public struct Acknowledgement: Equatable, Sendable {
+    /// Every event up to and including this number is stored for good; the agent may forget it.
+    public var sequence: UInt64
+    public init(sequence: UInt64) { self.sequence = sequence }
+}

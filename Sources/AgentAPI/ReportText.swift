@@ -1,0 +1,196 @@
+// Reports as JSON: `POST /v1/reports`, and the agent's spool.
+
+public import Platform
+
+/// A report that is not one: which part, and what is wrong with it.
+public struct ReportError: Error, Equatable, CustomStringConvertible, Sendable {
+    public var part: String
+    public var problem: String
+    public var description: String { "\(part) \(problem)" }
+}
+
+/// Bounds on what a report may carry; a host that needs more sends several.
+public enum ReportLimits {
+    /// Bytes of one report on the wire.
+    public static let bytes = 4 << 20
+    public static let events = 1000
+    public static let units = 5000
+    public static let samplesPerUnit = 200
+    /// UTF-8 bytes of one name or text.
+    public static let text = 4096
+}
+
+extension Report {
+    public var json: JSON {
+        [
+            "agent": .string(agent), "host": .string(host), "version": .string(version), "at": .string(at.text()),
+            "interval_ms": .integer(interval.microseconds / 1000), "events": .array(events.map(\.json)), "units": .array(units.map(\.json)),
+            "samples": samplesJSON(samples),
+        ]
+    }
+
+    public init(_ json: JSON) throws(ReportError) {
+        let reader = Reader(json: json, part: "report")
+        agent = try reader.text("agent")
+        guard agent.utf8.count == 32, agent.utf8.allSatisfy({ (48...57).contains($0) || (97...102).contains($0) }) else {
+            throw ReportError(part: "report.agent", problem: "is not 32 hex digits")
+        }
+        host = try reader.text("host")
+        guard !host.isEmpty else { throw ReportError(part: "report.host", problem: "is empty") }
+        version = try reader.text("version")
+        at = try reader.time("at")
+        let milliseconds = try reader.integer("interval_ms")
+        guard (1...86_400_000).contains(milliseconds) else { throw ReportError(part: "report.interval_ms", problem: "is not between 1 and a day") }
+        interval = .milliseconds(milliseconds)
+        events = []
+        for (index, item) in try reader.array("events", limit: ReportLimits.events).enumerated() {
+            events.append(try Event(item, part: "report.events[\(index)]"))
+        }
+        units = []
+        for (index, item) in try reader.array("units", limit: ReportLimits.units).enumerated() {
+            units.append(try UnitState(item, part: "report.units[\(index)]"))
+        }
+        samples = try reader.samples("samples")
+    }
+}
+
+extension Event {
+    public var json: JSON {
+        var members: [JSON.Member] = [
+            .init("sequence", .integer(Int64(clamping: sequence))), .init("kind", .string(kind.rawValue)), .init("at", .string(at.text())),
+        ]
+        if let unit { members.append(.init("unit", .string(unit))) }
+        if let rule { members.append(.init("rule", .string(rule))) }
+        if let importance { members.append(.init("importance", .string(importance.rawValue))) }
+        if let cause { members.append(.init("cause", .string(cause.rawValue))) }
+        members.append(.init("detail", .string(detail)))
+        if let route { members.append(.init("route", .string(route))) }
+        return .object(members)
+    }
+
+    public init(_ json: JSON, part: String = "event") throws(ReportError) {
+        let reader = Reader(json: json, part: part)
+        let number = try reader.integer("sequence")
+        guard number >= 1 else { throw ReportError(part: "\(part).sequence", problem: "is not positive") }
+        self.init(
+            sequence: UInt64(number), kind: try reader.word("kind"), at: try reader.time("at"), unit: try reader.optionalText("unit"),
+            rule: try reader.optionalText("rule"), importance: try reader.optionalWord("importance"), cause: try reader.optionalWord("cause"),
+            detail: try reader.text("detail"), route: try reader.optionalText("route"))
+    }
+}
+
+extension UnitState {
+    public var json: JSON {
+        var members: [JSON.Member] = [
+            .init("name", .string(name)), .init("init", .string(initSystem)), .init("phase", .string(phase.rawValue)),
+            .init("detail", .string(detail)),
+        ]
+        if let since { members.append(.init("since", .string(since.text()))) }
+        if let mainPID { members.append(.init("main_pid", .integer(Int64(mainPID)))) }
+        members.append(.init("samples", samplesJSON(samples)))
+        if !failingRules.isEmpty { members.append(.init("failing_rules", .array(failingRules.map(JSON.string)))) }
+        return .object(members)
+    }
+
+    init(_ json: JSON, part: String) throws(ReportError) {
+        let reader = Reader(json: json, part: part)
+        var rules: [String] = []
+        for item in try reader.array("failing_rules", limit: 1000, required: false) {
+            guard let rule = item.string, rule.utf8.count <= ReportLimits.text else {
+                throw ReportError(part: "\(part).failing_rules", problem: "holds something that is not a short text")
+            }
+            rules.append(rule)
+        }
+        let pid = try reader.optionalInteger("main_pid")
+        self.init(
+            name: try reader.text("name"), initSystem: try reader.text("init"), phase: try reader.word("phase"),
+            since: try reader.optionalText("since") == nil ? nil : try reader.time("since"), mainPID: pid.map { Int32(clamping: $0) },
+            detail: try reader.text("detail"), samples: try reader.samples("samples"), failingRules: rules)
+    }
+}
+
+extension Acknowledgement {
+    public var json: JSON { ["acknowledged": .integer(Int64(clamping: sequence))] }
+
+    public init(_ json: JSON) throws(ReportError) {
+        let number = try Reader(json: json, part: "acknowledgement").integer("acknowledged")
+        guard number >= 0 else { throw ReportError(part: "acknowledgement.acknowledged", problem: "is negative") }
+        sequence = UInt64(number)
+    }
+}
+
+private func samplesJSON(_ samples: [Sample]) -> JSON { .object(samples.map { .init($0.metric, .number($0.value)) }) }
+
+/// Reads the members of one object, each within its bounds.
+private struct Reader {
+    let json: JSON
+    let part: String
+
+    func text(_ name: String) throws(ReportError) -> String {
+        guard let text = try optionalText(name) else { throw ReportError(part: "\(part).\(name)", problem: "is missing") }
+        return text
+    }
+
+    func optionalText(_ name: String) throws(ReportError) -> String? {
+        guard let value = json[name], value != .null else { return nil }
+        guard let text = value.string else { throw ReportError(part: "\(part).\(name)", problem: "is not a text") }
+        guard text.utf8.count <= ReportLimits.text else {
+            throw ReportError(part: "\(part).\(name)", problem: "is longer than \(ReportLimits.text) bytes")
+        }
+        return text
+    }
+
+    func integer(_ name: String) throws(ReportError) -> Int64 {
+        guard let number = try optionalInteger(name) else { throw ReportError(part: "\(part).\(name)", problem: "is missing") }
+        return number
+    }
+
+    func optionalInteger(_ name: String) throws(ReportError) -> Int64? {
+        guard let value = json[name], value != .null else { return nil }
+        guard let number = value.integer else { throw ReportError(part: "\(part).\(name)", problem: "is not an integer") }
+        return number
+    }
+
+    func time(_ name: String) throws(ReportError) -> Timestamp {
+        guard let time = Timestamp(try text(name)) else {
+            throw ReportError(part: "\(part).\(name)", problem: "is not a time like 2026-11-21T03:44:31.123Z")
+        }
+        return time
+    }
+
+    func word<Word: RawRepresentable<String>>(_ name: String) throws(ReportError) -> Word {
+        guard let word: Word = try optionalWord(name) else { throw ReportError(part: "\(part).\(name)", problem: "is missing") }
+        return word
+    }
+
+    func optionalWord<Word: RawRepresentable<String>>(_ name: String) throws(ReportError) -> Word? {
+        guard let text = try optionalText(name) else { return nil }
+        guard let word = Word(rawValue: text) else { throw ReportError(part: "\(part).\(name)", problem: "is unknown: \(text)") }
+        return word
+    }
+
+    func array(_ name: String, limit: Int, required: Bool = true) throws(ReportError) -> [JSON] {
+        guard let value = json[name] else {
+            if !required { return [] }
+            throw ReportError(part: "\(part).\(name)", problem: "is missing")
+        }
+        guard let values = value.array else { throw ReportError(part: "\(part).\(name)", problem: "is not an array") }
+        guard values.count <= limit else { throw ReportError(part: "\(part).\(name)", problem: "has more than \(limit) items") }
+        return values
+    }
+
+    func samples(_ name: String) throws(ReportError) -> [Sample] {
+        guard let members = json[name]?.members else { throw ReportError(part: "\(part).\(name)", problem: "is not an object") }
+        guard members.count <= ReportLimits.samplesPerUnit else {
+            throw ReportError(part: "\(part).\(name)", problem: "has more than \(ReportLimits.samplesPerUnit) samples")
+        }
+        var samples: [Sample] = []
+        for member in members {
+            guard let value = member.value.number, value.isFinite, member.name.utf8.count <= 200 else {
+                throw ReportError(part: "\(part).\(name).\(member.name.prefix(50))", problem: "is not a number")
+            }
+            samples.append(Sample(member.name, value))
+        }
+        return samples
+    }
+}

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+/// syscall() is variadic, which Swift cannot call; glibc has no wrapper before 2.36.
+static inline int rollcall_pidfd_open(int pid) { return (int)syscall(SYS_pidfd_open, pid, 0u); }
+
+/// syscall() is variadic; the wrapper in glibc hides behind _GNU_SOURCE, which clashes with Swift's Glibc module.
+static inline long rollcall_getrandom(void *buffer, unsigned long size) { return syscall(SYS_getrandom, buffer, size, 0u); }

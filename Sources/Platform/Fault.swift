@@ -1,0 +1,45 @@
+// A fault in a text that a person wrote: where it is, what is wrong, what would help.
+
+/// One fault in a configuration or rule file. All faults of a text are gathered and shown at once.
+public struct Fault: Error, Equatable, Sendable, CustomStringConvertible {
+    /// The file, as its reader was told to call it.
+    public var file: String
+    /// From 1.
+    public var line: Int
+    /// From 1, in characters.
+    public var column: Int
+    public var message: String
+    /// What would help, as a sentence; `nil` when the message says it all.
+    public var help: String?
+
+    public init(file: String, line: Int, column: Int, message: String, help: String? = nil) {
+        self.file = file
+        self.line = line
+        self.column = column
+        self.message = message
+        self.help = help
+    }
+
+    /// `file:line:column: message`, as editors understand it.
+    public var description: String { "\(file):\(line):\(column): \(message)" }
+
+    /// The description, the line of the text with a caret under the place, and the help.
+    public func rendered(in text: String) -> String {
+        var out = description + "\n"
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+        if line >= 1, line <= lines.count {
+            // Tabs stay tabs under the caret's line too, so that the caret stands where a terminal puts the character.
+            let shown = String(lines[line - 1].prefix(200)).map { $0.isNewline || ($0.asciiValue ?? 32) < 32 && $0 != "\t" ? " " : $0 }
+            let indent = shown.prefix(max(0, column - 1)).map { $0 == "\t" ? "\t" : " " }
+            out += "    \(String(shown))\n    \(indent.joined())^\n"
+        }
+        if let help { out += "    \(help)\n" }
+        return out
+    }
+}
+
+/// Every fault that a text, or several, had.
+public struct Faults: Error, Equatable, Sendable {
+    public var all: [Fault]
+    public init(_ all: [Fault]) { self.all = all }
+}
