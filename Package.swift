@@ -6,12 +6,25 @@ import PackageDescription
 
 let package = Package(
     name: "rollcall",
+    products: [
+        .executable(name: "rollcall", targets: ["ControlTool"])
+    ],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-log", from: "1.16.2")
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     ],
     targets: [
+        // 5: the programs
+        .executableTarget(
+            name: "ControlTool",
+            dependencies: ["AgentCore", "Platform", "RuleLanguage", .argumentParser]),
+
+        // 3: decisions and seams, no I/O
+        .target(name: "AgentCore", dependencies: ["AgentAPI", "Platform", "RuleLanguage", .logging]),
+
         // 2: the languages spoken between rooms
         .target(name: "AgentAPI", dependencies: ["Platform"]),
+        .target(name: "RuleLanguage", dependencies: ["Platform"]),
 
         // 1: time, loop, files, secrets; transfers
         .target(name: "Platform", dependencies: ["CLinux", .logging]),
@@ -22,7 +35,10 @@ let package = Package(
         // Tests
         .target(name: "TestKit", dependencies: ["Platform"], path: "Tests/TestKit"),
         .testTarget(name: "AgentAPITests", dependencies: ["AgentAPI", "Platform", "TestKit"], exclude: ["Golden"]),
+        .testTarget(name: "AgentCoreTests", dependencies: ["AgentAPI", "AgentCore", "Platform", "RuleLanguage", "TestKit"]),
+        .testTarget(name: "ControlToolTests", dependencies: ["ControlTool", "Platform", "TestKit"], exclude: ["Golden"]),
         .testTarget(name: "PlatformTests", dependencies: ["Platform", "TestKit"]),
+        .testTarget(name: "RuleLanguageTests", dependencies: ["Platform", "RuleLanguage", "TestKit"], exclude: ["Golden"]),
     ],
     swiftLanguageModes: [.v6]
 )
@@ -36,5 +52,6 @@ for target in package.targets where target.type != .system {
 }
 
 extension Target.Dependency {
+    static var argumentParser: Self { .product(name: "ArgumentParser", package: "swift-argument-parser") }
     static var logging: Self { .product(name: "Logging", package: "swift-log") }
 }

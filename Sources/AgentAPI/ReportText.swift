@@ -92,7 +92,7 @@ extension UnitState {
         return .object(members)
     }
 
-    init(_ json: JSON, part: String) throws(ReportError) {
+    public init(_ json: JSON, part: String = "unit") throws(ReportError) {
         let reader = Reader(json: json, part: part)
         var rules: [String] = []
         for item in try reader.array("failing_rules", limit: 1000, required: false) {

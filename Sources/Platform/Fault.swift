@@ -26,10 +26,12 @@ public struct Fault: Error, Equatable, Sendable, CustomStringConvertible {
     /// The description, the line of the text with a caret under the place, and the help.
     public func rendered(in text: String) -> String {
         var out = description + "\n"
-        let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+        // By bytes: as a Character "\r\n" is no "\n".
+        let lines = text.utf8.split(separator: 10, maxSplits: max(0, line), omittingEmptySubsequences: false)
         if line >= 1, line <= lines.count {
             // Tabs stay tabs under the caret's line too, so that the caret stands where a terminal puts the character.
-            let shown = String(lines[line - 1].prefix(200)).map { $0.isNewline || ($0.asciiValue ?? 32) < 32 && $0 != "\t" ? " " : $0 }
+            let bytes = lines[line - 1].last == 13 ? lines[line - 1].dropLast() : lines[line - 1]
+            let shown = String(decoding: bytes.prefix(4000), as: UTF8.self).prefix(200).map { $0 != "\t" && isControl($0) ? " " : $0 }
             let indent = shown.prefix(max(0, column - 1)).map { $0 == "\t" ? "\t" : " " }
             out += "    \(String(shown))\n    \(indent.joined())^\n"
         }
@@ -37,6 +39,8 @@ public struct Fault: Error, Equatable, Sendable, CustomStringConvertible {
         return out
     }
 }
+
+private func isControl(_ character: Character) -> Bool { character.unicodeScalars.contains { $0.properties.generalCategory == .control } }
 
 /// Every fault that a text, or several, had.
 public struct Faults: Error, Equatable, Sendable {

@@ -92,7 +92,7 @@ public final class Loop: @unchecked Sendable {
         wake()
     }
 
-    /// Makes `run()` return after the handlers of its current pass. Any thread may call it.
+    /// Makes `run()` return after the handlers of its current pass; it may be called again. Any thread may call it.
     public func stop() {
         pthread_mutex_lock(lock)
         stopping = true
@@ -108,6 +108,7 @@ public final class Loop: @unchecked Sendable {
             let work = inbox
             inbox = []
             let stop = stopping
+            stopping = false
             pthread_mutex_unlock(lock)
             for item in work { item() }
             if stop { break }

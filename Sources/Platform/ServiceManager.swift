@@ -16,6 +16,12 @@ public struct ServiceManager: Sendable {
         watchdogInterval = meant ? environment("WATCHDOG_USEC").flatMap { Int64($0) }.map { .microseconds($0 / 2) } : nil
     }
 
+    /// - Parameter address: as `NOTIFY_SOCKET` has it; `nil` for nobody.
+    public init(address: String?, watchdogInterval: Duration? = nil) {
+        self.address = address
+        self.watchdogInterval = watchdogInterval
+    }
+
     public func ready(status: String) { send("READY=1\nSTATUS=\(status)") }
     public func alive() { send("WATCHDOG=1") }
     public func stopping() { send("STOPPING=1") }

@@ -76,6 +76,19 @@ import Testing
         #expect(read == [42])
     }
 
+    @Test func aStoppedLoopMayRunAgain() throws {
+        let loop = try Loop()
+        var turns = 0
+        for _ in 0..<2 {
+            loop.after(.zero) {
+                turns += 1
+                loop.stop()
+            }
+            loop.run()
+        }
+        #expect(turns == 2)
+    }
+
     @Test func aDescriptorThatCannotBeWatchedIsAnError() throws {
         let loop = try Loop()
         #expect(throws: SystemError.self) { try loop.watch(9999, for: .readable) { _ in } }

@@ -1,0 +1,29 @@
+// The seam between watching and talking.
+
+public import AgentAPI
+public import Platform
+
+/// Takes what the watcher has to say and delivers it in its own time, on its own thread. No call waits.
+public protocol ReportSink: AnyObject {
+    /// Keeps an event until an aggregator has it; it gets its number here. Events keep the order in which they are recorded.
+    func record(_ event: Event)
+
+    /// Replaces what was said before about the present. Called once per cycle and after every event.
+    func update(_ snapshot: Snapshot)
+
+    /// A unit's main process was seen for the first time, or is gone (`nil`): whoever answers for deploys looks at it now.
+    func mainProcess(of unit: String, is process: ProcessIdentity?)
+}
+
+/// How things are now.
+public struct Snapshot: Equatable, Sendable {
+    public var at: Timestamp
+    public var units: [UnitState]
+    public var samples: [Sample]
+
+    public init(at: Timestamp, units: [UnitState], samples: [Sample]) {
+        self.at = at
+        self.units = units
+        self.samples = samples
+    }
+}

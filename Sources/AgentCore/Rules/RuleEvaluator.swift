@@ -1,0 +1,94 @@
+// Whether a rule holds, cycle by cycle.
+
+import Platform
+public import RuleLanguage
+
+/// Judges one rule by one sample a cycle. An episode begins when the threshold has been crossed in as many cycles in a row as the rule
+/// says, and ends with the first sample that does not cross it; both are said once.
+public struct RuleEvaluator: Sendable {
+    public enum Outcome: Equatable, Sendable {
+        case none
+        /// An episode begins, with this value; for `/sec` rules it is the growth a second.
+        case failed(Double)
+        /// An episode is over, with this value.
+        case recovered(Double)
+    }
+
+    public let rule: Rule
+    /// What the rule's metric measures.
+    public let unit: Metric.Unit
+    /// Whether an episode lasts.
+    public private(set) var isFailing = false
+
+    private let isCounter: Bool
+    /// Cycles in a row in which the threshold was crossed.
+    private var crossings = 0
+    /// What growth is measured from.
+    private var previous: (value: Double, at: Duration)?
+
+    /// Judges the host's or a service's metric of the rule's name.
+    public init(rule: Rule, of subject: Metric.Subject) {
+        let metric = Metric.named(rule.metric, of: subject)
+        self.init(rule: rule, unit: metric?.unit ?? .count, isCounter: metric?.kind == .counter)
+    }
+
+    /// - Parameter isCounter: whether the metric only grows, so that a smaller value means that it began anew.
+    init(rule: Rule, unit: Metric.Unit, isCounter: Bool) {
+        self.rule = rule
+        self.unit = unit
+        self.isCounter = isCounter
+    }
+
+    /// Takes this cycle's value of the rule's metric. One that could not be measured proves nothing: it neither counts nor recovers, and
+    /// the cycles before it still count.
+    public mutating func observe(_ sample: Double?, at uptime: Duration) -> Outcome {
+        guard let sample, sample.isFinite, let value = rule.threshold.perSecond ? growth(to: sample, at: uptime) : sample else { return .none }
+        guard crosses(value) else {
+            crossings = 0
+            guard isFailing else { return .none }
+            isFailing = false
+            return .recovered(value)
+        }
+        guard !isFailing else { return .none }
+        crossings += 1
+        guard crossings >= rule.cycles else { return .none }
+        crossings = 0
+        isFailing = true
+        return .failed(value)
+    }
+
+    /// The unit's run has ended: what was counted belongs to it. An episode lasts until a good sample ends it.
+    public mutating func startAnew() {
+        crossings = 0
+        previous = nil
+    }
+
+    /// The same judgement under a rule that differs only in what does not bear on it.
+    public func continued(with rule: Rule) -> RuleEvaluator {
+        var copy = RuleEvaluator(rule: rule, unit: unit, isCounter: isCounter)
+        copy.isFailing = isFailing
+        copy.crossings = crossings
+        copy.previous = previous
+        return copy
+    }
+
+    private func crosses(_ value: Double) -> Bool {
+        switch rule.comparison {
+        case .above: value > rule.threshold.value
+        case .below: value < rule.threshold.value
+        }
+    }
+
+    /// Growth a second since the value before, by the time that really passed; `nil` when there is nothing to compare with.
+    private mutating func growth(to value: Double, at uptime: Duration) -> Double? {
+        guard let previous else {
+            self.previous = (value, uptime)
+            return nil
+        }
+        let elapsed = (uptime - previous.at).inSeconds
+        guard elapsed > 0 else { return nil }
+        self.previous = (value, uptime)
+        if isCounter, value < previous.value { return nil }
+        return (value - previous.value) / elapsed
+    }
+}

@@ -1,0 +1,173 @@
+// The seam between the agent and what manages processes.
+
+public import Platform
+
+/// An init system, or anything else that starts processes and can be asked about them: systemd, pid files, ...
+///
+/// It lives on the watcher's loop; no call waits. What it learns it says through the observer, also unasked: a change reaches the
+/// observer as soon as the init system tells. An init system that stops answering says so once (`sourceFailed`), keeps trying, and
+/// says everything anew when it is back.
+public protocol InitSystem: AnyObject {
+    /// `systemd`, `pidfile`: the word in `with init NAME` and in reports.
+    var name: String { get }
+
+    /// Begins to watch. For every request that this init system can resolve, now or later, the observer hears what is known of the unit;
+    /// of the others it hears `Observation.Presence.absent`.
+    func start(watching requests: [UnitRequest], observer: any InitObserver)
+
+    /// Watches these units and no others from now on; what stays watched keeps its state.
+    func change(watching requests: [UnitRequest])
+
+    /// Asks for a reload or restart as a job of the init system. The answer comes once, when the job has ended or its deadline has passed.
+    func perform(_ verb: UnitVerb, on unit: String, deadline: Duration, _ done: @escaping (Result<Void, ActionError>) -> Void)
+
+    func stop()
+}
+
+/// A unit that somebody wants watched.
+public struct UnitRequest: Hashable, Sendable {
+    /// As the rule file says it: `puma`, `puma.service`.
+    public var name: String
+    /// `with pidfile PATH`
+    public var pidFile: String?
+
+    public init(name: String, pidFile: String? = nil) {
+        self.name = name
+        self.pidFile = pidFile
+    }
+}
+
+public enum UnitVerb: String, Sendable {
+    case reload, restart
+}
+
+/// An action that did not happen or did not work: why, in words for a person.
+public struct ActionError: Error, Equatable, Sendable {
+    public var problem: String
+    public init(_ problem: String) { self.problem = problem }
+}
+
+/// Hears what init systems learn. Called on the watcher's loop.
+public protocol InitObserver: AnyObject {
+    func observed(_ observation: Observation, from initSystem: any InitSystem)
+    /// The init system cannot be asked at present; `why` is for a person.
+    func sourceFailed(_ initSystem: any InitSystem, why: String)
+    func sourceRecovered(_ initSystem: any InitSystem)
+}
+
+/// All that an init system knows about one unit at one moment.
+public struct Observation: Equatable, Sendable {
+    public enum Presence: Equatable, Sendable {
+        /// The init system knows no such unit.
+        case absent
+        case present
+    }
+
+    /// What the unit is doing.
+    public enum Activity: Equatable, Sendable {
+        case running
+        /// Starting for the first time or after a stop: it may still fail.
+        case starting
+        case stopping
+        /// Its run has ended and the init system is waiting to start it again by itself.
+        case restarting
+        case reloading
+        /// Not running, and it ended well or was never started.
+        case stopped
+        /// Not running, and the init system holds its last run for a failure.
+        case failed
+    }
+
+    /// The request that it answers.
+    public var request: String
+    public var presence: Presence
+    /// The unit's own name (systemd: `Id`); equal for all its aliases. Events and reports use it.
+    public var unit: String
+    public var activity: Activity
+    /// The init system's words: `active/running`.
+    public var detail: String
+    /// One value per run (systemd: InvocationID); `nil` when it has no run, or the init system has no such thing.
+    public var run: String?
+    public var mainProcess: ProcessIdentity?
+    /// Path of its cgroup below the cgroup root, with a leading slash; `nil` when unknown.
+    public var cgroup: String?
+    /// How often the init system has restarted it by itself.
+    public var automaticRestarts: Int
+    /// How its last run ended, if one did.
+    public var lastExit: ExitReason?
+    /// Whether the init system restarts it by itself after some way of ending (systemd: `Restart=` other than `no`).
+    public var restartsByItself: Bool
+    /// Whether a job that somebody asked for (start, stop, restart) is queued or running for it.
+    public var hasJob: Bool
+    public var since: Timestamp?
+
+    public init(
+        request: String, presence: Presence = .present, unit: String, activity: Activity, detail: String, run: String? = nil,
+        mainProcess: ProcessIdentity? = nil, cgroup: String? = nil, automaticRestarts: Int = 0, lastExit: ExitReason? = nil,
+        restartsByItself: Bool = false, hasJob: Bool = false, since: Timestamp? = nil
+    ) {
+        self.request = request
+        self.presence = presence
+        self.unit = unit
+        self.activity = activity
+        self.detail = detail
+        self.run = run
+        self.mainProcess = mainProcess
+        self.cgroup = cgroup
+        self.automaticRestarts = automaticRestarts
+        self.lastExit = lastExit
+        self.restartsByItself = restartsByItself
+        self.hasJob = hasJob
+        self.since = since
+    }
+}
+
+/// A process that no other process is ever taken for, not even one that gets the same pid.
+public struct ProcessIdentity: Hashable, Sendable {
+    public var pid: Int32
+    /// Field 22 of /proc/PID/stat: clock ticks after boot.
+    public var startTicks: UInt64
+
+    public init(pid: Int32, startTicks: UInt64) {
+        self.pid = pid
+        self.startTicks = startTicks
+    }
+}
+
+/// How a run ended.
+public enum ExitReason: Equatable, Sendable, CustomStringConvertible {
+    case exited(status: Int32)
+    case signaled(Int32)
+    case dumpedCore(signal: Int32)
+    case outOfMemory
+    case watchdog
+    case timeout
+    /// Started too often in too short a time; the init system gave up.
+    case startLimit
+    /// In the init system's own word: `resources`, `protocol`, ...
+    case other(String)
+
+    public var isSuccess: Bool { self == .exited(status: 0) }
+
+    public var description: String {
+        switch self {
+        case .exited(let status): "exited with status \(status)"
+        case .signaled(let signal): "killed by \(signalName(signal))"
+        case .dumpedCore(let signal): "killed by \(signalName(signal)), core dumped"
+        case .outOfMemory: "killed: out of memory"
+        case .watchdog: "killed by its watchdog"
+        case .timeout: "timed out"
+        case .startLimit: "started too often, start limit reached"
+        case .other(let word): "failed: \(word)"
+        }
+    }
+}
+
+/// `SIGKILL` for 9; numbers as Linux on x86-64 and arm64 has them.
+func signalName(_ number: Int32) -> String {
+    let names = [
+        "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM", "TERM", "STKFLT", "CHLD", "CONT",
+        "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
+    ]
+    return number >= 1 && Int(number) <= names.count ? "SIG" + names[Int(number) - 1] : "signal \(number)"
+}

@@ -1,0 +1,2 @@
+/// The version of every program of Rollcall; they are built and released together.
+public let version = "0.1.0"

@@ -1,0 +1,66 @@
+// Values to `.inq` text: what the parser reads back as the same values.
+
+extension RuleFile {
+    /// The canonical text: one rule a line, quotes only where they are needed. Parsing it gives an equal value, but for the places. A job's
+    /// interval is written in whole minutes, and a threshold that no amount can say is rounded to a whole number.
+    public var text: String {
+        var lines: [String] = []
+        let dialect: Dialect
+        switch subject {
+        case .service(let name):
+            dialect = .rules
+            lines.append("check service \(word(name, dialect))")
+        case .host:
+            dialect = .rules
+            lines.append("check host")
+        case .jobs:
+            dialect = .jobs
+            lines.append("check jobs")
+        }
+        if !parameters.isEmpty {
+            lines.append("  with " + parameters.map { "\(word($0.key, dialect)) \(word($0.value, dialect))" }.joined(separator: ", "))
+        }
+        if !exposes.isEmpty { lines.append("  expose " + exposes.map { word($0, dialect) }.joined(separator: ", ")) }
+        lines += rules.map { "  \($0.text)" }
+        lines += jobs.map { "  \(word($0.name, dialect)) happens every \(interval($0.every))" }
+        return lines.joined(separator: "\n") + "\n"
+    }
+}
+
+extension Rule {
+    /// The rule as its file would say it, in one line.
+    public var text: String {
+        let wait = cycles == 1 ? "" : " for \(cycles) cycles"
+        return "if \(metric.text) \(comparison.rawValue) \(threshold.canonicalText)\(wait) then " + actions.map(\.text).joined(separator: ", ")
+    }
+}
+
+extension MetricName {
+    /// `load:1`, and `disk(/var)` for a path.
+    public var text: String {
+        guard let name else { return word(family, .rules) }
+        return name.hasPrefix("/") ? "\(word(family, .rules))(\(word(name, .rules)))" : "\(word(family, .rules)):\(word(name, .rules))"
+    }
+}
+
+extension Action {
+    public var text: String { route.map { "\(kind.rawValue) \(word($0, .rules))" } ?? kind.rawValue }
+}
+
+extension Amount {
+    /// As it was written, where that says what the value is.
+    var canonicalText: String {
+        if let read = try? Amount(parsing: text), read == self { return text }
+        let limit = Double(Int64.max) / 2
+        let whole = value.isNaN ? 0 : Int64(min(max(value.rounded(), -limit), limit))
+        return "\(whole)\(percent ? "%" : "")\(perSecond ? "/sec" : "")"
+    }
+}
+
+private func word(_ name: String, _ dialect: Dialect) -> String { dialect.isBare(name) ? name : inQuotes(name) }
+
+private func interval(_ duration: Duration) -> String {
+    let minutes = max(1, duration.components.seconds / 60)
+    let (count, unit) = minutes % 1440 == 0 ? (minutes / 1440, "day") : minutes % 60 == 0 ? (minutes / 60, "hour") : (minutes, "minute")
+    return count == 1 ? unit : "\(count) \(unit)s"
+}

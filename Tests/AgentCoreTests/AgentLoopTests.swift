@@ -1,0 +1,390 @@
+import AgentAPI
+@testable import AgentCore
+import Glibc
+import Logging
+import Platform
+import RuleLanguage
+import Testing
+import TestKit
+
+/// An agent on fakes. Its time stands still but for `advance`; its loop's timers run in `turn`, by the machine's clock.
+private final class Bed {
+    let loop: Loop
+    let time = ManualTime()
+    let systemd = FakeInit("systemd")
+    let upstart = FakeInit("upstart")
+    let pidFiles = FakeInit("pidfile")
+    let sampler = FakeSampler()
+    let processes = FakeProcesses()
+    let sink = FakeSink()
+    let agent: AgentLoop
+    private(set) var isReady = false
+
+    init(
+        _ services: [WatchPlan.Service], host: [Rule] = [], cycle: Duration = .seconds(3600), time: (any TimeSource)? = nil,
+        serviceManager: ServiceManager = ServiceManager(address: nil)
+    ) throws {
+        loop = try Loop()
+        agent = AgentLoop(
+            plan: WatchPlan(cycle: cycle, hostRules: host, hostRoute: "hosts", services: services), on: loop, time: time ?? self.time,
+            initSystems: [systemd, upstart, pidFiles], sampler: sampler, processes: processes, sink: sink, serviceManager: serviceManager,
+            version: "1.0", logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    }
+
+    func start() { agent.start { [unowned self] in isReady = true } }
+
+    /// Starts with one unit that runs.
+    func startWithPuma() {
+        start()
+        systemd.runs("puma")
+        turn()
+    }
+
+    /// Lets the loop run for a while: what is due happens.
+    func turn(for duration: Duration = .milliseconds(1)) {
+        loop.after(duration) { [loop] in loop.stop() }
+        loop.run()
+    }
+
+    /// Lets the loop run until something is so, for five seconds at most.
+    func turn(until isDone: () -> Bool) {
+        for _ in 0..<500 {
+            if isDone() { return }
+            turn(for: .milliseconds(10))
+        }
+    }
+
+    func cycle(_ rss: Double?) {
+        time.advance(by: .seconds(15))
+        sampler.units["puma"] = rss.map { ["memory:total_rss": $0] } ?? [:]
+        agent.cycle()
+    }
+
+    /// Without the start of the agent.
+    var events: [String] { sink.events.filter { $0.kind != .agentStarted }.map { "\($0.kind.rawValue): \($0.detail)" } }
+    var phases: [String: UnitState.Phase] {
+        Dictionary(uniqueKeysWithValues: (sink.snapshots.last?.units ?? []).map { ($0.name, $0.phase) })
+    }
+}
+
+private let puma = WatchPlan.Service(name: "puma", rules: [rule(.above, 500, cycles: 2, actions: [.alert, .restart])], route: "web")
+
+@Suite struct AgentLoopTests {
+    @Test func isReadyAfterTheFirstLookAtEveryUnit() throws {
+        let bed = try Bed([puma, .init(name: "redis")])
+        bed.start()
+        #expect(bed.sink.events.map(\.kind) == [.agentStarted])
+        bed.systemd.runs("puma")
+        #expect(!bed.isReady)
+        bed.systemd.runs("redis", pid: 200)
+        #expect(bed.isReady)
+        #expect(bed.sampler.cycles == 1)
+        #expect(bed.phases == ["puma.service": .up, "redis.service": .up])
+        #expect(bed.agent.status == "watching 2 services, 0 down")
+        #expect(bed.events == [])
+    }
+
+    @Test func asksTheInitSystemThatTheServiceNames() throws {
+        let bed = try Bed([.init(name: "a"), .init(name: "b", pidFile: "/run/b.pid"), .init(name: "c", initSystem: "upstart")])
+        bed.start()
+        #expect(bed.systemd.watched == [UnitRequest(name: "a")])
+        #expect(bed.upstart.watched == [UnitRequest(name: "a"), UnitRequest(name: "c")])
+        #expect(bed.pidFiles.watched == [UnitRequest(name: "b", pidFile: "/run/b.pid")])
+    }
+
+    @Test func theFirstInitSystemThatKnowsAUnitAnswersForIt() throws {
+        let bed = try Bed([.init(name: "puma")])
+        bed.start()
+        bed.upstart.runs("puma", pid: 5)
+        #expect(bed.sink.processes == [])
+        bed.systemd.runs("puma", pid: 100)
+        bed.upstart.tells(.failed, of: "puma")
+        bed.turn()
+        #expect(bed.events == [])
+        #expect(bed.sink.processes == ["puma.service 100"])
+        #expect(bed.sink.snapshots.last?.units.first?.initSystem == "systemd")
+    }
+
+    @Test func theNextInitSystemAnswersWhenTheFirstDoesNotKnowTheUnit() throws {
+        let bed = try Bed([.init(name: "puma")])
+        bed.start()
+        bed.systemd.knowsNothing(of: "puma")
+        #expect(bed.events == [])
+        bed.upstart.runs("puma")
+        #expect(bed.isReady)
+        #expect(bed.sink.snapshots.last?.units.first?.initSystem == "upstart")
+    }
+
+    @Test func aUnitThatNoInitSystemKnowsIsDownOnceAndUpWhenItAppears() throws {
+        let bed = try Bed([.init(name: "puma", route: "web")])
+        bed.start()
+        for _ in 0..<3 {
+            bed.systemd.knowsNothing(of: "puma")
+            bed.upstart.knowsNothing(of: "puma")
+        }
+        #expect(bed.events == ["unit_down: no init system here knows puma"])
+        #expect(bed.sink.events.last?.route == "web")
+        #expect(bed.phases == ["puma": .unknown])
+        bed.systemd.runs("puma")
+        bed.turn()
+        #expect(bed.events.last == "unit_up: is running (active/running)")
+        #expect(bed.phases == ["puma.service": .up])
+    }
+
+    @Test func aServiceOfAnInitSystemThatIsNotHereIsDown() throws {
+        let bed = try Bed([.init(name: "puma", initSystem: "runit")])
+        bed.start()
+        #expect(bed.events == ["unit_down: no init system here knows puma"])
+        #expect(bed.isReady)
+    }
+
+    @Test func aCrashIsOneEventWithTheOwnersRouteAndASnapshotAtOnce() throws {
+        let bed = try Bed([puma], time: SystemTime())
+        bed.startWithPuma()
+        let before = bed.sink.snapshots.count
+        bed.processes.end("puma")
+        bed.systemd.tells(.failed, of: "puma", exit: .signaled(9))
+        bed.systemd.tells(.restarting, of: "puma", exit: .signaled(9))
+        #expect(bed.events == ["unit_restarted: killed by SIGKILL; systemd restarts it"])
+        #expect(bed.sink.events.last?.route == "web")
+        bed.turn()
+        #expect(bed.sink.snapshots.count == before + 1)
+        #expect(bed.phases == ["puma.service": .changing])
+        bed.systemd.runs("puma", run: "B", pid: 200, restarts: 1)
+        bed.turn(for: .milliseconds(120))
+        #expect(bed.events.count == 1)
+        #expect(bed.phases == ["puma.service": .up])
+        #expect(bed.sink.processes == ["puma.service 100", "puma.service gone", "puma.service 200"])
+        #expect(bed.processes.watched["puma"]?.process.pid == 200)
+        #expect(bed.sampler.forgotten == ["puma"])
+    }
+
+    @Test func aDeathThatTheInitSystemDoesNotMentionIsToldByATimer() throws {
+        let bed = try Bed([puma], time: SystemTime())
+        bed.startWithPuma()
+        bed.processes.end("puma")
+        #expect(bed.events == [])
+        bed.turn { !bed.events.isEmpty }
+        #expect(bed.events == ["unit_restarted: its main process ended; systemd restarts it"])
+    }
+
+    @Test func aRuleThatFailsAlertsAndActsOnceAndOnlyAlertsWhenItRecovers() throws {
+        let bed = try Bed([puma])
+        bed.startWithPuma()
+        for value in [600.0, 600, 600, 600] { bed.cycle(value) }
+        #expect(bed.events == ["rule_failed: memory:total_rss is 600, above 500 for 2 cycles"])
+        #expect(bed.systemd.performed == ["restart puma.service"])
+        #expect(bed.sink.snapshots.last?.units.first?.failingRules == ["if memory:total_rss > 500 for 2 cycles then alert, restart"])
+        bed.systemd.finish()
+        bed.cycle(100)
+        bed.cycle(100)
+        #expect(
+            bed.events.dropFirst() == [
+                "action_succeeded: restarted, because memory:total_rss > 500", "rule_recovered: memory:total_rss is 100 again, below 500",
+            ])
+        #expect(bed.systemd.performed.count == 1)
+        #expect(bed.sink.snapshots.last?.units.first?.failingRules == [])
+        let failed = try #require(bed.sink.events.first { $0.kind == .ruleFailed })
+        #expect(failed.route == "web" && failed.importance == .error && failed.unit == "puma.service")
+    }
+
+    @Test func theRestartThatARuleAskedForIsNoAlarm() throws {
+        let bed = try Bed([puma])
+        bed.startWithPuma()
+        bed.cycle(600)
+        bed.cycle(600)
+        bed.systemd.runs("puma", job: true)
+        bed.systemd.says(
+            Observation(
+                request: "puma", unit: "puma.service", activity: .stopping, detail: "deactivating/stop-sigterm", run: "A",
+                restartsByItself: true, hasJob: true))
+        bed.systemd.runs("puma", run: "B", pid: 200)
+        bed.systemd.finish()
+        bed.turn(for: .milliseconds(100))
+        #expect(
+            bed.events.dropFirst() == [
+                "unit_restarted: restarted on request", "action_succeeded: restarted, because memory:total_rss > 500",
+            ])
+        #expect(bed.sink.events.first { $0.kind == .unitRestarted }?.importance == nil)
+    }
+
+    @Test func aRuleWithoutAnAlertHasNoImportance() throws {
+        let service = WatchPlan.Service(name: "puma", rules: [rule(.above, 500, actions: [.restart])])
+        let bed = try Bed([service])
+        bed.startWithPuma()
+        bed.cycle(600)
+        #expect(bed.sink.events.last?.kind == .ruleFailed)
+        #expect(bed.sink.events.last?.importance == nil)
+    }
+
+    @Test func anAlertsOwnRouteComesFirst() throws {
+        var alerting = rule(.above, 500)
+        alerting.actions[0].route = "dba"
+        let bed = try Bed([.init(name: "puma", rules: [alerting], route: "web")])
+        bed.startWithPuma()
+        bed.cycle(600)
+        #expect(bed.sink.events.last?.route == "dba")
+    }
+
+    @Test func rulesOfAUnitThatIsNotUpAreNotJudged() throws {
+        let bed = try Bed([puma])
+        bed.startWithPuma()
+        bed.cycle(600)
+        bed.systemd.tells(.failed, of: "puma", restartsByItself: false)
+        bed.cycle(600)
+        bed.cycle(600)
+        #expect(bed.events == ["unit_down: failed (failed)"])
+        #expect(bed.sink.snapshots.last?.units.first?.samples == [])
+        bed.systemd.runs("puma", run: "B", pid: 200)
+        bed.cycle(600)
+        #expect(bed.events.count == 2)
+        bed.cycle(600)
+        #expect(bed.events.last == "rule_failed: memory:total_rss is 600, above 500 for 2 cycles")
+    }
+
+    @Test func hostRulesUseTheHostsRouteAndNeverAct() throws {
+        let load = Rule(
+            metric: MetricName("load", "1"), comparison: .above, threshold: Amount(value: 8, text: "8"),
+            actions: [.alert, .restart].map { Action(kind: $0, place: Place(line: 1, column: 1)) }, place: Place(line: 1, column: 1))
+        let bed = try Bed([], host: [load])
+        bed.sampler.host = ["load:1": 9.5, "load:5": .nan]
+        bed.start()
+        #expect(bed.isReady)
+        #expect(bed.sampler.asked["host"] == ["cpu", "load:1", "memory:available", "memory:total", "swap"])
+        #expect(bed.events == ["rule_failed: load:1 is 9.50, above 8"])
+        #expect(bed.sink.events.last?.unit == nil && bed.sink.events.last?.route == "hosts")
+        #expect(bed.sink.snapshots.last?.samples == [Sample("load:1", 9.5)])
+    }
+
+    @Test func aSourceThatDoesNotAnswerMakesItsUnitsUnknownNotDown() throws {
+        let bed = try Bed([puma])
+        bed.startWithPuma()
+        bed.agent.sourceFailed(bed.systemd, why: "the bus is gone")
+        bed.agent.sourceFailed(bed.systemd, why: "the bus is gone")
+        bed.turn()
+        #expect(bed.events == ["source_failed: systemd: the bus is gone"])
+        #expect(bed.phases == ["puma.service": .unknown])
+        bed.agent.sourceRecovered(bed.systemd)
+        bed.systemd.runs("puma")
+        bed.turn()
+        #expect(bed.events.dropFirst() == ["source_recovered: systemd answers again"])
+        #expect(bed.phases == ["puma.service": .up])
+    }
+
+    @Test func aSourceThatDoesNotAnswerAtTheStartDoesNotDelayIt() throws {
+        let bed = try Bed([puma])
+        bed.start()
+        bed.upstart.knowsNothing(of: "puma")
+        bed.agent.sourceFailed(bed.systemd, why: "no bus")
+        #expect(bed.isReady)
+        #expect(bed.events == ["source_failed: systemd: no bus"])
+        bed.agent.sourceRecovered(bed.systemd)
+        bed.systemd.runs("puma")
+        bed.turn()
+        #expect(bed.phases == ["puma.service": .up])
+    }
+
+    @Test func aReloadKeepsTheHistoryOfWhatStays() throws {
+        let bed = try Bed([puma, .init(name: "redis")])
+        bed.start()
+        bed.systemd.runs("puma")
+        bed.systemd.runs("redis", pid: 200)
+        bed.cycle(600)
+        var moved = puma
+        moved.rules[0].place = Place(line: 9, column: 3)
+        moved.rules[0].actions = [Action(kind: .alert, place: Place(line: 9, column: 30))]
+        bed.agent.reload(WatchPlan(cycle: .seconds(3600), services: [.init(name: "nginx"), moved]))
+        #expect(bed.systemd.watched.map(\.name) == ["nginx", "puma"])
+        #expect(bed.processes.watched.keys.sorted() == ["puma"])
+        #expect(bed.sink.processes.last == "redis.service gone")
+        bed.systemd.runs("nginx", pid: 300)
+        bed.cycle(600)
+        #expect(bed.events == ["rule_failed: memory:total_rss is 600, above 500 for 2 cycles"])
+        #expect(bed.systemd.performed == [])
+        #expect(bed.sink.snapshots.last?.units.map(\.name) == ["nginx.service", "puma.service"])
+        // What is not watched any longer is not heard.
+        bed.systemd.tells(.failed, of: "redis", restartsByItself: false)
+        #expect(bed.events.count == 1)
+    }
+
+    @Test func anEpisodeOfARuleThatIsGoneIsOver() throws {
+        let bed = try Bed([puma])
+        bed.startWithPuma()
+        bed.cycle(600)
+        bed.cycle(600)
+        var other = puma
+        other.rules = [rule(.above, 700, cycles: 2)]
+        bed.agent.reload(WatchPlan(cycle: .seconds(3600), services: [other]))
+        #expect(bed.events.last == "rule_recovered: memory:total_rss > 500 is not checked any longer")
+    }
+
+    @Test func aServiceThatMovesToAnotherInitSystemIsHeardFromThere() throws {
+        let bed = try Bed([.init(name: "puma")])
+        bed.start()
+        bed.systemd.runs("puma", pid: 100)
+        bed.upstart.runs("puma", pid: 5)
+        bed.agent.reload(WatchPlan(cycle: .seconds(3600), services: [.init(name: "puma", initSystem: "upstart")]))
+        bed.turn()
+        #expect(bed.sink.snapshots.last?.units.first?.initSystem == "upstart")
+        #expect(bed.processes.watched["puma"]?.process.pid == 5)
+        #expect(bed.events == [])
+    }
+
+    @Test func cyclesComeByThemselves() throws {
+        let bed = try Bed([puma], cycle: .milliseconds(20), time: SystemTime())
+        bed.startWithPuma()
+        bed.turn { bed.sampler.cycles >= 4 }
+        #expect(bed.sampler.cycles >= 4)
+        bed.agent.reload(WatchPlan(cycle: .seconds(3600), services: [puma]))
+        let cycles = bed.sampler.cycles
+        bed.turn(for: .milliseconds(100))
+        #expect(bed.sampler.cycles == cycles)
+    }
+
+    @Test func theServiceManagerHearsFromTheLoopThatItIsAlive() throws {
+        let path = "/tmp/rollcall-test-\(randomHex(bytes: 8))"
+        let socket = Glibc.socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue | SOCK_NONBLOCK.rawValue), 0)
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: Array(path.utf8)) }
+        let bound = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(socket, $0, socklen_t(MemoryLayout<sockaddr_un>.size)) }
+        }
+        try #require(bound == 0)
+        defer {
+            close(socket)
+            unlink(path)
+        }
+        let bed = try Bed([puma], serviceManager: ServiceManager(address: path, watchdogInterval: .milliseconds(5)))
+        bed.startWithPuma()
+        var heard: [String] = []
+        bed.turn {
+            var bytes = [UInt8](repeating: 0, count: 100)
+            let count = recv(socket, &bytes, bytes.count, 0)
+            if count > 0 { heard.append(String(decoding: bytes[..<count], as: UTF8.self)) }
+            return heard.count >= 3
+        }
+        #expect(heard == ["WATCHDOG=1", "WATCHDOG=1", "WATCHDOG=1"])
+    }
+
+    @Test func stoppingSaysSoAndEndsEverything() throws {
+        let bed = try Bed([puma], cycle: .milliseconds(10), time: SystemTime())
+        bed.startWithPuma()
+        bed.agent.stop()
+        bed.agent.stop()
+        let cycles = bed.sampler.cycles
+        bed.systemd.tells(.failed, of: "puma", restartsByItself: false)
+        bed.turn(for: .milliseconds(60))
+        #expect(bed.events == ["agent_stopped: 1.0"])
+        #expect(bed.systemd.isStopped && bed.upstart.isStopped)
+        #expect(bed.processes.watched.isEmpty)
+        #expect(bed.sampler.cycles == cycles)
+    }
+
+    @Test func textsFitIntoAReport() throws {
+        let bed = try Bed([puma])
+        bed.startWithPuma()
+        bed.agent.sourceFailed(bed.systemd, why: String(repeating: "é", count: 5000))
+        #expect((bed.sink.events.last?.detail.utf8.count ?? .max) <= ReportLimits.text)
+    }
+}

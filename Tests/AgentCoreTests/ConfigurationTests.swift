@@ -1,0 +1,162 @@
+import AgentCore
+import Foundation
+import Platform
+import RuleLanguage
+import Testing
+
+private let aggregator = "set aggregator https://watch.example.com\nset aggregator_token_file /etc/rollcall/token\n"
+
+@Suite struct ConfigurationTests {
+    @Test func aFolderIsReadAsAWhole() throws {
+        let folder = try ConfigurationFolder([
+            "rollcall.conf": aggregator + "set cycle_time 5\n", "host.inq": "check host with owner ops\nif load:1 > 5 then alert\n",
+            "services.d/puma.inq": "check service puma with pidfile /run/puma.pid, init pidfile\nif memory:total > 1g then restart\n",
+            "services.d/nginx.inq": "check service nginx with owner web", "services.d/notes.txt": "not a rule",
+            "services.d/.hidden.inq": "not a rule",
+        ])
+        let reading = folder.read()
+        #expect(folder.shown(reading.warnings) == [])
+        let configuration = try reading.configuration.get()
+        #expect(configuration.settings.cycleTime == .seconds(5))
+        #expect(configuration.host?.owner == "ops")
+        #expect(configuration.host?.rules.count == 1)
+        #expect(configuration.services.map(\.name) == ["nginx", "puma"])
+        #expect(configuration.services.map(\.owner) == ["web", nil])
+        #expect(configuration.services.last?.initSystem == .pidfile)
+        #expect(configuration.services.last?.pidFile == "/run/puma.pid")
+        #expect(try AgentConfiguration(folder: folder.path, defaults: .init(hostname: "web1", stateDirectory: nil)) == configuration)
+    }
+
+    @Test func everyFaultOfEveryFileIsToldAtOnce() throws {
+        let folder = try ConfigurationFolder([
+            "rollcall.conf": "set cycle_time 0\nset cicle_time 5\n", "host.inq": "check host\nif load:2 > 5 then alrt\n",
+            "services.d/a.inq": "check service a\nif memory:rss > 50% then restrat\n", "services.d/b.inq": "check service",
+        ])
+        #expect(
+            folder.shown(folder.read().faults) == [
+                "rollcall.conf:1:16: `0` is not a number of seconds from 1 to 3600", "rollcall.conf:2:5: there is no setting `cicle_time`",
+                "host.inq:2:4: there is no metric load:2 of the host",
+                "host.inq:2:20: found `alrt`, expected an action: `alert`, `reload` or `restart`",
+                "services.d/a.inq:2:17: memory:rss is no percentage, and 50% is one",
+                "services.d/a.inq:2:26: found `restrat`, expected an action: `alert`, `reload` or `restart`",
+                "services.d/b.inq:1:14: found the end of the file, expected the name of the service",
+            ])
+        let faults = #expect(throws: Faults.self) { try AgentConfiguration(folder: folder.path, defaults: .init(hostname: "x", stateDirectory: nil)) }
+        #expect(faults?.all.count == 7)
+    }
+
+    @Test func aServiceIsCheckedInOneFileOnly() throws {
+        let folder = try ConfigurationFolder([
+            "rollcall.conf": aggregator, "services.d/a.inq": "check service puma", "services.d/b.inq": "# again\ncheck service puma.service",
+        ])
+        let faults = folder.read().faults
+        #expect(folder.shown(faults) == ["services.d/b.inq:2:15: the service `puma.service` is checked twice"])
+        #expect(faults.first?.help == "\(folder.path)/services.d/a.inq checks it too; put all rules into one file")
+    }
+
+    @Test func everyKindOfCheckHasItsPlace() throws {
+        let folder = try ConfigurationFolder([
+            "rollcall.conf": aggregator, "host.inq": "check service a", "services.d/b.inq": "check host",
+            "services.d/c.inq": "check jobs x happens every day", "jobs.d/d.inq": "check service d",
+        ])
+        #expect(
+            folder.shown(folder.read().faults) == [
+                "host.inq:1:15: found `check service`, expected `check host` in this place",
+                "services.d/b.inq:1:7: found `check host`, expected `check service` in this place",
+                "services.d/c.inq:1:7: found `check jobs`, expected `check service` in this place",
+                "jobs.d/d.inq:1:15: found `check service`, expected `check jobs` in this place",
+            ])
+        #expect(
+            folder.shown(folder.read("services.d/b.inq").faults) == [
+                "services.d/b.inq:1:7: found `check host`, expected `check service` in this place"
+            ])
+    }
+
+    @Test func jobsAreReadAndNotWatched() throws {
+        let folder = try ConfigurationFolder(["rollcall.conf": aggregator, "jobs.d/backup.inq": "check jobs\nbackup happens every day"])
+        #expect(folder.read().faults == [])
+        #expect(folder.shown(folder.read().warnings) == ["jobs.d/backup.inq:1:7: jobs are not watched yet"])
+    }
+
+    @Test func filesCanBeNamedOneByOne() throws {
+        let folder = try ConfigurationFolder(["a.inq": "check service a", "b.inq": "check host", "mine.conf": aggregator])
+        let configuration = try folder.read("a.inq", "mine.conf", "b.inq", "a.inq").configuration.get()
+        #expect(configuration.services.map(\.name) == ["a"])
+        #expect(configuration.host != nil)
+        #expect(configuration.settings.aggregator?.address.host == "watch.example.com")
+    }
+
+    @Test func aFileThatWasNamedAndIsMissingIsAFault() throws {
+        let folder = try ConfigurationFolder()
+        #expect(
+            folder.shown(folder.read("a.inq", "b.conf").faults) == [
+                "a.inq:1:1: cannot be read: No such file or directory", "b.conf:1:1: cannot be read: No such file or directory",
+            ])
+        #expect(folder.read().faults.map(\.message) == ["holds nothing to check"])
+    }
+
+    @Test func aFolderOfRuleFilesIsReadToo() throws {
+        let folder = try ConfigurationFolder(["b.inq": "check service b", "a.inq": "check service a"])
+        #expect(try folder.read().configuration.get().services.map(\.name) == ["a", "b"])
+    }
+
+    @Test func whatIsNoFileIsNotOpened() throws {
+        let folder = try ConfigurationFolder(["rollcall.conf": aggregator])
+        try FileManager.default.createDirectory(atPath: folder.path + "/services.d/a.inq", withIntermediateDirectories: true)
+        #expect(mkfifo(folder.path + "/services.d/b.inq", 0o600) == 0)
+        try FileManager.default.createSymbolicLink(atPath: folder.path + "/services.d/c.inq", withDestinationPath: "/nowhere")
+        #expect(
+            folder.shown(folder.read().faults) == [
+                "services.d/a.inq:1:1: is not a file", "services.d/b.inq:1:1: is not a file", "services.d/c.inq:1:1: is not a file",
+            ])
+    }
+
+    @Test func aFolderWithoutSettingsIsReadAndWarnedOf() throws {
+        let folder = try ConfigurationFolder(["services.d/a.inq": "check service a"])
+        #expect(folder.read().faults == [])
+        #expect(folder.shown(folder.read().warnings) == ["services.d/a.inq:1:1: rollcall.conf is missing: nobody hears of alerts"])
+    }
+
+    @Test func twoFilesOfSettingsAreOneTooMany() throws {
+        let folder = try ConfigurationFolder(["a.conf": aggregator, "b.conf": aggregator])
+        #expect(folder.shown(folder.read("a.conf", "b.conf").faults) == ["b.conf:1:1: a second file of settings"])
+    }
+
+    @Test func passwordsAreNotShownBesideAFault() throws {
+        let folder = try ConfigurationFolder([
+            "rollcall.conf": "send alerts via email with username me, password hunter2, to_email a@b\n",
+            "services.d/a.inq": "check service a with ownr a,\tpassword \"hunter 2, hunter2\"\n  , password  hunter2",
+        ])
+        let reading = folder.read()
+        #expect(reading.files.count == 2)
+        for file in reading.files {
+            let text = file.faults.map { $0.rendered(in: file.text) }.joined()
+            #expect(!text.contains("hunter"))
+            #expect(text.contains("***"))
+        }
+    }
+
+    @Test(arguments: [
+        ("check service a with pidfile run/x", "1:22: `run/x` is not an absolute path"),
+        ("check service a with init upstart", "1:22: there is no init system `upstart`"),
+        ("check service a with init pidfile", "1:22: `init pidfile` without `pidfile`"),
+        ("check service a with init systemd, pidfile /x", "1:22: `init systemd` and a `pidfile`"),
+        ("check service a with owner \"\"", "1:22: an `owner` without a name"),
+        ("check service a with ownr x", "1:22: there is no parameter `ownr` here"),
+        ("check host with pidfile /x", "1:17: there is no parameter `pidfile` here"),
+        ("check host with port 1", "1:17: there is no parameter `port` here"),
+    ])
+    func parametersAreChecked(text: String, fault: String) throws {
+        let folder = try ConfigurationFolder(["a.inq": text])
+        #expect(folder.shown(folder.read("a.inq").faults) == ["a.inq:" + fault])
+    }
+
+    @Test func parametersOfDaemonsAreWarnings() throws {
+        let folder = try ConfigurationFolder([
+            "a.inq":
+                "check service redis with hostname h, port 1, socket /s, username u, password p, endpoint /e, database d, path /p expose memstats"
+        ])
+        #expect(folder.read("a.inq").faults == [])
+        #expect(folder.read("a.inq").warnings.count == 9)
+    }
+}

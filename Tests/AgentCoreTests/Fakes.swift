@@ -1,0 +1,114 @@
+// The agent's seams, in memory.
+
+import AgentAPI
+import AgentCore
+import Platform
+
+final class Box<Value> {
+    var value: Value
+    init(_ value: Value) { self.value = value }
+}
+
+/// An init system that knows what a test tells it.
+final class FakeInit: InitSystem {
+    let name: String
+    /// `restart puma.service`
+    private(set) var performed: [String] = []
+    private(set) var deadlines: [Duration] = []
+    /// Of the jobs that have not ended, the first one first.
+    private(set) var answers: [(Result<Void, ActionError>) -> Void] = []
+    private(set) var watched: [UnitRequest] = []
+    private(set) var isStopped = false
+    weak var observer: (any InitObserver)?
+
+    init(_ name: String) { self.name = name }
+
+    var isIdle: Bool { answers.isEmpty }
+
+    func start(watching requests: [UnitRequest], observer: any InitObserver) {
+        watched = requests
+        self.observer = observer
+    }
+
+    func change(watching requests: [UnitRequest]) { watched = requests }
+
+    func perform(_ verb: UnitVerb, on unit: String, deadline: Duration, _ done: @escaping (Result<Void, ActionError>) -> Void) {
+        performed.append("\(verb.rawValue) \(unit)")
+        deadlines.append(deadline)
+        answers.append(done)
+    }
+
+    func stop() { isStopped = true }
+
+    /// Ends the job that was asked for first.
+    func finish(_ result: Result<Void, ActionError> = .success(())) {
+        guard !answers.isEmpty else { return }
+        answers.removeFirst()(result)
+    }
+
+    func says(_ observation: Observation) { observer?.observed(observation, from: self) }
+
+    func knowsNothing(of name: String) {
+        says(Observation(request: name, presence: .absent, unit: name, activity: .stopped, detail: ""))
+    }
+
+    func runs(_ name: String, run: String = "A", pid: Int32 = 100, restarts: Int = 0, restartsByItself: Bool = true, job: Bool = false) {
+        says(
+            Observation(
+                request: name, unit: "\(name).service", activity: .running, detail: "active/running", run: run,
+                mainProcess: ProcessIdentity(pid: pid, startTicks: UInt64(pid)), cgroup: "/system.slice/\(name).service",
+                automaticRestarts: restarts, restartsByItself: restartsByItself, hasJob: job))
+    }
+
+    func tells(
+        _ activity: Observation.Activity, of name: String, run: String? = "A", restarts: Int = 0, exit: ExitReason? = nil,
+        restartsByItself: Bool = true
+    ) {
+        says(
+            Observation(
+                request: name, unit: "\(name).service", activity: activity, detail: "\(activity)", run: run, automaticRestarts: restarts,
+                lastExit: exit, restartsByItself: restartsByItself))
+    }
+}
+
+/// Numbers that a test sets.
+final class FakeSampler: Sampler {
+    var host: [String: Double] = [:]
+    var units: [String: [String: Double]] = [:]
+    private(set) var asked: [String: Set<String>] = [:]
+    private(set) var forgotten: [String] = []
+    private(set) var cycles = 0
+
+    func beginCycle(at uptime: Duration, host metrics: Set<String>) -> [String: Double] {
+        cycles += 1
+        asked["host"] = metrics
+        return host
+    }
+
+    func sample(unit: String, process: ProcessIdentity?, cgroup: String?, metrics: Set<String>) -> [String: Double] {
+        asked[unit] = metrics
+        return units[unit] ?? [:]
+    }
+
+    func forget(unit: String) { forgotten.append(unit) }
+}
+
+final class FakeProcesses: ProcessWatcher {
+    private(set) var watched: [String: (process: ProcessIdentity, ended: () -> Void)] = [:]
+
+    func watch(_ process: ProcessIdentity, for key: String, ended: @escaping () -> Void) { watched[key] = (process, ended) }
+    func unwatch(_ key: String) { watched[key] = nil }
+
+    func end(_ key: String) { watched.removeValue(forKey: key)?.ended() }
+}
+
+final class FakeSink: ReportSink {
+    private(set) var events: [Event] = []
+    private(set) var snapshots: [Snapshot] = []
+    /// `puma.service 100`
+    private(set) var processes: [String] = []
+
+    func record(_ event: Event) { events.append(event) }
+    func update(_ snapshot: Snapshot) { snapshots.append(snapshot) }
+    func mainProcess(of unit: String, is process: ProcessIdentity?) { processes.append("\(unit) \(process.map { "\($0.pid)" } ?? "gone")") }
+}

@@ -1,0 +1,260 @@
+import Platform
+import RuleLanguage
+import Testing
+
+/// One text of the grammar table, and what is understood of it: its canonical text, or its faults as `line:column message`.
+struct Sentence: CustomTestStringConvertible {
+    var text: String
+    var canonical: String?
+    var faults: [String]
+
+    init(_ text: String, is canonical: String) {
+        self.text = text
+        self.canonical = canonical
+        faults = []
+    }
+
+    init(_ text: String, faults: String...) {
+        self.text = text
+        self.faults = faults
+    }
+
+    var testDescription: String { text }
+
+    func verify(sourceLocation: SourceLocation = #_sourceLocation) {
+        let parsed = RuleFile.parse(text, file: "t.inq")
+        #expect(parsed.faults.map { "\($0.line):\($0.column) \($0.message)" } == faults, sourceLocation: sourceLocation)
+        if let canonical { #expect(parsed.file?.text == canonical, sourceLocation: sourceLocation) }
+    }
+}
+
+private func puma(_ rule: String) -> String { "check service puma\n  \(rule)\n" }
+
+@Suite struct GrammarTests {
+    @Test(arguments: [
+        Sentence("check service puma", is: "check service puma\n"),
+        Sentence("check host", is: "check host\n"),
+        Sentence("check service puma with pidfile /run/puma.pid", is: "check service puma\n  with pidfile /run/puma.pid\n"),
+        Sentence(
+            "check service puma with owner ops, pidfile /p expose memstats, vars if cpu:user > 5 then alert",
+            is: "check service puma\n  with owner ops, pidfile /p\n  expose memstats, vars\n  if cpu:user > 5 then alert\n"),
+        Sentence("check service sidekiq@1.service", is: "check service sidekiq@1.service\n"),
+        Sentence("check service jobs with owner cycle", is: "check service jobs\n  with owner cycle\n"),
+        Sentence("check\nservice\n\tpuma\r\nif\ncpu:user\n>5\nthen alert", is: "check service puma\n  if cpu:user > 5 then alert\n"),
+    ])
+    func aCheckHasASubjectParametersExposesAndRules(sentence: Sentence) { sentence.verify() }
+
+    @Test(arguments: [
+        Sentence("check host if cpu>90%then alert", faults: "1:19 `90%then` is not an amount", "1:27 found `alert`, expected `for` or `then`"),
+        Sentence("check host if cpu>90% then alert", is: "check host\n  if cpu > 90% then alert\n"),
+        Sentence("check host if load:1>5 then alert", is: "check host\n  if load:1 > 5 then alert\n"),
+        Sentence("check host if load : 1 < 5 then alert", is: "check host\n  if load:1 < 5 then alert\n"),
+        Sentence("check host if disk ( /var ) > 90% then alert", is: "check host\n  if disk(/var) > 90% then alert\n"),
+        Sentence("check host if disk:/var > 90% then alert", is: "check host\n  if disk(/var) > 90% then alert\n"),
+        Sentence("check host if load(1) > 5 then alert", is: "check host\n  if load:1 > 5 then alert\n"),
+        Sentence(puma("if cpu:user > 5 for 3 cycles then restart"), is: puma("if cpu:user > 5 for 3 cycles then restart")),
+    ])
+    func aRuleHasAMetricAComparisonAnAmountAndActions(sentence: Sentence) { sentence.verify() }
+
+    // MARK: Where Inspeqtor is wrong
+
+    @Test func actionsKeepTheirWrittenOrder() {
+        Sentence(puma("if memory:rss > 5 then alert ops, reload, restart"), is: puma("if memory:rss > 5 then alert ops, reload, restart")).verify()
+    }
+
+    @Test(arguments: [
+        Sentence("check service \"my app\"", is: "check service \"my app\"\n"),
+        Sentence("check service \"puma\"", is: "check service puma\n"),
+        Sentence("check service \"host\"", is: "check service \"host\"\n"),
+        Sentence("check service p with \"owner\" \"the team\"", is: "check service p\n  with owner \"the team\"\n"),
+        Sentence("check service p with password \"\"", is: "check service p\n  with password \"\"\n"),
+        Sentence("check service p with password \"\", owner \"x\"", is: "check service p\n  with password \"\", owner x\n"),
+        Sentence(
+            puma("if \"memory\":\"rss\" > \"1m\" for \"2\" cycles then alert \"ops\""), is: puma("if memory:rss > 1m for 2 cycles then alert ops")),
+        Sentence("check host if disk(\"/my disk\") > 9% then alert", is: "check host\n  if disk(\"/my disk\") > 9% then alert\n"),
+        Sentence(#"check service "a\tb\"\\\x41\101\u00e4\U0001F600""#, is: "check service \"a\\tb\\\"\\\\AAä😀\"\n"),
+    ])
+    func quotesWorkWhereverANameStandsAndAreNoPartOfIt(sentence: Sentence) { sentence.verify() }
+
+    @Test(arguments: [
+        Sentence("check service puma # with a comment", is: "check service puma\n"),
+        Sentence("# first\ncheck service puma\n#last", is: "check service puma\n"),
+        Sentence("check service puma#glued", is: "check service puma\n"),
+        Sentence("\u{FEFF}check service puma", is: "check service puma\n"),
+        Sentence("check service puma\r\nif memory:rss > 5 then alert\r\n", is: puma("if memory:rss > 5 then alert")),
+        Sentence(puma("if memory:rss > 5 for 1 cycle then alert"), is: puma("if memory:rss > 5 then alert")),
+        Sentence("check service café", is: "check service café\n"),
+        Sentence("check service \u{80}\u{FF}\u{100}日本😀", is: "check service \u{80}\u{FF}\u{100}日本😀\n"),
+        Sentence("check service !$%&'*+-/=?^_`{|}~.@", is: "check service !$%&'*+-/=?^_`{|}~.@\n"),
+    ])
+    func whatInspeqtorRefusesForNoReasonIsFine(sentence: Sentence) { sentence.verify() }
+
+    @Test(arguments: [
+        Sentence("check service \"puma\n", faults: "1:15 the string is not closed before the end of its line"),
+        Sentence("check service \"puma", faults: "1:15 the string is not closed before the end of its line"),
+        Sentence(
+            "check service \"pu\\\nma\"", faults: "1:15 the string is not closed before the end of its line",
+            "2:3 the string is not closed before the end of its line"),
+        Sentence("check service \"\"", faults: "1:15 found an empty name, expected the name of the service"),
+        Sentence(#"check service "\q""#, faults: #"1:16 `\q` does not begin a known escape"#),
+        Sentence(#"check service "\x4""#, faults: #"1:16 `\x` does not begin a known escape"#),
+        Sentence(#"check service "\uD800""#, faults: #"1:16 `\u` does not begin a known escape"#),
+        Sentence(#"check service "\777""#, faults: #"1:16 `\7` does not begin a known escape"#),
+        Sentence(#"check service "\xff""#, faults: "1:15 the escapes of this string make no UTF-8"),
+        Sentence(#"check service "a\x00b""#, faults: "1:15 a name cannot hold the character U+0000"),
+        Sentence("check service puma[1]", faults: "1:19 `[` may stand only inside quotes"),
+        Sentence("check service pu\u{1}ma", faults: "1:17 the character U+0001 may stand only inside quotes"),
+        Sentence("check service p;q;r", faults: "1:16 `;` may stand only inside quotes"),
+    ])
+    func aNameThatIsNoneIsOneFault(sentence: Sentence) { sentence.verify() }
+
+    @Test(arguments: [
+        "check", "service", "host", "expose", "with", "if", "then", "for", "cycles", "restart", "reload", "alert",
+    ])
+    func keywordsAreReservedWithoutQuotes(word: String) {
+        let rule = RuleFile.parse("check service p with owner \(word)", file: "t").faults
+        #expect(rule.count == 1)
+        #expect(RuleFile.parse("check service p with owner \"\(word)\"", file: "t").faults.isEmpty)
+        #expect(RuleFile.parse("check service p with owner \(word.uppercased())", file: "t").faults.isEmpty)
+    }
+
+    @Test(arguments: [
+        Sentence("check service p with owner a, owner b", faults: "1:31 the parameter `owner` was given before, in line 1"),
+        Sentence("check service p with owner a pidfile /b", faults: "1:30 found `pidfile`, expected `,` before the next parameter"),
+        Sentence("check service p with owner a,", faults: "1:30 found the end of the file, expected the name of a parameter"),
+        Sentence("check service p with owner, pidfile /b", faults: "1:27 found `,`, expected a value for `owner`"),
+        Sentence("check service p with", faults: "1:21 found the end of the file, expected the name of a parameter"),
+        Sentence("check service p with a b with c d", faults: "1:26 a second `with`"),
+        Sentence("check service p expose a with c d", faults: "1:26 `with` stands before `expose` and the rules"),
+        Sentence(puma("if memory:rss > 5 then alert\nexpose a"), faults: "3:1 `expose` stands before the rules"),
+        Sentence("check host expose a", faults: "1:12 `expose` belongs to a service, not to the host"),
+        Sentence("check host web1", faults: "1:12 found `web1`, expected `with`, `if` or the end of the file"),
+        Sentence("check service a\ncheck service b", faults: "2:1 a second `check` in one file"),
+        Sentence("check process nginx with pidfile /x", faults: "1:7 found `process`, expected `service NAME`, `host` or `jobs`"),
+        Sentence("check service", faults: "1:14 found the end of the file, expected the name of the service"),
+        Sentence("check service\nif memory:rss > 5 then alert", faults: "2:1 found `if`, expected the name of the service"),
+        Sentence(
+            "check service a b c\nif memory:rss > 5 then alert", faults: "1:17 found `b`, expected `with`, `expose`, `if` or the end of the file"),
+        Sentence("", faults: "1:1 found the end of the file, expected `check service NAME`, `check host` or `check jobs`"),
+    ])
+    func whatIsWrongAroundTheRulesIsSaidOnce(sentence: Sentence) { sentence.verify() }
+
+    @Test(arguments: [
+        Sentence(puma("if memory:rss >= 5 then alert"), faults: "2:17 found `>=`, expected `>` or `<`"),
+        Sentence(puma("if memory:rss >=5 then alert"), faults: "2:17 found `>=`, expected `>` or `<`"),
+        Sentence(puma("if memory:rss == 5 then alert"), faults: "2:17 found `==`, expected `>` or `<`"),
+        Sentence(puma("if memory:rss above 5 then alert"), faults: "2:17 found `above`, expected `>` or `<`"),
+        Sentence(puma("if memory:rss 5 then alert"), faults: "2:17 found `5`, expected `>` or `<`"),
+        Sentence(puma("if memory:rss then alert"), faults: "2:17 found `then`, expected `>` or `<`"),
+        Sentence(puma("if > 5 then alert"), faults: "2:6 found `>`, expected the name of a metric"),
+        Sentence(puma("if disk(/ > 5 then alert"), faults: "2:13 found `>`, expected `)` after `disk(/`"),
+        Sentence(puma("if memory:rss > then alert"), faults: "2:19 found `then`, expected an amount such as 500m, 90% or 100/sec"),
+        Sentence(puma("if memory:rss > 5 alert"), faults: "2:21 found `alert`, expected `for` or `then`"),
+        Sentence(puma("if memory:rss > 5 m then alert"), faults: "2:21 found `m`, expected `for` or `then`"),
+        Sentence(puma("if memory:rss > 5 and cpu:user > 3 for 2 cycles then alert"), faults: "2:21 found `and`, expected `for` or `then`"),
+        Sentence(puma("if memory:rss > 5 or cpu:user > 3 then alert"), faults: "2:21 found `or`, expected `for` or `then`"),
+        Sentence(puma("if memory:rss > 5 for 0 cycles then alert"), faults: "2:25 `for 0 cycles` never comes true"),
+        Sentence(puma("if memory:rss > 5 for -1 cycles then alert"), faults: "2:25 `for -1 cycles` never comes true"),
+        Sentence(puma("if memory:rss > 5 for 99999999999999999999 cycles then alert"), faults: "2:25 `99999999999999999999` cycles are too many"),
+        Sentence(puma("if memory:rss > 5 for two cycles then alert"), faults: "2:25 found `two`, expected a number of cycles"),
+        Sentence(puma("if memory:rss > 5 for 5 minutes then alert"), faults: "2:27 found `minutes`, expected `cycles`"),
+        Sentence(puma("if memory:rss > 5 for 5 then alert"), faults: "2:27 found `then`, expected `cycles`"),
+        Sentence(puma("if memory:rss > 5 then"), faults: "2:25 found the end of the file, expected an action: `alert`, `reload` or `restart`"),
+        Sentence(
+            puma("if memory:rss > 5 then alert, if cpu:user > 5 then alert"),
+            faults: "2:33 found `if`, expected an action: `alert`, `reload` or `restart`"),
+        Sentence(puma("if memory:rss > 5 then alert restart"), faults: "2:32 found `restart`, expected `,` between two actions"),
+        Sentence(puma("if memory:rss > 5 then restart puma"), faults: "2:34 found `puma`, expected `,`, `if` or the end of the file"),
+        Sentence(
+            puma("if memory:rss > 5 then exec \"/bin/x y\", alert"), faults: "2:26 found `exec`, expected an action: `alert`, `reload` or `restart`"),
+        Sentence(puma("if memory:rss > 5 then alert else restart"), faults: "2:32 found `else`, expected `,`, `if` or the end of the file"),
+        Sentence(puma("if memory:rss > 5 then alert\nmemory:rss > 6 then alert"), faults: "3:1 found `memory`, expected `if`"),
+        Sentence(puma("if memory:rss > 5 then alert\nfi cpu:user > 6 then alert"), faults: "3:1 found `fi`, expected `if`"),
+        Sentence(puma("if memory:rss > 5 then restart\nIf cpu:user > 6 then alert"), faults: "3:1 found `If`, expected `if`"),
+    ])
+    func whatIsWrongInARuleIsSaidOnceAndTheNextRuleIsRead(sentence: Sentence) {
+        sentence.verify()
+        let next = RuleFile.parse(sentence.text + "\nif cpu:system > 1 then alert last", file: "t.inq").file?.rules.last
+        #expect(next?.metric == MetricName("cpu", "system"))
+    }
+
+    @Test(arguments: [
+        ("chekc service p", "did you mean `check`?"), ("CHECK service p", "keywords are written in small letters: `check`"),
+        ("check sevrice p", "did you mean `service`?"), ("check hosts", "did you mean `host`?"),
+        ("check service p wiht owner x", "did you mean `with`?"),
+        (puma("fi memory:rss > 5 then alert"), "did you mean `if`?"), (puma("if memory:rss > 5 fro 2 cycles then alert"), "did you mean `for`?"),
+        (puma("if memory:rss > 5 for 2 cylces then alert"), "did you mean `cycles`?"), (puma("if memory:rss > 5 than alert"), "did you mean `then`?"),
+        (puma("if memory:rss > 5 then restrat"), "did you mean `restart`?"), (puma("if memory:rss > 5 then alter ops"), "did you mean `alert`?"),
+        (puma("if memory:rss > 5 then relaod"), "did you mean `reload`?"),
+        (puma("if memory:rss > 5 then Alert"), "keywords are written in small letters: `alert`"),
+        (puma("if memory:rss > 5 then alert owner ops"), nil), (puma("if memory:rss > 5 m then alert"), "write the unit without a space: 5m"),
+        (puma("if\u{A0}memory:rss > 5 then alert"), "there is an invisible character (U+00A0) in it; write a plain space"),
+    ])
+    func aSlipOfTheKeyboardIsTheOnlyFaultAndGetsAHint(text: String, help: String?) {
+        let faults = RuleFile.parse(text, file: "t").faults
+        #expect(faults.count == 1)
+        #expect(faults.first?.help == help)
+    }
+
+    // MARK: Jobs
+
+    @Test(arguments: [
+        Sentence(
+            "check jobs a happens every minute b happens every 2 hours", is: "check jobs\n  a happens every minute\n  b happens every 2 hours\n"),
+        Sentence(
+            "check jobs with owner ops \"my job\" happens every 90 minutes",
+            is: "check jobs\n  with owner ops\n  \"my job\" happens every 90 minutes\n"),
+        Sentence("check jobs # all\njob#1 happens every 7 days", is: "check jobs\n  job#1 happens every 7 days\n"),
+        Sentence("check jobs restart happens every 1 day", is: "check jobs\n  restart happens every day\n"),
+        Sentence("check jobs", faults: "1:11 found the end of the file, expected a job: `NAME happens every N minutes`"),
+        Sentence("check jobs a happens every 0 days", faults: "1:28 found `0`, expected a number of minutes, hours or days"),
+        Sentence("check jobs a happens every 5 weeks", faults: "1:30 found `weeks`, expected `minutes`, `hours` or `days`"),
+        Sentence(
+            "check jobs a happens every 9223372036854775807 days",
+            faults: "1:28 `9223372036854775807 days` is too long; a job happens at least once in 100 years"),
+        Sentence("check jobs a happens every day\na happens every hour", faults: "2:1 the job `a` was given before, in line 1"),
+        Sentence(
+            "check jobs a every day\nb happens every dya\nc happens every day",
+            faults: "1:14 found `every`, expected `happens every` after the name of the job",
+            "2:17 found `dya`, expected `minutes`, `hours` or `days`"),
+    ])
+    func jobsHappenEverySoOften(sentence: Sentence) { sentence.verify() }
+
+    // MARK: Bytes
+
+    @Test func bytesThatAreNoUTF8AreAFaultWithItsPlace() {
+        let parsed = RuleFile.parse(
+            Array("check service ä".utf8) + [0xFF, 0xFE, 0x0A] + Array("if memory:rss > 5 then alert \u{1F600}".utf8) + [0xC3], file: "t")
+        #expect(parsed.faults.map(\.description) == ["t:1:16: byte 0xff is not UTF-8", "t:2:31: byte 0xc3 is not UTF-8"])
+    }
+
+    @Test func aFileInUTF16IsOneFault() {
+        let faults = RuleFile.parse([0xFF, 0xFE] + "check host".utf8.flatMap { [$0, 0] }, file: "t").faults
+        #expect(faults.map(\.message) == ["the file is UTF-16, expected UTF-8"])
+    }
+
+    @Test func aFileThatIsTooLargeIsOneFault() {
+        let faults = RuleFile.parse([UInt8](repeating: 35, count: SourceText.limit + 1), file: "t").faults
+        #expect(faults.map(\.message) == ["the file has more than 1048576 bytes"])
+        #expect(RuleFile.parse(Array("check host #".utf8) + [UInt8](repeating: 35, count: SourceText.limit - 12), file: "t").faults.isEmpty)
+    }
+
+    @Test func aFileFullOfFaultsTellsTheFirstHundred() {
+        let faults = RuleFile.parse("check host\n" + String(repeating: "if cpu >= 5 then alert\n", count: 2000), file: "t").faults
+        #expect(faults.count == 101)
+        #expect(faults.last?.message == "more than 100 faults; the rest is not shown")
+    }
+
+    @Test func theCaretStandsUnderTheFaultInAWindowsFileToo() {
+        let text = "check host\r\nif cpu > 5 then alret\r\n"
+        let faults = RuleFile.parse(text, file: "host.inq").faults
+        #expect(
+            faults.first?.rendered(in: text) == """
+                host.inq:2:17: found `alret`, expected an action: `alert`, `reload` or `restart`
+                    if cpu > 5 then alret
+                                    ^
+                    did you mean `alert`?
+
+                """)
+    }
+}
