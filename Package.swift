@@ -19,6 +19,9 @@ let package = Package(
             name: "ControlTool",
             dependencies: ["AgentCore", "Platform", "RuleLanguage", .argumentParser]),
 
+        // 4: the outside world, one room per technology
+        .target(name: "LinuxHost", dependencies: ["AgentCore", "CSystemd", "Platform", .logging]),
+
         // 3: decisions and seams, no I/O
         .target(name: "AgentCore", dependencies: ["AgentAPI", "Platform", "RuleLanguage", .logging]),
 
@@ -31,12 +34,14 @@ let package = Package(
 
         // 0: C libraries
         .systemLibrary(name: "CLinux", path: "Sources/CLibraries/CLinux"),
+        .systemLibrary(name: "CSystemd", path: "Sources/CLibraries/CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
 
         // Tests
         .target(name: "TestKit", dependencies: ["Platform"], path: "Tests/TestKit"),
         .testTarget(name: "AgentAPITests", dependencies: ["AgentAPI", "Platform", "TestKit"], exclude: ["Golden"]),
         .testTarget(name: "AgentCoreTests", dependencies: ["AgentAPI", "AgentCore", "Platform", "RuleLanguage", "TestKit"]),
         .testTarget(name: "ControlToolTests", dependencies: ["ControlTool", "Platform", "TestKit"], exclude: ["Golden"]),
+        .testTarget(name: "LinuxHostTests", dependencies: ["AgentCore", "LinuxHost", "Platform", "TestKit", .logging]),
         .testTarget(name: "PlatformTests", dependencies: ["Platform", "TestKit"]),
         .testTarget(name: "RuleLanguageTests", dependencies: ["Platform", "RuleLanguage", "TestKit"], exclude: ["Golden"]),
     ],

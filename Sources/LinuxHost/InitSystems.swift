@@ -1,0 +1,31 @@
+// What can manage processes on a Linux host.
+
+public import AgentCore
+import Glibc
+public import Logging
+public import Platform
+
+/// A kind of init system: how to know that a host runs it, and how to talk to it.
+struct InitSystemKind: Sendable {
+    var isHere: @Sendable () -> Bool
+    var make: @Sendable (Loop, Logger) -> any InitSystem
+}
+
+/// Every kind that the agent knows, in the order in which a unit is looked for.
+let initSystemKinds: [InitSystemKind] = [
+    // As sd_booted(3) finds out.
+    InitSystemKind(isHere: { isFolder("/run/systemd/system") }, make: { SystemdInit(loop: $0, logger: $1) }),
+    InitSystemKind(isHere: { true }, make: { PidFileInit(loop: $0, logger: $1) }),
+]
+
+public enum InitSystems {
+    /// What this host has.
+    public static func detect(loop: Loop, logger: Logger) -> [any InitSystem] {
+        initSystemKinds.filter { $0.isHere() }.map { $0.make(loop, logger) }
+    }
+}
+
+private func isFolder(_ path: String) -> Bool {
+    var status = Glibc.stat()
+    return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+}

@@ -1,0 +1,53 @@
+// A file with a pid in it.
+
+import AgentCore
+import Glibc
+import Platform
+
+/// What a pid file says about the process that it names.
+enum PidFile: Equatable, Sendable {
+    case runs(ProcessIdentity)
+    /// The file is there, the process is not: it ended without taking its file away.
+    case died(pid: Int32)
+    /// The pid belongs to a process that is younger than the file.
+    case otherProcess(pid: Int32)
+    case missing
+    case unreadable(String)
+
+    init(at path: String, proc: ProcFileSystem, now: Moment, clockTicks: UInt64) {
+        // A pipe in its place must not make the agent wait.
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        guard descriptor >= 0 else {
+            self = errno == ENOENT ? .missing : .unreadable(String(cString: strerror(errno)))
+            return
+        }
+        defer { close(descriptor) }
+        var status = Glibc.stat()
+        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG, let text = readBeginning(of: descriptor, limit: 64) else {
+            self = .unreadable("is not a file")
+            return
+        }
+        guard let pid = pidNumber(parsing: text) else {
+            self = .unreadable("does not begin with a process id")
+            return
+        }
+        guard let stat = proc.stat(of: pid), !stat.hasEnded else {
+            self = .died(pid: pid)
+            return
+        }
+        let written = Timestamp(microseconds: Int64(status.st_mtim.tv_sec) * 1_000_000 + Int64(status.st_mtim.tv_nsec) / 1000)
+        let started = now.wall - (now.uptime - .seconds(Double(stat.startTicks) / Double(clockTicks)))
+        // The kernel counts in hundredths of a second, and the wall clock may have been set a little since.
+        if started > written + .seconds(2) {
+            self = .otherProcess(pid: pid)
+        } else {
+            self = .runs(ProcessIdentity(pid: pid, startTicks: stat.startTicks))
+        }
+    }
+}
+
+/// The first word, if it can be the pid of a process that anybody watches.
+func pidNumber(parsing text: some Collection<UInt8>) -> Int32? {
+    guard let number = Fields(Array(text)[...]).number(at: 0), number > 0, number <= Int32.max else { return nil }
+    return Int32(number)
+}

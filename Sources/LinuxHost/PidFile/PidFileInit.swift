@@ -1,0 +1,191 @@
+// Processes that nothing manages and that write their pid into a file.
+
+public import AgentCore
+import Glibc
+public import Logging
+public import Platform
+
+/// Watches the units of requests with a pid file. It sees them come and go, and can do nothing for them.
+public final class PidFileInit: InitSystem {
+    public let name = "pidfile"
+
+    private let loop: Loop
+    private let logger: Logger
+    private let proc = ProcFileSystem(root: "/")
+    private let watcher: PidfdWatcher
+    private let clockTicks = UInt64(max(1, sysconf(Int32(_SC_CLK_TCK))))
+    private weak var observer: (any InitObserver)?
+    private var notifier: Int32 = -1
+    private var files: [String: File] = [:]
+    /// Watched folders by the kernel's number.
+    private var folders: [Int32: String] = [:]
+    private var look: Loop.Timer?
+
+    private struct File {
+        var path: String
+        var folder: String
+        var lastSaid: Observation?
+        var since: Timestamp?
+        var process: ProcessIdentity?
+    }
+
+    public init(loop: Loop, logger: Logger) {
+        self.loop = loop
+        self.logger = logger
+        watcher = PidfdWatcher(loop: loop)
+    }
+
+    public func start(watching requests: [UnitRequest], observer: any InitObserver) {
+        self.observer = observer
+        openNotifier()
+        change(watching: requests)
+        scheduleLook()
+    }
+
+    public func change(watching wanted: [UnitRequest]) {
+        let paths = Dictionary(wanted.compactMap { request in request.pidFile.map { (request.name, $0) } }) { first, _ in first }
+        for (name, file) in files where paths[name] != file.path {
+            watcher.unwatch(name)
+            files[name] = nil
+        }
+        for (name, path) in paths where files[name] == nil {
+            files[name] = File(path: path, folder: folder(of: path))
+            loop.after(.zero) { [weak self] in self?.check(name) }
+        }
+        watchFolders()
+    }
+
+    public func perform(_ verb: UnitVerb, on unit: String, deadline: Duration, _ done: @escaping (Result<Void, ActionError>) -> Void) {
+        loop.after(.zero) { done(.failure(ActionError("nothing knows how to \(verb.rawValue) a process that only has a pid file"))) }
+    }
+
+    public func stop() {
+        if let look { loop.cancel(look) }
+        look = nil
+        for name in files.keys { watcher.unwatch(name) }
+        files = [:]
+        folders = [:]
+        observer = nil
+        guard notifier >= 0 else { return }
+        loop.unwatch(notifier)
+        close(notifier)
+        notifier = -1
+    }
+
+    /// Says how things are, if that is news.
+    private func check(_ name: String) {
+        guard var file = files[name] else { return }
+        let now = SystemTime().now()
+        let state = PidFile(at: file.path, proc: proc, now: now, clockTicks: clockTicks)
+        let process: ProcessIdentity? = if case .runs(let process) = state { process } else { nil }
+        if process != file.process {
+            file.process = process
+            if let process {
+                watcher.watch(process, for: name) { [weak self] in self?.check(name) }
+            } else {
+                watcher.unwatch(name)
+            }
+        }
+        var observation = state.observation(of: name)
+        if observation.activity != file.lastSaid?.activity || observation.run != file.lastSaid?.run {
+            // Of a process that ran before we looked, its own start is known; of everything else, that it was seen just now.
+            let start = process.map { now.wall - (now.uptime - .seconds(Double($0.startTicks) / Double(clockTicks))) }
+            file.since = start ?? (file.lastSaid == nil ? nil : now.wall)
+        }
+        observation.since = file.since
+        let isNews = observation != file.lastSaid
+        file.lastSaid = observation
+        files[name] = file
+        if isNews { observer?.observed(observation, from: self) }
+    }
+
+    // MARK: When to look
+
+    private func openNotifier() {
+        notifier = inotify_init1(Int32(IN_CLOEXEC | IN_NONBLOCK))
+        guard notifier >= 0 else { return logger.info("files are looked at by a timer only: the kernel gives no inotify descriptor") }
+        do {
+            try loop.watch(notifier, for: .readable) { [weak self] _ in self?.foldersChanged() }
+        } catch {
+            close(notifier)
+            notifier = -1
+        }
+    }
+
+    /// The folder is watched, not the file, which may be replaced or not be there yet.
+    private func watchFolders() {
+        let wanted = Set(files.values.map(\.folder))
+        guard notifier >= 0 else { return }
+        for (number, folder) in folders where !wanted.contains(folder) {
+            inotify_rm_watch(notifier, number)
+            folders[number] = nil
+        }
+        for folder in wanted where !folders.values.contains(folder) {
+            // Not its creation: the pid is in it when it is closed or moved here.
+            let events = IN_CLOSE_WRITE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR
+            let number = inotify_add_watch(notifier, folder, UInt32(events))
+            if number >= 0 { folders[number] = folder }
+        }
+    }
+
+    private func foldersChanged() {
+        var buffer = [UInt8](repeating: 0, count: 16384)
+        var changed: Set<String> = []
+        var overflown = false
+        while true {
+            let count = read(notifier, &buffer, buffer.count)
+            guard count > 0 else { break }
+            var offset = 0
+            while offset + MemoryLayout<inotify_event>.size <= count {
+                let event = buffer.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: offset, as: inotify_event.self) }
+                let name = buffer[(offset + MemoryLayout<inotify_event>.size)...].prefix(Int(event.len)).prefix { $0 != 0 }
+                offset += MemoryLayout<inotify_event>.size + Int(event.len)
+                if event.mask & UInt32(IN_Q_OVERFLOW) != 0 { overflown = true }
+                // The folder itself went away; the timer finds the next one of that name.
+                if event.mask & UInt32(IN_IGNORED | IN_MOVE_SELF) != 0, let folder = folders.removeValue(forKey: event.wd) {
+                    changed.formUnion(files.filter { $0.value.folder == folder }.keys)
+                    inotify_rm_watch(notifier, event.wd)
+                }
+                guard let folder = folders[event.wd] else { continue }
+                let path = (folder == "/" ? "" : folder) + "/" + String(decoding: name, as: UTF8.self)
+                changed.formUnion(files.filter { $0.value.path == path }.keys)
+            }
+        }
+        if changed.isEmpty && !overflown { return }
+        for name in overflown ? Set(files.keys) : changed { check(name) }
+        scheduleLook()
+    }
+
+    /// Once a second while a folder is not watched; else now and then, for what the kernel does not tell (network file systems).
+    private func scheduleLook() {
+        if let look { loop.cancel(look) }
+        let allWatched = Set(files.values.map(\.folder)).isSubset(of: folders.values)
+        look = loop.after(allWatched ? .seconds(10) : .seconds(1)) { [weak self] in
+            guard let self else { return }
+            self.watchFolders()
+            for name in self.files.keys { self.check(name) }
+            self.scheduleLook()
+        }
+    }
+}
+
+extension PidFile {
+    fileprivate func observation(of name: String) -> Observation {
+        switch self {
+        case .runs(let process):
+            Observation(
+                request: name, unit: name, activity: .running, detail: "process \(process.pid)", run: "\(process.pid).\(process.startTicks)",
+                mainProcess: process)
+        case .died(let pid): Observation(request: name, unit: name, activity: .failed, detail: "process \(pid) has ended and left its pid file")
+        case .otherProcess(let pid):
+            Observation(request: name, unit: name, activity: .failed, detail: "process \(pid) is younger than the pid file that names it")
+        case .missing: Observation(request: name, unit: name, activity: .stopped, detail: "no pid file")
+        case .unreadable(let why): Observation(request: name, unit: name, activity: .failed, detail: "the pid file \(why)")
+        }
+    }
+}
+
+private func folder(of path: String) -> String {
+    guard let slash = path.lastIndex(of: "/") else { return "." }
+    return slash == path.startIndex ? "/" : String(path[..<slash])
+}

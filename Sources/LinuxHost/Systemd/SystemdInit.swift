@@ -1,0 +1,489 @@
+// systemd, over its bus.
+
+public import AgentCore
+import Glibc
+public import Logging
+public import Platform
+
+/// systemd as the manager of units: what it signals is said on at once, and nothing is polled but whether it still answers.
+public final class SystemdInit: InitSystem {
+    public let name = "systemd"
+
+    private let loop: Loop
+    private let address: String
+    private let logger: Logger
+    private let proc = ProcFileSystem(root: "/")
+    private weak var observer: (any InitObserver)?
+
+    private var bus: Bus?
+    /// The unique name of systemd on the bus. Signals of anybody else are not systemd's, whatever they say.
+    private var owner: String?
+    private var requests: [String: Request] = [:]
+    /// By object path, which all aliases of a unit share.
+    private var units: [String: WatchedUnit] = [:]
+    private var jobs = SystemdJobs()
+    /// Set from `Reloading(true)` to `Reloading(false)`, or until that is long overdue.
+    private var reload: Loop.Timer?
+    private var isReloading: Bool { reload != nil }
+    /// Set from `sourceFailed` to `sourceRecovered`.
+    private var hasFailed = false
+    private var failuresInARow = 0
+    private var retry: Loop.Timer?
+    private var pulse: Loop.Timer?
+
+    private struct Request {
+        var fullName: String
+        /// Where its unit was found.
+        var path: String?
+        var lastSaid: Observation?
+        var lookedAt: Duration?
+        var look: Loop.Timer?
+    }
+
+    private final class WatchedUnit {
+        var state = SystemdUnit()
+        var requests: Set<String> = []
+        var mainProcess: ProcessIdentity?
+        /// The main process that `mainProcess` was looked up for.
+        var mainPID: Int32 = 0
+        var mainStarted: UInt64 = 0
+        /// The run whose control group was asked for.
+        var cgroupAskedFor: String?
+        /// One half of a change is there; the other half follows in a signal of its own.
+        var isHalfTold = false
+        var patience: Loop.Timer?
+        var isReferenced = false
+    }
+
+    /// - Parameter address: of the bus; `nil` is the system bus.
+    public init(loop: Loop, address: String? = nil, logger: Logger) {
+        self.loop = loop
+        self.address = address ?? systemBusAddress()
+        self.logger = logger
+    }
+
+    // MARK: InitSystem
+
+    public func start(watching requests: [UnitRequest], observer: any InitObserver) {
+        self.observer = observer
+        change(watching: requests)
+        connect()
+        pulse = loop.every(.seconds(30)) { [weak self] in self?.feelPulse() }
+    }
+
+    public func change(watching wanted: [UnitRequest]) {
+        let names = Set(wanted.filter { $0.pidFile == nil }.map(\.name))
+        for name in requests.keys where !names.contains(name) { forget(name) }
+        for name in names where requests[name] == nil {
+            requests[name] = Request(fullName: systemdUnitName(name))
+            if bus != nil { load(name) }
+        }
+    }
+
+    public func stop() {
+        for timer in [retry, pulse, reload].compactMap({ $0 }) + requests.values.compactMap(\.look) + units.values.compactMap(\.patience) {
+            loop.cancel(timer)
+        }
+        (retry, pulse, reload) = (nil, nil, nil)
+        bus?.close()
+        bus = nil
+        requests = [:]
+        units = [:]
+        observer = nil
+        finish(jobs.takeAll(), .failure(ActionError("the agent stopped before systemd was done")))
+    }
+
+    // MARK: The connection
+
+    /// Matches first, then `Subscribe`, then the units: what changes in between is not missed.
+    private func connect() {
+        do throws(BusError) {
+            let bus = try Bus(loop: loop, address: address) { [weak self] in self?.busLost($0.message) }
+            self.bus = bus
+            try bus.match(
+                "type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',member='NameOwnerChanged',arg0='\(systemd)'"
+            ) { [weak self] in self?.ownerChanged($0) }
+            try bus.match("type='signal',sender='\(systemd)',interface='\(manager)',path='\(managerPath)'") { [weak self] in
+                self?.managerSignalled($0)
+            }
+            try bus.match(
+                "type='signal',sender='\(systemd)',interface='\(properties)',member='PropertiesChanged',path_namespace='\(managerPath)/unit'",
+                only: SystemdUnit.properties, wanted: { [weak self] in self?.units[$0] != nil }
+            ) { [weak self] in self?.propertiesChanged($0) }
+        } catch {
+            bus?.close()
+            bus = nil
+            return sourceFailed(error.message)
+        }
+        synchronize()
+    }
+
+    /// Asks for everything anew.
+    private func synchronize() {
+        if let retry { loop.cancel(retry) }
+        retry = nil
+        guard let bus else { return connect() }
+        let nameOwner = BusMethod(
+            destination: "org.freedesktop.DBus", path: "/org/freedesktop/DBus", interface: "org.freedesktop.DBus", name: "GetNameOwner")
+        bus.call(nameOwner, [systemd]) { [weak self] result in
+            switch result {
+            case .success(let values): self?.owner = values.first?.string
+            case .failure(let error): self?.unanswered("systemd is not on the bus", error)
+            }
+        }
+        bus.call(managerMethod("Subscribe")) { [weak self] result in
+            switch result {
+            case .success: self?.sourceAnswers()
+            case .failure(let error) where error.kind == "AlreadySubscribed": self?.sourceAnswers()
+            case .failure(let error): self?.unanswered("systemd does not answer", error)
+            }
+        }
+        for name in requests.keys { load(name) }
+    }
+
+    private func busLost(_ why: String) {
+        bus = nil
+        owner = nil
+        endReload()
+        for unit in units.values { unit.isReferenced = false }
+        finish(jobs.takeAll(), .failure(ActionError("the connection to systemd was lost; whether the job was done is unknown")))
+        sourceFailed(why)
+    }
+
+    private func unanswered(_ what: String, _ error: BusError) {
+        // systemd answers late while it reloads, and all is asked anew when it is done. An error without a name is the
+        // connection's, which `busLost` hears of.
+        guard !isReloading, error.name != nil else { return }
+        sourceFailed("\(what): \(error)")
+    }
+
+    private func sourceFailed(_ why: String) {
+        if !hasFailed {
+            hasFailed = true
+            logger.info("systemd failed as a source", metadata: ["why": "\(why)"])
+            observer?.sourceFailed(self, why: why)
+        }
+        guard retry == nil else { return }
+        let delay = Duration.milliseconds(min(10_000, 100 << min(failuresInARow, 7)))
+        failuresInARow += 1
+        retry = loop.after(delay) { [weak self] in self?.synchronize() }
+    }
+
+    private func sourceAnswers() {
+        failuresInARow = 0
+        guard hasFailed else { return }
+        hasFailed = false
+        logger.info("systemd recovered as a source")
+        for name in requests.keys { requests[name]?.lastSaid = nil }
+        observer?.sourceRecovered(self)
+    }
+
+    /// A systemd that hangs sends no signals, and silence looks like peace.
+    private func feelPulse() {
+        guard let bus, !hasFailed, !isReloading else { return }
+        let ping = BusMethod(destination: systemd, path: managerPath, interface: "org.freedesktop.DBus.Peer", name: "Ping")
+        bus.call(ping) { [weak self] result in
+            if case .failure(let error) = result { self?.unanswered("systemd does not answer", error) }
+        }
+    }
+
+    // MARK: Signals
+
+    private func ownerChanged(_ signal: BusSignal) {
+        guard let new = signal.body.last?.string else { return }
+        owner = new.isEmpty ? nil : new
+        endReload()
+        // systemd leaves the bus for a moment when it executes itself anew; only if it stays away the source has failed.
+        if new.isEmpty {
+            loop.after(.seconds(3)) { [weak self] in
+                guard let self, self.bus != nil, self.owner == nil else { return }
+                self.sourceFailed("systemd has left the bus")
+            }
+        } else {
+            synchronize()
+        }
+    }
+
+    private func managerSignalled(_ signal: BusSignal) {
+        guard signal.sender == owner else { return }
+        let body = signal.body
+        switch signal.member {
+        case "JobRemoved":
+            guard body.count == 4, let path = body[1].string, let result = body[3].string else { return }
+            if let job = jobs.removed(path, result: result) { conclude(job, result) }
+        case "Reloading":
+            endReload()
+            if body.first?.bool == true {
+                reload = loop.after(.seconds(90)) { [weak self] in
+                    self?.reload = nil
+                    self?.feelPulse()
+                }
+            } else {
+                synchronize()
+            }
+        case "UnitNew":
+            guard !isReloading, body.count == 2, let id = body[0].string, let path = body[1].string else { return }
+            for (name, request) in requests where request.fullName == id || request.path == path { lookSoon(name) }
+        case "UnitRemoved":
+            guard !isReloading, body.count == 2, let path = body[1].string else { return }
+            removed(path)
+        case "UnitFilesChanged":
+            for (name, request) in requests where request.path == nil { lookSoon(name, loading: true) }
+        default: break
+        }
+    }
+
+    private func endReload() {
+        if let reload { loop.cancel(reload) }
+        reload = nil
+    }
+
+    /// A change arrives as two signals, the type's own properties first and the state that they belong to second.
+    private func propertiesChanged(_ signal: BusSignal) {
+        guard signal.sender == owner, let unit = units[signal.path], signal.body.count >= 2 else { return }
+        guard let interface = signal.body[0].string, let changes = signal.body[1].dictionary, !changes.isEmpty else { return }
+        unit.isHalfTold = interface != unitInterface
+        apply(changes, to: unit, at: signal.path)
+    }
+
+    // MARK: Units
+
+    /// Finds the unit of a request, loading it into systemd's memory if need be, and learns all about it.
+    private func load(_ name: String) {
+        guard let request = requests[name] else { return }
+        bus?.call(managerMethod("LoadUnit"), [request.fullName]) { [weak self] result in self?.found(result, for: name) }
+    }
+
+    private func found(_ result: Result<[BusValue], BusError>, for name: String) {
+        guard requests[name] != nil, let bus else { return }
+        switch result {
+        case .success(let values):
+            guard let path = values.first?.string else { return }
+            bus.call(propertiesMethod("GetAll", path: path), [""], only: SystemdUnit.properties) { [weak self] result in
+                self?.learned(result, at: path, for: name)
+            }
+        case .failure(let error): notFound(error, name)
+        }
+    }
+
+    private func learned(_ result: Result<[BusValue], BusError>, at path: String, for name: String) {
+        guard requests[name] != nil else { return }
+        switch result {
+        case .success(let values):
+            var fresh = SystemdUnit()
+            fresh.apply(values.first?.dictionary ?? [:])
+            guard fresh.isPresent, !fresh.id.isEmpty else { return sayAbsent(name) }
+            if requests[name]?.path != path { detach(name) }
+            requests[name]?.path = path
+            let unit = units[path] ?? WatchedUnit()
+            units[path] = unit
+            unit.requests.insert(name)
+            unit.isHalfTold = false
+            apply(values.first?.dictionary ?? [:], to: unit, at: path)
+            reference(unit)
+        case .failure(let error): notFound(error, name)
+        }
+    }
+
+    private func notFound(_ error: BusError, _ name: String) {
+        switch error.kind {
+        case "NoSuchUnit", "InvalidArgs", "UnknownObject", "LoadFailed": sayAbsent(name)
+        default: unanswered("systemd cannot tell about \(name)", error)
+        }
+    }
+
+    /// Keeps systemd from forgetting a unit that is stopped. Where the agent may not do that, the last state stays true. A transient
+    /// unit is gone for good when it has stopped, and shall be.
+    private func reference(_ unit: WatchedUnit) {
+        guard !unit.isReferenced, !unit.state.isTransient else { return }
+        unit.isReferenced = true
+        bus?.call(managerMethod("RefUnit"), [unit.state.id]) { [logger] result in
+            if case .failure(let error) = result { logger.debug("unit not referenced", metadata: ["error": "\(error)"]) }
+        }
+    }
+
+    /// systemd has unloaded it. Asking for it would load it again and be answered by another `UnitRemoved`, for ever.
+    private func removed(_ path: String) {
+        guard let unit = units[path] else { return }
+        unit.isReferenced = false
+        guard unit.state.isTransient else { return }
+        for name in unit.requests { sayAbsent(name) }
+    }
+
+    /// Looks at a unit that has appeared. It asks with a call that loads nothing, and once a second at most, because looking at a
+    /// unit that systemd does not keep makes it appear again.
+    private func lookSoon(_ name: String, loading: Bool = false) {
+        guard let request = requests[name], request.look == nil else { return }
+        let now = SystemTime().now().uptime
+        let due = request.lookedAt.map { max(.zero, $0 + .seconds(1) - now) } ?? .zero
+        requests[name]?.look = loop.after(due) { [weak self] in
+            guard let self, self.requests[name] != nil else { return }
+            self.requests[name]?.look = nil
+            self.requests[name]?.lookedAt = SystemTime().now().uptime
+            if loading { return self.load(name) }
+            self.bus?.call(self.managerMethod("GetUnit"), [request.fullName]) { [weak self] result in
+                // It was gone before we looked: nothing has changed.
+                if case .failure(let error) = result, error.kind == "NoSuchUnit" { return }
+                self?.found(result, for: name)
+            }
+        }
+    }
+
+    private func forget(_ name: String) {
+        if let look = requests[name]?.look { loop.cancel(look) }
+        detach(name)
+        requests[name] = nil
+    }
+
+    private func detach(_ name: String) {
+        guard let path = requests[name]?.path, let unit = units[path] else { return }
+        requests[name]?.path = nil
+        unit.requests.remove(name)
+        guard unit.requests.isEmpty else { return }
+        units[path] = nil
+        if let patience = unit.patience { loop.cancel(patience) }
+        if unit.isReferenced { bus?.call(managerMethod("UnrefUnit"), [unit.state.id]) { _ in } }
+    }
+
+    private func apply(_ changes: [String: BusValue], to unit: WatchedUnit, at path: String) {
+        unit.state.apply(changes)
+        identifyMainProcess(of: unit)
+        askForCgroup(of: unit, at: path)
+        tellNews(of: unit)
+    }
+
+    /// The start time is read at once, while the pid certainly means the process that systemd means.
+    private func identifyMainProcess(of unit: WatchedUnit) {
+        let (pid, started) = (unit.state.mainPID, unit.state.mainStarted)
+        guard pid != unit.mainPID || started != unit.mainStarted || pid != 0 && unit.mainProcess == nil else { return }
+        (unit.mainPID, unit.mainStarted) = (pid, started)
+        unit.mainProcess = pid > 0 ? proc.stat(of: pid).map { ProcessIdentity(pid: pid, startTicks: $0.startTicks) } : nil
+    }
+
+    private func askForCgroup(of unit: WatchedUnit, at path: String) {
+        guard unit.state.mayHaveCgroup else {
+            unit.cgroupAskedFor = nil
+            return
+        }
+        let run = unit.state.run ?? ""
+        guard unit.cgroupAskedFor != run, let kind = unit.state.id.split(separator: ".").last, let bus else { return }
+        unit.cgroupAskedFor = run
+        let interface = "\(systemd).\(kind.prefix(1).uppercased())\(kind.dropFirst())"
+        bus.call(propertiesMethod("Get", path: path), [interface, "ControlGroup"]) { [weak self, weak unit] result in
+            guard let self, let unit, case .success(let values) = result, let value = values.first else { return }
+            unit.state.apply(["ControlGroup": value])
+            if unit.state.cgroup == nil { unit.cgroupAskedFor = nil }
+            self.tellNews(of: unit)
+        }
+    }
+
+    // MARK: Telling
+
+    /// Every step is told, because who asked for it shows in the steps alone: a stop that was asked for ends as one that was not.
+    private func tellNews(of unit: WatchedUnit) {
+        guard unit.isHalfTold || unit.state.mayBePassing else {
+            if let patience = unit.patience { loop.cancel(patience) }
+            unit.patience = nil
+            return tell(unit)
+        }
+        // The rest follows within a millisecond; if it does not, this was all.
+        guard unit.patience == nil else { return }
+        unit.patience = loop.after(.milliseconds(50)) { [weak self, weak unit] in
+            unit?.patience = nil
+            if let self, let unit { self.tell(unit) }
+        }
+    }
+
+    private func tell(_ unit: WatchedUnit) {
+        for name in unit.requests.sorted() { say(unit.state.observation(for: name, mainProcess: unit.mainProcess)) }
+    }
+
+    private func sayAbsent(_ name: String) {
+        detach(name)
+        guard let request = requests[name] else { return }
+        say(Observation(request: name, presence: .absent, unit: request.fullName, activity: .stopped, detail: "not-found"))
+    }
+
+    private func say(_ observation: Observation) {
+        guard !hasFailed, requests[observation.request]?.lastSaid != observation else { return }
+        requests[observation.request]?.lastSaid = observation
+        observer?.observed(observation, from: self)
+    }
+
+    // MARK: Actions
+
+    public func perform(_ verb: UnitVerb, on name: String, deadline: Duration, _ done: @escaping (Result<Void, ActionError>) -> Void) {
+        if let problem = problem(with: verb, on: name) {
+            loop.after(.zero) { done(.failure(ActionError(problem))) }
+            return
+        }
+        let id = unit(named: name)?.state.id ?? name
+        let job = jobs.begin(verb, on: id, done)
+        jobs.setTimer(
+            loop.after(deadline) { [weak self] in
+                guard let self, let job = self.jobs.take(job) else { return }
+                let tenths = Int64(deadline.inSeconds * 10)
+                let seconds = tenths % 10 == 0 ? "\(tenths / 10)" : "\(tenths / 10).\(tenths % 10)"
+                job.done(.failure(ActionError("the \(verb.rawValue) of \(id) was not done within \(seconds) s; systemd goes on with it")))
+            }, of: job)
+        let method = managerMethod(verb == .reload ? "ReloadUnit" : "RestartUnit")
+        // "fail": a job that somebody else has queued is not pushed aside.
+        bus?.call(method, [id, "fail"]) { [weak self] result in
+            guard let self else { return }
+            switch result {
+            case .success(let values):
+                guard let path = values.first?.string else { return }
+                if let result = self.jobs.accepted(job, path: path), let job = self.jobs.take(job) { self.conclude(job, result) }
+            case .failure(let error):
+                guard let job = self.jobs.take(job) else { return }
+                self.finish([job], .failure(ActionError(refusal(of: verb, on: id, error))))
+            }
+        }
+    }
+
+    private func unit(named name: String) -> WatchedUnit? {
+        if let path = requests[name]?.path { return units[path] }
+        let full = systemdUnitName(name)
+        return units.values.first { $0.state.id == full }
+    }
+
+    /// Why not even systemd need be asked.
+    private func problem(with verb: UnitVerb, on name: String) -> String? {
+        guard bus != nil, !hasFailed else { return "systemd cannot be reached at present" }
+        guard let unit = unit(named: name) else { return "systemd knows no unit \(name)" }
+        if unit.state.isMasked { return "\(unit.state.id) is masked: systemd refuses to run it" }
+        if unit.state.hasRequestedJob { return "systemd has a job for \(unit.state.id) already; a \(verb.rawValue) would get in its way" }
+        return nil
+    }
+
+    private func conclude(_ job: SystemdJobs.Job, _ result: String) {
+        let reason = units.values.first { $0.state.id == job.unit }?.state.lastExit
+        finish([job], job.outcome(result, lastExit: reason))
+    }
+
+    private func finish(_ ended: [SystemdJobs.Job], _ result: Result<Void, ActionError>) {
+        for job in ended {
+            if let timer = job.timer { loop.cancel(timer) }
+            job.done(result)
+        }
+    }
+
+    private func managerMethod(_ name: String) -> BusMethod {
+        BusMethod(destination: systemd, path: managerPath, interface: manager, name: name)
+    }
+
+    private func propertiesMethod(_ name: String, path: String) -> BusMethod {
+        BusMethod(destination: systemd, path: path, interface: properties, name: name)
+    }
+}
+
+private let systemd = "org.freedesktop.systemd1"
+private let manager = "org.freedesktop.systemd1.Manager"
+private let managerPath = "/org/freedesktop/systemd1"
+private let unitInterface = "org.freedesktop.systemd1.Unit"
+private let properties = "org.freedesktop.DBus.Properties"
+
+private func systemBusAddress() -> String {
+    guard let address = getenv("DBUS_SYSTEM_BUS_ADDRESS") else { return "unix:path=/run/dbus/system_bus_socket" }
+    return String(cString: address)
+}
