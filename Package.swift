@@ -7,19 +7,26 @@ import PackageDescription
 let package = Package(
     name: "rollcall",
     products: [
-        .executable(name: "rollcall", targets: ["ControlTool"])
+        .executable(name: "rollcall", targets: ["ControlTool"]),
+        .executable(name: "rollcall-agent", targets: ["AgentDaemon"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
     ],
     targets: [
         // 5: the programs
+        .executableTarget(
+            name: "AgentDaemon",
+            dependencies: ["AgentAPI", "AgentCore", "AgentTalker", "LinuxHost", "Platform", "RuleLanguage", .logging]),
         .executableTarget(
             name: "ControlTool",
             dependencies: ["AgentCore", "Platform", "RuleLanguage", .argumentParser]),
 
         // 4: the outside world, one room per technology
+        .target(name: "AgentTalker", dependencies: ["AgentAPI", "AgentCore", "Platform", .logging, .nio, .nioHTTP1, .nioPosix, .nioSSL]),
         .target(name: "LinuxHost", dependencies: ["AgentCore", "CSystemd", "Platform", .logging]),
 
         // 3: decisions and seams, no I/O
@@ -40,6 +47,12 @@ let package = Package(
         .target(name: "TestKit", dependencies: ["Platform"], path: "Tests/TestKit"),
         .testTarget(name: "AgentAPITests", dependencies: ["AgentAPI", "Platform", "TestKit"], exclude: ["Golden"]),
         .testTarget(name: "AgentCoreTests", dependencies: ["AgentAPI", "AgentCore", "Platform", "RuleLanguage", "TestKit"]),
+        .testTarget(
+            name: "AgentDaemonTests", dependencies: ["AgentCore", "AgentDaemon", "AgentTalker", "Platform", "RuleLanguage", "TestKit"],
+            exclude: ["Golden"]),
+        .testTarget(
+            name: "AgentTalkerTests",
+            dependencies: ["AgentAPI", "AgentCore", "AgentTalker", "Platform", "TestKit", .logging, .nio, .nioHTTP1, .nioPosix, .nioSSL]),
         .testTarget(name: "ControlToolTests", dependencies: ["ControlTool", "Platform", "TestKit"], exclude: ["Golden"]),
         .testTarget(name: "LinuxHostTests", dependencies: ["AgentCore", "LinuxHost", "Platform", "TestKit", .logging]),
         .testTarget(name: "PlatformTests", dependencies: ["Platform", "TestKit"]),
@@ -59,4 +72,8 @@ for target in package.targets where target.type != .system {
 extension Target.Dependency {
     static var argumentParser: Self { .product(name: "ArgumentParser", package: "swift-argument-parser") }
     static var logging: Self { .product(name: "Logging", package: "swift-log") }
+    static var nio: Self { .product(name: "NIOCore", package: "swift-nio") }
+    static var nioHTTP1: Self { .product(name: "NIOHTTP1", package: "swift-nio") }
+    static var nioPosix: Self { .product(name: "NIOPosix", package: "swift-nio") }
+    static var nioSSL: Self { .product(name: "NIOSSL", package: "swift-nio-ssl") }
 }

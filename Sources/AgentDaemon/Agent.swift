@@ -1,0 +1,139 @@
+// The running agent: what is made, in which order, and what signals do to it.
+
+import AgentCore
+import AgentTalker
+import Glibc
+import LinuxHost
+import Logging
+import Platform
+
+/// Says what is wrong with a configuration, on standard error.
+func checkConfiguration(folder: String) -> ExitCode {
+    do {
+        let configuration = try loadConfiguration(folder: folder)
+        for warning in configuration.warnings { complain("warning: \(warning)") }
+        print("\(folder): no faults")
+        return .done
+    } catch {
+        for warning in error.warnings { complain("warning: \(warning)") }
+        for problem in error.texts { complain(problem) }
+        return .configuration
+    }
+}
+
+/// Runs until a signal asks for the end.
+func runAgent(folder: String) -> ExitCode {
+    umask(0o077)
+    signal(SIGPIPE, SIG_IGN)
+    raiseDescriptorLimit()
+    let configuration: LoadedConfiguration
+    do {
+        configuration = try loadConfiguration(folder: folder)
+    } catch {
+        for problem in error.texts { complain(problem) }
+        return .configuration
+    }
+    Logs.bootstrap(level: configuration.settings.logLevel)
+    let logger = Logger(label: "rollcall-agent")
+    for warning in configuration.warnings { logger.warning("odd configuration", metadata: ["warning": "\(warning)"]) }
+    do {
+        let loop = try Loop()
+        let agent = Agent(folder: folder, loop: loop, logger: logger)
+        // Before the talker's thread, which inherits that these signals are blocked.
+        let signals = try SignalSource([SIGTERM, SIGINT, SIGHUP], on: loop) { agent.take($0) }
+        defer { withExtendedLifetime(signals) {} }
+        try agent.run(configuration)
+        return .done
+    } catch let error as TalkerError {
+        complain("rollcall-agent: \(error)\n")
+        return .configuration
+    } catch {
+        complain("rollcall-agent: \(error)\n")
+        return .system
+    }
+}
+
+/// The watcher on this thread, the talker on its own.
+private final class Agent {
+    private let folder: String
+    private let loop: Loop
+    private let logger: Logger
+    private let serviceManager = ServiceManager()
+    private var watcher: AgentLoop?
+    private var talker: Talker?
+
+    init(folder: String, loop: Loop, logger: Logger) {
+        self.folder = folder
+        self.loop = loop
+        self.logger = logger
+    }
+
+    /// Returns when a signal has ended it.
+    func run(_ configuration: LoadedConfiguration) throws {
+        let talker = try Talker(configuration: configuration.talker, logger: logger)
+        self.talker = talker
+        defer { talker.stop() }
+        let watcher = AgentLoop(
+            plan: configuration.plan, on: loop, time: SystemTime(), initSystems: InitSystems.detect(loop: loop, logger: logger),
+            sampler: LinuxSampler(logger: logger), processes: PidfdWatcher(loop: loop), sink: talker, serviceManager: serviceManager,
+            version: agentVersion, logger: logger)
+        self.watcher = watcher
+        talker.start()
+        watcher.start { [logger, serviceManager, unowned watcher] in
+            logger.notice("watching", metadata: ["services": "\(configuration.plan.services.count)"])
+            serviceManager.ready(status: watcher.status)
+        }
+        loop.run()
+    }
+
+    func take(_ signal: Int32) {
+        switch signal {
+        case SIGHUP: reload()
+        default: stop(signal)
+        }
+    }
+
+    private func stop(_ signal: Int32) {
+        logger.notice("stopping", metadata: ["signal": "\(signal)"])
+        serviceManager.stopping()
+        watcher?.stop()
+        loop.stop()
+    }
+
+    /// Takes a new configuration as a whole, or keeps the old one.
+    private func reload() {
+        serviceManager.reloading()
+        do {
+            let configuration = try loadConfiguration(folder: folder)
+            for warning in configuration.warnings { logger.warning("odd configuration", metadata: ["warning": "\(warning)"]) }
+            try talker?.reconfigure(configuration.talker)
+            watcher?.reload(configuration.plan)
+            logger.notice("configuration reloaded", metadata: ["services": "\(configuration.plan.services.count)"])
+            if configuration.settings.logLevel != logger.logLevel { logger.notice("log_level changes with the next start of the agent") }
+        } catch let problems as ConfigurationProblems {
+            refuse(problems.texts)
+        } catch {
+            refuse(["\(error)"])
+        }
+        if let watcher { serviceManager.ready(status: watcher.status) }
+    }
+
+    private func refuse(_ problems: [String]) {
+        for problem in problems { logger.error("configuration not taken", metadata: ["fault": "\(problem)"]) }
+    }
+}
+
+/// The agent holds some descriptors for each watched process: it takes as many as it may have.
+private func raiseDescriptorLimit() {
+    var limit = rlimit()
+    guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0, limit.rlim_cur < limit.rlim_max else { return }
+    limit.rlim_cur = limit.rlim_max
+    setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+}
+
+/// Writes a text to standard error, with one newline at its end.
+func complain(_ text: String) {
+    var bytes = Array(text.utf8)
+    if bytes.last != 10 { bytes.append(10) }
+    _ = write(2, bytes, bytes.count)
+}

@@ -1,0 +1,173 @@
+// The talker: all that the agent says to others, on a thread of its own.
+
+public import AgentAPI
+public import AgentCore
+public import Logging
+import NIOCore
+import NIOPosix
+public import Platform
+import Synchronization
+
+/// Keeps events until the aggregator has them, reports how things are, and answers for deploys. It has one thread; calls from the
+/// watcher's thread only hand over and never wait, whatever the network and the disk do.
+///
+/// Signals should be blocked in the thread that makes it: its own thread inherits that. Whoever makes one calls `stop()`.
+public final class Talker: ReportSink, Sendable {
+    private let stateFolder: String
+    private let group: MultiThreadedEventLoopGroup
+    private let eventLoop: any EventLoop
+    private let duties: NIOLoopBoundBox<Duties>
+    private let isStopped = Mutex(false)
+
+    /// Opens the spool and tries every part of the configuration that can be tried without a network.
+    public convenience init(configuration: TalkerConfiguration, logger: Logger, time: any TimeSource = SystemTime()) throws(TalkerError) {
+        try self.init(configuration: configuration, logger: logger, time: time, timing: Reporter.Timing())
+    }
+
+    init(
+        configuration: TalkerConfiguration, logger: Logger, time: any TimeSource, timing: Reporter.Timing, limits: DeployEndpoint.Limits = .init(),
+        bounds: Spool.Bounds = .init()
+    ) throws(TalkerError) {
+        let checked = try CheckedConfiguration(configuration)
+        stateFolder = configuration.stateFolder
+        let spool: Spool
+        do {
+            spool = try Spool(folder: stateFolder, bounds: bounds, at: time.now().wall, logger: logger)
+        } catch {
+            throw TalkerError(part: "the state folder:", problem: error.description)
+        }
+        group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        eventLoop = group.next()
+        let tokens = DeployTokens(logger: logger)
+        let duties = Duties(
+            spool: spool,
+            reporter: Reporter(configuration: checked, spool: spool, time: time, timing: timing, eventLoop: eventLoop, logger: logger),
+            tokens: tokens, endpoint: DeployEndpoint(tokens: tokens, time: time, limits: limits, eventLoop: eventLoop, logger: logger),
+            configuration: checked, time: time, eventLoop: eventLoop, logger: logger)
+        self.duties = .makeBoxSendingValue(duties, eventLoop: eventLoop)
+    }
+
+    /// Opens the deploy endpoint. An address that cannot be had yet is logged and tried again.
+    public func start() {
+        hand { $0.start() }
+    }
+
+    /// Takes other settings; all but the state folder may change. Nothing changes when it throws.
+    public func reconfigure(_ configuration: TalkerConfiguration) throws(TalkerError) {
+        let checked = try CheckedConfiguration(configuration)
+        guard configuration.stateFolder == stateFolder else {
+            throw TalkerError(part: "the state folder", problem: "cannot change while the agent runs: restart it")
+        }
+        hand { $0.reconfigure(checked) }
+    }
+
+    /// Delivers what is left, for two seconds at most, and ends. The one call that waits; not for the talker's own thread.
+    public func stop() {
+        guard
+            isStopped.withLock({ wasStopped in
+                defer { wasStopped = true }
+                return !wasStopped
+            })
+        else { return }
+        let ended = eventLoop.makePromise(of: Void.self)
+        eventLoop.execute { [duties] in duties.value.stop { ended.succeed() } }
+        try? ended.futureResult.wait()
+        try? group.syncShutdownGracefully()
+    }
+
+    public func record(_ event: Event) {
+        hand { $0.record(event) }
+    }
+
+    public func update(_ snapshot: Snapshot) {
+        hand { $0.update(snapshot) }
+    }
+
+    public func mainProcess(of unit: String, is process: ProcessIdentity?) {
+        hand { $0.mainProcess(of: unit, is: process) }
+    }
+
+    /// Where the deploy endpoint listens at present.
+    var endpointAddress: SocketAddress? {
+        try? eventLoop.submit { [duties] in duties.value.endpoint.address }.wait()
+    }
+
+    private func hand(_ work: @escaping @Sendable (Duties) -> Void) {
+        isStopped.withLock { isStopped in
+            guard !isStopped else { return }
+            eventLoop.execute { [duties] in work(duties.value) }
+        }
+    }
+}
+
+/// What the talker does, on its event loop.
+private final class Duties {
+    let endpoint: DeployEndpoint
+    private let spool: Spool
+    private let reporter: Reporter
+    private let tokens: DeployTokens
+    private let time: any TimeSource
+    private let eventLoop: any EventLoop
+    private let logger: Logger
+    private var configuration: CheckedConfiguration
+
+    init(
+        spool: Spool, reporter: Reporter, tokens: DeployTokens, endpoint: DeployEndpoint, configuration: CheckedConfiguration,
+        time: any TimeSource, eventLoop: any EventLoop, logger: Logger
+    ) {
+        self.spool = spool
+        self.reporter = reporter
+        self.tokens = tokens
+        self.endpoint = endpoint
+        self.configuration = configuration
+        self.time = time
+        self.eventLoop = eventLoop
+        self.logger = logger
+    }
+
+    func start() { endpoint.listen(configuration.endpoint) }
+
+    func reconfigure(_ new: CheckedConfiguration) {
+        configuration = new
+        reporter.reconfigure(new)
+        endpoint.listen(new.endpoint)
+    }
+
+    func stop(_ done: @escaping () -> Void) {
+        endpoint.close()
+        reporter.finish { [self] in
+            spool.close(at: time.now().wall)
+            done()
+        }
+    }
+
+    func record(_ event: Event) {
+        let number = spool.append(event, at: time.now().wall)
+        // With nobody to report to, the log is where people find it.
+        logger.log(
+            level: configuration.aggregator == nil ? .notice : .debug, "event",
+            metadata: [
+                "kind": "\(event.kind.rawValue)", "unit": "\(event.unit ?? "")", "detail": "\(event.detail)",
+                "sequence": "\(number.map(String.init) ?? "none")",
+            ])
+        reporter.eventRecorded()
+    }
+
+    func update(_ snapshot: Snapshot) {
+        reporter.update(snapshot)
+        tokens.watched(snapshot.units.lazy.map(\.name))
+        tokens.lookAtAll(now: time.now())
+    }
+
+    func mainProcess(of unit: String, is process: ProcessIdentity?) {
+        tokens.mainProcess(of: unit, is: process, at: time.now())
+        guard process != nil else { return }
+        // A process is seen before it execs its program and enters its release: how soon after decides which TOKEN it may have seen.
+        for wait: TimeAmount in [.milliseconds(50), .milliseconds(300), .seconds(2)] {
+            eventLoop.assumeIsolated().scheduleTask(in: wait) { [weak self] in
+                guard let self else { return }
+                tokens.look(at: unit, now: time.now())
+            }
+        }
+    }
+}

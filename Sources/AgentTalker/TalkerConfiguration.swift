@@ -1,0 +1,142 @@
+// What the talker has to know before it starts.
+
+import Glibc
+public import Platform
+
+/// Whom to talk to, as whom, and where to keep what is not said yet.
+public struct TalkerConfiguration: Sendable {
+    /// The host's name in reports.
+    public var host: String
+    /// The agent's version in reports.
+    public var version: String
+    /// How often snapshots come. The aggregator takes silence for several of these as an alert.
+    public var interval: Duration
+    /// The folder that holds the spool and the agent's id; it is made when it is missing.
+    public var stateFolder: String
+    /// `nil`: events are kept, and logged at notice.
+    public var aggregator: Aggregator?
+    /// `nil`: nobody can ask for deploy tokens.
+    public var endpoint: Endpoint?
+
+    public init(host: String, version: String, interval: Duration, stateFolder: String, aggregator: Aggregator? = nil, endpoint: Endpoint? = nil) {
+        self.host = host
+        self.version = version
+        self.interval = interval
+        self.stateFolder = stateFolder
+        self.aggregator = aggregator
+        self.endpoint = endpoint
+    }
+
+    /// Where reports go.
+    public struct Aggregator: Sendable {
+        public var url: AggregatorURL
+        public var token: Secret
+        /// Certificates in PEM that are trusted instead of the system's.
+        public var caFile: String?
+
+        public init(url: AggregatorURL, token: Secret, caFile: String? = nil) {
+            self.url = url
+            self.token = token
+            self.caFile = caFile
+        }
+    }
+
+    /// Where deploy tokens are asked for.
+    public struct Endpoint: Sendable {
+        /// An IP address. Any but a loopback address needs a certificate: passwords do not travel in the clear.
+        public var address: String
+        public var port: Int
+        public var user: String
+        public var password: Secret
+        /// The certificate chain and its key, in PEM; both or none.
+        public var certificateFile: String?
+        public var keyFile: String?
+
+        public init(
+            address: String = "127.0.0.1", port: Int = 4677, user: String, password: Secret, certificateFile: String? = nil, keyFile: String? = nil
+        ) {
+            self.address = address
+            self.port = port
+            self.user = user
+            self.password = password
+            self.certificateFile = certificateFile
+            self.keyFile = keyFile
+        }
+    }
+}
+
+/// A configuration that cannot work: which part, and what is wrong with it.
+public struct TalkerError: Error, Equatable, CustomStringConvertible, Sendable {
+    public var part: String
+    public var problem: String
+    public var description: String { "\(part) \(problem)" }
+}
+
+/// `https://HOST[:PORT][/PREFIX]`: where an aggregator listens. `http` is for loopback addresses alone, because a token goes with
+/// every report.
+public struct AggregatorURL: Equatable, Sendable, CustomStringConvertible {
+    let usesTLS: Bool
+    /// A name or an IP address, without brackets.
+    let host: String
+    let port: Int
+    /// What comes before `/v1/reports`; empty or with a leading slash.
+    let prefix: String
+
+    public init(_ text: String) throws(TalkerError) {
+        func fault(_ problem: String) -> TalkerError { TalkerError(part: "the aggregator's address", problem: problem) }
+        guard text.utf8.count <= 2000, text.utf8.allSatisfy({ (33...126).contains($0) }) else {
+            throw fault("is longer than 2000 bytes or holds spaces or other characters that do not belong there")
+        }
+        let scheme = text.prefix { $0 != ":" }.lowercased()
+        guard scheme == "https" || scheme == "http", text.dropFirst(scheme.count).hasPrefix("://") else {
+            throw fault("is not like https://rollcall.example.com")
+        }
+        usesTLS = scheme == "https"
+        let rest = text.dropFirst(scheme.count + 3)
+        let authority = rest.prefix { !"/?#".contains($0) }
+        var path = String(rest.dropFirst(authority.count))
+        guard !path.contains("?"), !path.contains("#") else { throw fault("has a query or a fragment, which belongs to nobody") }
+        guard !authority.contains("@") else { throw fault("has a user or a password in it: the token has a file of its own") }
+        while path.hasSuffix("/") { path.removeLast() }
+        prefix = path
+
+        var portText = Substring("")
+        if authority.hasPrefix("["), let end = authority.firstIndex(of: "]") {
+            host = String(authority[authority.index(after: authority.startIndex)..<end])
+            portText = authority[authority.index(after: end)...]
+            guard isIPAddress(host) else { throw fault("has something in brackets that is not an IPv6 address") }
+        } else {
+            host = String(authority.prefix { $0 != ":" })
+            portText = authority.dropFirst(host.count)
+            let isName = host.utf8.allSatisfy { byte in
+                let character = Unicode.Scalar(byte)
+                return character.properties.isAlphabetic || (48...57).contains(byte) || character == "-" || character == "." || character == "_"
+            }
+            guard !host.isEmpty, host.utf8.count <= 253, isName else { throw fault("has no host name that could exist") }
+        }
+        if portText.isEmpty {
+            port = usesTLS ? 443 : 80
+        } else {
+            guard portText.hasPrefix(":"), let number = UInt16(portText.dropFirst()), number > 0 else { throw fault("has a port that is none") }
+            port = Int(number)
+        }
+        guard usesTLS || isLoopback(host) else { throw fault("is not https: the token would travel in the clear") }
+    }
+
+    public var description: String { "\(usesTLS ? "https" : "http")://\(hostField)\(prefix)" }
+
+    /// As the Host field of a request has it.
+    var hostField: String {
+        let name = host.contains(":") ? "[\(host)]" : host
+        return port == (usesTLS ? 443 : 80) ? name : "\(name):\(port)"
+    }
+}
+
+func isIPAddress(_ text: String) -> Bool {
+    var address = [UInt8](repeating: 0, count: 16)
+    return inet_pton(AF_INET, text, &address) == 1 || inet_pton(AF_INET6, text, &address) == 1
+}
+
+func isLoopback(_ host: String) -> Bool {
+    host == "localhost" || host == "::1" || host.hasPrefix("127.") && isIPAddress(host)
+}
