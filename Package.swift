@@ -9,12 +9,16 @@ let package = Package(
     products: [
         .executable(name: "rollcall", targets: ["ControlTool"]),
         .executable(name: "rollcall-agent", targets: ["AgentDaemon"]),
+        .executable(name: "verify-token", targets: ["VerifyTokenTool"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
         // 5: the programs
@@ -24,23 +28,35 @@ let package = Package(
         .executableTarget(
             name: "ControlTool",
             dependencies: ["AgentCore", "Platform", "RuleLanguage", .argumentParser]),
+        .executableTarget(
+            name: "VerifyTokenTool",
+            dependencies: ["DeployVerification", "Platform", "Transfer", .argumentParser]),
 
         // 4: the outside world, one room per technology
         .target(name: "AgentTalker", dependencies: ["AgentAPI", "AgentCore", "Platform", .logging, .nio, .nioHTTP1, .nioPosix, .nioSSL]),
+        .target(name: "CheckKinds", dependencies: ["CPCRE2", "Checks", "Platform", "Transfer"]),
         .target(name: "LinuxHost", dependencies: ["AgentCore", "CSystemd", "Platform", .logging]),
+        .target(name: "Notifiers", dependencies: ["AggregatorCore", "Checks", "Platform", "Transfer"]),
+        .target(name: "SQLiteStore", dependencies: ["AgentAPI", "AggregatorCore", "Checks", "Platform", .grdb]),
 
         // 3: decisions and seams, no I/O
         .target(name: "AgentCore", dependencies: ["AgentAPI", "Platform", "RuleLanguage", .logging]),
+        .target(name: "AggregatorCore", dependencies: ["AgentAPI", "Checks", "Platform", .logging, .serviceLifecycle, .yams]),
+        .target(name: "DeployVerification", dependencies: ["Platform"]),
 
         // 2: the languages spoken between rooms
         .target(name: "AgentAPI", dependencies: ["Platform"]),
+        .target(name: "Checks", dependencies: ["Platform"]),
         .target(name: "RuleLanguage", dependencies: ["Platform"]),
 
         // 1: time, loop, files, secrets; transfers
         .target(name: "Platform", dependencies: ["CLinux", .logging]),
+        .target(name: "Transfer", dependencies: ["CCurl", "Platform"]),
 
         // 0: C libraries
+        .systemLibrary(name: "CCurl", path: "Sources/CLibraries/CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CLinux", path: "Sources/CLibraries/CLinux"),
+        .systemLibrary(name: "CPCRE2", path: "Sources/CLibraries/CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
         .systemLibrary(name: "CSystemd", path: "Sources/CLibraries/CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
 
         // Tests
@@ -53,10 +69,16 @@ let package = Package(
         .testTarget(
             name: "AgentTalkerTests",
             dependencies: ["AgentAPI", "AgentCore", "AgentTalker", "Platform", "TestKit", .logging, .nio, .nioHTTP1, .nioPosix, .nioSSL]),
+        .testTarget(name: "AggregatorCoreTests", dependencies: ["AgentAPI", "AggregatorCore", "Checks", "Platform", "TestKit"], exclude: ["Golden"]),
+        .testTarget(name: "CheckKindsTests", dependencies: ["CheckKinds", "Checks", "Platform", "TestKit", "Transfer"]),
         .testTarget(name: "ControlToolTests", dependencies: ["ControlTool", "Platform", "TestKit"], exclude: ["Golden"]),
+        .testTarget(name: "DeployVerificationTests", dependencies: ["DeployVerification", "Platform", "TestKit"]),
         .testTarget(name: "LinuxHostTests", dependencies: ["AgentCore", "LinuxHost", "Platform", "TestKit", .logging]),
+        .testTarget(
+            name: "NotifiersTests", dependencies: ["AggregatorCore", "Checks", "Notifiers", "Platform", "TestKit", "Transfer"], exclude: ["Golden"]),
         .testTarget(name: "PlatformTests", dependencies: ["Platform", "TestKit"]),
         .testTarget(name: "RuleLanguageTests", dependencies: ["Platform", "RuleLanguage", "TestKit"], exclude: ["Golden"]),
+        .testTarget(name: "SQLiteStoreTests", dependencies: ["AgentAPI", "AggregatorCore", "Checks", "Platform", "SQLiteStore", "TestKit", .grdb]),
     ],
     swiftLanguageModes: [.v6]
 )
@@ -71,9 +93,12 @@ for target in package.targets where target.type != .system {
 
 extension Target.Dependency {
     static var argumentParser: Self { .product(name: "ArgumentParser", package: "swift-argument-parser") }
+    static var grdb: Self { .product(name: "GRDB", package: "GRDB.swift") }
     static var logging: Self { .product(name: "Logging", package: "swift-log") }
     static var nio: Self { .product(name: "NIOCore", package: "swift-nio") }
     static var nioHTTP1: Self { .product(name: "NIOHTTP1", package: "swift-nio") }
     static var nioPosix: Self { .product(name: "NIOPosix", package: "swift-nio") }
     static var nioSSL: Self { .product(name: "NIOSSL", package: "swift-nio-ssl") }
+    static var serviceLifecycle: Self { .product(name: "ServiceLifecycle", package: "swift-service-lifecycle") }
+    static var yams: Self { .product(name: "Yams", package: "Yams") }
 }

@@ -1,0 +1,31 @@
+// A host as decisions see it.
+
+public import Platform
+
+public struct HostState: Equatable, Sendable {
+    public var agent: String
+    public var name: String
+    public var version: String
+    /// When its agent made the report that the present state comes from, by the agent's clock.
+    public var reportedAt: Timestamp
+    /// When the latest report arrived, by ours.
+    public var lastReport: Timestamp
+    public var interval: Duration
+    public var isSilent: Bool
+    /// The number of the last event that was stored.
+    public var lastSequence: UInt64
+
+    public init(
+        agent: String, name: String, version: String, reportedAt: Timestamp, lastReport: Timestamp, interval: Duration, isSilent: Bool,
+        lastSequence: UInt64
+    ) {
+        self.agent = agent
+        self.name = name
+        self.version = version
+        self.reportedAt = reportedAt
+        self.lastReport = lastReport
+        self.interval = interval
+        self.isSilent = isSilent
+        self.lastSequence = lastSequence
+    }
+}

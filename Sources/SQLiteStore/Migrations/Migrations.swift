@@ -1,0 +1,11 @@
+// The schema, as the list of changes that made it. A released change is never edited; the next one goes below it.
+
+import GRDB
+
+enum Migrations {
+    static var all: DatabaseMigrator {
+        var migrator = DatabaseMigrator()
+        migrator.registerMigration("0001 first schema", migrate: firstSchema)
+        return migrator
+    }
+}

@@ -1,0 +1,37 @@
+// `verify-token`: proves that a deploy took effect.
+
+import ArgumentParser
+import Glibc
+
+@main
+struct VerifyToken: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "verify-token",
+        abstract: "Proves that a deploy took effect.",
+        discussion: """
+            Before the restart, `prepare` puts a fresh token into the release. The application reads it once, when it boots, and \
+            serves it. After the restart, `check` looks until the new token answers, or says what answers instead.
+            """,
+        subcommands: [Prepare.self, Check.self])
+
+    static func main() async {
+        do {
+            var command = try parseAsRoot()
+            if var command = command as? any AsyncParsableCommand { try await command.run() } else { try command.run() }
+        } catch {
+            finish(error)
+        }
+    }
+
+    /// Ends the program: help goes to standard output and is no error; wrong usage is 2, the same as for most programs.
+    private static func finish(_ error: any Error) -> Never {
+        if let code = error as? ExitCode { Glibc.exit(code.rawValue) }
+        let message = fullMessage(for: error)
+        if exitCode(for: error) == .success {
+            Output.line(message)
+            Glibc.exit(0)
+        }
+        Output.error(message)
+        Glibc.exit(2)
+    }
+}

@@ -1,0 +1,286 @@
+// What every store of the aggregator promises, whatever it is made of.
+
+import AgentAPI
+import AggregatorCore
+import Checks
+import Platform
+import Testing
+
+struct AggregatorStorePromises {
+    /// A new, empty store.
+    let makeStore: () async throws -> any AggregatorStoring
+
+    func verify() async throws {
+        try await whatAReportSaysCanBeRead()
+        try await theSameReportTwiceIsStoredOnce()
+        try await aDecisionSeesWhatTheOneBeforeWrote()
+        try await twoHostsShareAService()
+        try await servicesWithoutUnitsCeaseUnlessConfigured()
+        try await checksAreRemembered()
+        try await messagesAreClaimedOnceUntilTheirLeaseIsOver()
+        try await messagesToOneRecipientKeepTheirOrder()
+        try await gatheredMessagesReplaceTheOneThatWaits()
+        try await theBacklogTellsWhatFails()
+        try await seriesAreThinned()
+        try await oldHistoryIsForgotten()
+        try await usersAndSessions()
+        try await agentTokens()
+        try await signsOfLife()
+    }
+
+    private func whatAReportSaysCanBeRead() async throws {
+        let store = try await makeStore()
+        let now = start + .seconds(2)
+        let events = [event(1, .agentStarted, nil), event(2, .unitDown, detail: "killed by SIGKILL")]
+        let sent = report(events, units: [unit("puma.service", .down), unit("nginx.service")])
+        try await store.take(sent, at: now)
+        let host = HostRecord(
+            agent: agent, name: "web1", version: "0.1.0", lastReport: now, interval: .seconds(10), isSilent: false, lastSequence: 2,
+            samples: [Sample("load:1", 0.5)])
+        #expect(try await store.hosts() == [host])
+        #expect(try await store.host(agent: agent) == host)
+        #expect(try await store.host(agent: "unknown") == nil)
+        let units = sent.units.sorted { $0.name < $1.name }.map { UnitRecord(agent: agent, host: "web1", state: $0) }
+        #expect(try await store.units(ofAgent: agent) == units)
+        #expect(try await store.units(ofService: nil) == units)
+        #expect(try await store.units(ofService: "puma.service") == [units[1]])
+        let records = events.map { EventRecord(agent: agent, host: "web1", receivedAt: now, event: $0) }
+        #expect(try await store.events(ofService: nil, agent: nil, limit: 10) == [records[1], records[0]])
+        #expect(try await store.events(ofService: nil, agent: agent, limit: 1) == [records[1]])
+        #expect(try await store.events(ofService: "puma.service", agent: nil, limit: 10) == [records[1]])
+        #expect(try await store.events(ofService: "host web1", agent: nil, limit: 10) == [records[0]])
+        #expect(try await store.services().map(\.name) == ["host web1", "nginx.service", "puma.service"])
+        let service = try #require(try await store.service("puma.service"))
+        #expect(service.status == .error && service.since == start)
+        #expect(
+            service.problems == [Problem(subject: "puma.service on web1", text: "down: killed by SIGKILL", importance: .error, since: start)])
+        let notifications = try await store.notifications(ofService: "puma.service", limit: 10)
+        #expect(notifications.map(\.message.subject) == ["[error] puma.service on web1 is down: killed by SIGKILL"])
+        #expect(notifications.map(\.state) == [.pending])
+        #expect(try await store.notifications(ofService: "nginx.service", limit: 10).isEmpty)
+    }
+
+    private func theSameReportTwiceIsStoredOnce() async throws {
+        let store = try await makeStore()
+        let sent = report([event(1, .unitDown), event(2, .unitUp)])
+        try await store.take(sent)
+        let second = try await store.take(sent)
+        #expect(second.situation.host?.lastSequence == 2)
+        #expect(try await store.events(ofService: nil, agent: nil, limit: 10).count == 2)
+        #expect(try await store.notifications(ofService: nil, limit: 10).count == 2)
+    }
+
+    private func aDecisionSeesWhatTheOneBeforeWrote() async throws {
+        let store = try await makeStore()
+        let first = try await store.take(report([event(1, .unitDown), event(2, .unitRestarted)], units: [unit("puma.service", .down)]))
+        let seen = try await store.decide(ReportIngest.scope(of: report(), plan: plan)) { Decision(situation: $0) }
+        #expect(seen.situation == first.situation)
+        #expect(!seen.situation.restarts.isEmpty)
+    }
+
+    private func twoHostsShareAService() async throws {
+        let store = try await makeStore()
+        let other = String(agent.reversed())
+        try await store.take(report([event(1, .unitDown)], units: [unit("puma.service", .down)]))
+        try await store.take(report([event(1, .unitDown)], units: [unit("puma.service", .down)], from: other, host: "web2"))
+        try await store.take(report([event(2, .unitUp)]))
+        let service = try #require(try await store.service("puma.service"))
+        #expect(service.status == .error)
+        #expect(service.problems.map(\.subject) == ["puma.service on web2"])
+        #expect(try await store.units(ofService: "puma.service").map(\.host) == ["web1", "web2"])
+    }
+
+    private func servicesWithoutUnitsCeaseUnlessConfigured() async throws {
+        let store = try await makeStore()
+        let shop = ServicePlan(services: [ConfiguredService(name: "Shop", units: [UnitPattern(unit: "puma")])])
+        try await store.configure(shop)
+        try await store.take(report(units: [unit("puma.service"), unit("nginx.service")]), plan: shop)
+        try await store.take(report(units: []), plan: shop)
+        #expect(try await store.services().map(\.name) == ["Shop", "host web1"])
+        try await store.configure(ServicePlan())
+        #expect(try await store.services().map(\.name) == ["host web1"])
+    }
+
+    private func checksAreRemembered() async throws {
+        let store = try await makeStore()
+        let configured = check("home page", service: "Shop")
+        let shop = ServicePlan(services: [ConfiguredService(name: "Shop", checks: [configured])], defaultRecipients: ["ops@example.com"])
+        try await store.configure(shop)
+        var record = CheckRecord(
+            name: "home page", service: "Shop", summary: "stands still", isFailing: false, lastRun: nil, lastDuration: nil, detail: "")
+        #expect(try await store.checks(ofService: "Shop") == [record])
+        let result = CheckResult(
+            check: "Shop/home page", startedAt: start, duration: .milliseconds(12), outcome: .failed(reason: "answered 503"))
+        _ = try await store.decide(.check(CheckKey(service: "Shop", name: "home page"))) {
+            ResultIntake.decide(result, of: configured, on: $0, plan: shop, at: start + .seconds(1))
+        }
+        (record.isFailing, record.lastRun, record.lastDuration, record.detail) = (true, start, .milliseconds(12), "answered 503")
+        #expect(try await store.checks(ofService: nil) == [record])
+        #expect(try await store.checks(ofService: "other").isEmpty)
+        #expect(try await store.service("Shop")?.status == .critical)
+        #expect(try await store.services().first?.problems.first?.subject == "check home page")
+        try await store.configure(ServicePlan())
+        #expect(try await store.checks(ofService: nil).isEmpty)
+        #expect(try await store.services().isEmpty)
+    }
+
+    // MARK: Outbox
+
+    /// A store with one message to each of these recipients, in order.
+    private func outbox(_ recipients: String..., gather: String? = nil) async throws -> any AggregatorStoring {
+        let store = try await makeStore()
+        for (index, recipient) in recipients.enumerated() { try await put(recipient, "message \(index + 1)", gather: gather, in: store) }
+        return store
+    }
+
+    private func put(_ recipient: String, _ subject: String, due: Timestamp = start, gather: String? = nil, in store: any AggregatorStoring)
+        async throws
+    {
+        let message = OutgoingMessage(
+            service: "Shop", recipient: recipient, subject: subject, body: "body", createdAt: start, dueAt: due, gather: gather)
+        _ = try await store.decide(.configuration(services: [])) { Decision(situation: $0, outbox: [message]) }
+    }
+
+    private func messagesAreClaimedOnceUntilTheirLeaseIsOver() async throws {
+        let store = try await outbox("a", "b")
+        let first = try await store.claimDue(at: start, lease: .seconds(60), limit: 1)
+        #expect(first.map(\.message.subject) == ["message 1"] && first.map(\.attempts) == [1])
+        #expect(first[0].notifier == "mail" && first[0].service == "Shop" && first[0].message.createdAt == start)
+        let second = try await store.claimDue(at: start + .seconds(59), lease: .seconds(60), limit: 10)
+        #expect(second.map(\.message.subject) == ["message 2"])
+        let again = try await store.claimDue(at: start + .seconds(60), lease: .seconds(60), limit: 10)
+        #expect(again.map(\.message.id) == first.map(\.message.id) && again.map(\.attempts) == [2])
+        try await store.markSent(again[0].id, at: start + .seconds(61))
+        try await store.markFailed(second[0].id, problem: "no such user", retryAt: nil, at: start + .seconds(61))
+        #expect(try await store.claimDue(at: start + .seconds(9999), lease: .seconds(60), limit: 10).isEmpty)
+        let records = try await store.notifications(ofService: "Shop", limit: 10)
+        #expect(records.map(\.state) == [.failed, .sent])
+        #expect(records.map(\.problem) == ["no such user", nil])
+        #expect(records.map(\.sentAt) == [nil, start + .seconds(61)])
+        #expect(Set(records.map(\.message.id)).count == 2)
+    }
+
+    private func messagesToOneRecipientKeepTheirOrder() async throws {
+        let store = try await outbox("a", "b", "a")
+        let first = try await store.claimDue(at: start, lease: .seconds(60), limit: 1)
+        // The third waits for the first.
+        let second = try await store.claimDue(at: start, lease: .seconds(60), limit: 10)
+        #expect(second.map(\.message.subject) == ["message 2"])
+        try await store.markFailed(first[0].id, problem: "451", retryAt: start + .seconds(5), at: start)
+        // A message that is due takes the ones before it along.
+        let third = try await store.claimDue(at: start, lease: .seconds(60), limit: 10)
+        #expect(third.map(\.message.subject) == ["message 1", "message 3"])
+        try await store.postpone(third[1].id, until: start + .seconds(5))
+        #expect(try await store.claimDue(at: start, lease: .seconds(60), limit: 10).isEmpty)
+        try await store.markSent(third[0].id, at: start)
+        let last = try await store.claimDue(at: start + .seconds(5), lease: .seconds(60), limit: 10)
+        #expect(last.map(\.message.subject) == ["message 3"] && last.map(\.attempts) == [1])
+    }
+
+    private func gatheredMessagesReplaceTheOneThatWaits() async throws {
+        let store = try await outbox("a", "a", "b", gather: "restarts")
+        #expect(try await store.notifications(ofService: nil, limit: 10).map(\.message.subject) == ["message 3", "message 2"])
+        let claimed = try await store.claimDue(at: start, lease: .seconds(60), limit: 10)
+        #expect(claimed.count == 2)
+        // What is on its way cannot be changed.
+        try await put("a", "message 4", gather: "restarts", in: store)
+        #expect(try await store.notifications(ofService: nil, limit: 10).count == 3)
+    }
+
+    private func theBacklogTellsWhatFails() async throws {
+        let store = try await outbox("a", "b")
+        try await put("c", "later", due: start + .seconds(600), gather: "restarts", in: store)
+        #expect(try await store.backlog(at: start) == OutboxBacklog(waiting: 2, oldestFailing: nil, refused: 0))
+        let claimed = try await store.claimDue(at: start, lease: .seconds(60), limit: 10)
+        try await store.markFailed(claimed[0].id, problem: "451", retryAt: start + .seconds(5), at: start)
+        try await store.markFailed(claimed[1].id, problem: "550", retryAt: nil, at: start)
+        #expect(try await store.backlog(at: start) == OutboxBacklog(waiting: 1, oldestFailing: start, refused: 1))
+        #expect(try await store.backlog(at: start + .seconds(86401)).refused == 0)
+        try await put("b", "next", in: store)
+        let next = try await store.claimDue(at: start + .seconds(1), lease: .seconds(60), limit: 10)
+        for message in next where message.message.recipient == "b" { try await store.markSent(message.id, at: start + .seconds(1)) }
+        #expect(try await store.backlog(at: start + .seconds(2)).refused == 0)
+    }
+
+    // MARK: History
+
+    private func seriesAreThinned() async throws {
+        let store = try await makeStore()
+        for second in 0..<100 {
+            let at = start + .seconds(second)
+            try await store.take(report(units: [unit("puma.service", cpu: Double(second))], at: at), at: at)
+        }
+        let all = try await store.series(agent: agent, unit: "puma.service", metric: "cpu", after: start - .seconds(1), limit: 1000)
+        #expect(all.points.map(\.value) == (0..<10).map { Double($0 * 10) })
+        #expect(all.points.first?.at == start)
+        let few = try await store.series(agent: agent, unit: "puma.service", metric: "cpu", after: start - .seconds(1), limit: 5)
+        #expect(few.points.map(\.value) == [5, 25, 45, 65, 85])
+        let late = try await store.series(agent: agent, unit: "puma.service", metric: "cpu", after: start + .seconds(70), limit: 5)
+        #expect(late.points.map(\.value) == [80, 90])
+        #expect(try await store.series(agent: agent, unit: nil, metric: "load:1", after: start - .seconds(1), limit: 100).points.count == 10)
+        #expect(try await store.series(agent: agent, unit: nil, metric: "cpu", after: start, limit: 100).points.isEmpty)
+        #expect(try await store.series(agent: agent, unit: "puma.service", metric: "cpu", after: start, limit: 0).points.isEmpty)
+    }
+
+    private func oldHistoryIsForgotten() async throws {
+        let store = try await makeStore()
+        for step in 0..<4 {
+            let now = start + .seconds(step * 86400)
+            let down = event(UInt64(step + 1), step % 2 == 0 ? .unitDown : .unitUp, at: now)
+            try await store.take(report([down], units: [unit("puma.service", step % 2 == 0 ? .down : .up)], at: now), at: now)
+        }
+        let now = start + .seconds(3 * 86400)
+        for message in try await store.claimDue(at: now, lease: .seconds(60), limit: 1) { try await store.markSent(message.id, at: now) }
+        var passes = 0
+        while try await store.prune(samplesBefore: now - .seconds(60), eventsBefore: now - .seconds(86400), at: now), passes < 100 { passes += 1 }
+        #expect(passes < 100)
+        #expect(try await store.events(ofService: nil, agent: nil, limit: 10).count == 2)
+        // The message that nobody has sent yet stays, however old.
+        #expect(try await store.notifications(ofService: nil, limit: 10).count == 3)
+        #expect(try await store.series(agent: agent, unit: "puma.service", metric: "cpu", after: start - .seconds(1), limit: 10).points.count == 1)
+        #expect(try await store.service("puma.service")?.status == .passing)
+    }
+
+    // MARK: Accounts
+
+    private func usersAndSessions() async throws {
+        let store = try await makeStore()
+        let (ada, bob) = (UserRecord(name: "ada", passwordHash: "hash"), UserRecord(name: "bob", passwordHash: "hash"))
+        #expect(try await !store.hasUsers())
+        #expect(try await store.addFirstUser(ada))
+        #expect(try await !store.addFirstUser(bob))
+        #expect(try await store.addUser(bob))
+        #expect(try await !store.addUser(UserRecord(name: "bob", passwordHash: "other")))
+        #expect(try await store.hasUsers())
+        #expect(try await store.user("bob") == bob)
+        #expect(try await store.user("eve") == nil)
+        let session = SessionRecord(digest: "d", user: "ada", formToken: "f", expiresAt: start + .seconds(60))
+        try await store.addSession(session)
+        #expect(try await store.session(digest: "d", at: start + .seconds(59)) == session)
+        #expect(try await store.session(digest: "d", at: start + .seconds(60)) == nil)
+        #expect(try await store.session(digest: "x", at: start) == nil)
+        try await store.removeSession(digest: "d")
+        #expect(try await store.session(digest: "d", at: start) == nil)
+    }
+
+    private func agentTokens() async throws {
+        let store = try await makeStore()
+        try await store.addAgentToken(name: "web1", digest: "one", at: start)
+        try await store.addAgentToken(name: "web2", digest: "two", at: start + .seconds(1))
+        try await store.addAgentToken(name: "web1", digest: "three", at: start + .seconds(2))
+        #expect(try await store.agentToken(digest: "one") == nil)
+        #expect(try await store.agentToken(digest: "three") == "web1")
+        let tokens = try await store.agentTokens()
+        #expect(tokens.map(\.name) == ["web1", "web2"] && tokens.map(\.createdAt) == [start + .seconds(2), start + .seconds(1)])
+        try await store.removeAgentToken(name: "web1")
+        #expect(try await store.agentToken(digest: "three") == nil)
+    }
+
+    private func signsOfLife() async throws {
+        let store = try await makeStore()
+        #expect(try await store.lastBeat("aggregator") == nil)
+        try await store.beat("aggregator", at: start)
+        try await store.beat("aggregator", at: start + .seconds(5))
+        #expect(try await store.lastBeat("aggregator") == start + .seconds(5))
+    }
+}
