@@ -9,14 +9,17 @@ let package = Package(
     products: [
         .executable(name: "rollcall", targets: ["ControlTool"]),
         .executable(name: "rollcall-agent", targets: ["AgentDaemon"]),
+        .executable(name: "rollcall-aggregator", targets: ["AggregatorDaemon"]),
         .executable(name: "verify-token", targets: ["VerifyTokenTool"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
@@ -25,6 +28,12 @@ let package = Package(
         .executableTarget(
             name: "AgentDaemon",
             dependencies: ["AgentAPI", "AgentCore", "AgentTalker", "LinuxHost", "Platform", "RuleLanguage", .logging]),
+        .executableTarget(
+            name: "AggregatorDaemon",
+            dependencies: [
+                "AggregatorCore", "CheckKinds", "Checks", "Dashboard", "Notifiers", "Platform", "SQLiteStore", "Transfer",
+                .argumentParser, .crypto, .logging, .serviceLifecycle, .unixSignals,
+            ]),
         .executableTarget(
             name: "ControlTool",
             dependencies: ["AgentCore", "Platform", "RuleLanguage", .argumentParser]),
@@ -35,6 +44,12 @@ let package = Package(
         // 4: the outside world, one room per technology
         .target(name: "AgentTalker", dependencies: ["AgentAPI", "AgentCore", "Platform", .logging, .nio, .nioHTTP1, .nioPosix, .nioSSL]),
         .target(name: "CheckKinds", dependencies: ["CPCRE2", "Checks", "Platform", "Transfer"]),
+        .target(
+            name: "Dashboard",
+            dependencies: [
+                "AgentAPI", "AggregatorCore", "Checks", "Platform", .crypto, .cryptoExtras, .hummingbird, .hummingbirdTLS,
+                .logging, .nio, .nioSSL, .serviceLifecycle,
+            ]),
         .target(name: "LinuxHost", dependencies: ["AgentCore", "CSystemd", "Platform", .logging]),
         .target(name: "Notifiers", dependencies: ["AggregatorCore", "Checks", "Platform", "Transfer"]),
         .target(name: "SQLiteStore", dependencies: ["AgentAPI", "AggregatorCore", "Checks", "Platform", .grdb]),
@@ -72,6 +87,10 @@ let package = Package(
         .testTarget(name: "AggregatorCoreTests", dependencies: ["AgentAPI", "AggregatorCore", "Checks", "Platform", "TestKit"], exclude: ["Golden"]),
         .testTarget(name: "CheckKindsTests", dependencies: ["CheckKinds", "Checks", "Platform", "TestKit", "Transfer"]),
         .testTarget(name: "ControlToolTests", dependencies: ["ControlTool", "Platform", "TestKit"], exclude: ["Golden"]),
+        .testTarget(
+            name: "DashboardTests",
+            dependencies: ["AgentAPI", "AggregatorCore", "Checks", "Dashboard", "Platform", "TestKit", .hummingbird, .logging, .serviceLifecycle],
+            exclude: ["Golden"]),
         .testTarget(name: "DeployVerificationTests", dependencies: ["DeployVerification", "Platform", "TestKit"]),
         .testTarget(name: "LinuxHostTests", dependencies: ["AgentCore", "LinuxHost", "Platform", "TestKit", .logging]),
         .testTarget(
@@ -93,12 +112,17 @@ for target in package.targets where target.type != .system {
 
 extension Target.Dependency {
     static var argumentParser: Self { .product(name: "ArgumentParser", package: "swift-argument-parser") }
+    static var crypto: Self { .product(name: "Crypto", package: "swift-crypto") }
+    static var cryptoExtras: Self { .product(name: "CryptoExtras", package: "swift-crypto") }
     static var grdb: Self { .product(name: "GRDB", package: "GRDB.swift") }
+    static var hummingbird: Self { .product(name: "Hummingbird", package: "hummingbird") }
+    static var hummingbirdTLS: Self { .product(name: "HummingbirdTLS", package: "hummingbird") }
     static var logging: Self { .product(name: "Logging", package: "swift-log") }
     static var nio: Self { .product(name: "NIOCore", package: "swift-nio") }
     static var nioHTTP1: Self { .product(name: "NIOHTTP1", package: "swift-nio") }
     static var nioPosix: Self { .product(name: "NIOPosix", package: "swift-nio") }
     static var nioSSL: Self { .product(name: "NIOSSL", package: "swift-nio-ssl") }
     static var serviceLifecycle: Self { .product(name: "ServiceLifecycle", package: "swift-service-lifecycle") }
+    static var unixSignals: Self { .product(name: "UnixSignals", package: "swift-service-lifecycle") }
     static var yams: Self { .product(name: "Yams", package: "Yams") }
 }

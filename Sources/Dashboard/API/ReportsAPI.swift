@@ -1,0 +1,58 @@
+// `POST /v1/reports`: where agents report.
+
+import AgentAPI
+import AggregatorCore
+import Hummingbird
+import Logging
+import NIOCore
+import Platform
+
+/// Takes a report from an agent that has a token, and answers what it may forget.
+struct ReportsAPI: Sendable {
+    let tokens: any AgentTokenStoring
+    let ingest: any ReportIngesting
+    let logger: Logger
+
+    func answer(_ request: Request, at now: Timestamp) async throws(StoreError) -> Response {
+        guard let token = bearerToken(request), try await tokens.agentToken(digest: digest(token)) != nil else {
+            var response = refusal(.unauthorized, "unknown token: make one on the dashboard under Hosts, Add a host")
+            response.headers[.wwwAuthenticate] = "Bearer"
+            return response
+        }
+        if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > ReportLimits.bytes { return tooLarge }
+        let body: ByteBuffer
+        do {
+            body = try await request.body.collect(upTo: ReportLimits.bytes)
+        } catch is NIOTooManyBytesError {
+            return tooLarge
+        } catch {
+            return refusal(.badRequest, "the report ended too early")
+        }
+        let report: Report
+        do {
+            report = try Report(try JSON(parsing: body.readableBytesView))
+        } catch {
+            logger.notice("report refused", metadata: ["error": "\(error)"])
+            return refusal(.badRequest, "\(error)")
+        }
+        return json(.ok, try await ingest.ingest(report, at: now).json)
+    }
+
+    /// The answer when the store fails: the agent keeps its report and tries again.
+    static let storeFailed = json(.serviceUnavailable, ["error": "the aggregator cannot store reports at present; try again"])
+
+    private func bearerToken(_ request: Request) -> String? {
+        guard let value = request.headers[.authorization], value.utf8.count <= 512 else { return nil }
+        let parts = value.split(separator: " ")
+        guard parts.count == 2, parts[0].lowercased() == "bearer" else { return nil }
+        return String(parts[1])
+    }
+
+    private var tooLarge: Response { refusal(.contentTooLarge, "the report is larger than \(ReportLimits.bytes) bytes") }
+
+    private func refusal(_ status: HTTPResponse.Status, _ problem: String) -> Response { json(status, ["error": .string(problem)]) }
+}
+
+private func json(_ status: HTTPResponse.Status, _ value: JSON) -> Response {
+    Response(status: status, headers: [.contentType: "application/json", .cacheControl: "no-store"], body: ResponseBody(byteBuffer: ByteBuffer(bytes: value.bytes)))
+}

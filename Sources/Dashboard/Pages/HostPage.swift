@@ -1,0 +1,85 @@
+// One host: its units, its numbers, what happened on it.
+
+import AgentAPI
+import AggregatorCore
+import Platform
+
+struct HostPage: Page {
+    var host: HostRecord
+    var histories: [(measurement: Measurement, series: Series?)]
+    var units: [UnitRecord]
+    var unitHistories: [UnitHistory]
+    var events: [EventRecord]
+
+    /// `nil` when no agent of that id has reported.
+    init?(_ agent: String, store: any StoreReading, at now: Timestamp) async throws(StoreError) {
+        guard let host = try await store.host(agent: agent) else { return nil }
+        self.host = host
+        histories = []
+        for measurement in [Measurement.hostLoad, .hostCPU, .hostMemory] {
+            histories.append((measurement, try await readSeries(measurement, of: host.samples, agent: agent, unit: nil, store: store, at: now)))
+        }
+        units = sortedForReading(try await store.units(ofAgent: agent))
+        unitHistories = try await readHistories(of: units, store: store, at: now)
+        events = try await store.events(ofService: nil, agent: agent, limit: 50)
+    }
+
+    var title: String { host.name }
+    var headline: String { host.isSilent ? "\(host.name) is silent" : "\(host.name) reports" }
+
+    func content(at now: Timestamp) -> HTML {
+        div(.class("heading")) {
+            h1 { host.name }
+            Badge(host).html
+        }
+        p(.class("lead")) {
+            "Last report "
+            moment(host.lastReport, now: now)
+        }
+        if host.isSilent {
+            section(.class("card problems critical")) {
+                h2 { "What is wrong" }
+                p {
+                    "The agent has not reported for longer than its grace, so what follows is as it was then. On the host, "
+                    code { "systemctl status rollcall-agent" }
+                    " says how the agent is."
+                }
+            }
+        }
+        section {
+            h2 { "Host" }
+            div(.class("figures")) {
+                for (index, history) in histories.enumerated() {
+                    div(.class("figure")) {
+                        div(.class("label")) { history.measurement.name }
+                        measured(history.measurement, host.samples, history.series, of: host.name, id: "host-\(index)", at: now)
+                    }
+                }
+            }
+            details(.id("samples")) {
+                summary { "All \(counted(host.samples.count, "sample"))" }
+                dl(.class("samples")) {
+                    for sample in host.samples {
+                        div {
+                            dt { sample.metric }
+                            dd { Quantity(metric: sample.metric).text(sample.value) }
+                        }
+                    }
+                }
+            }
+            p(.class("muted small")) { "Agent \(host.agent), version \(host.version), reports every \(durationText(host.interval))" }
+        }
+        section {
+            h2 { "Units" }
+            if units.isEmpty {
+                p(.class("muted")) { "The agent watches no unit." }
+            } else {
+                unitTable(units, unitHistories, caption: "Units on \(host.name)", showsHost: false, at: now)
+            }
+        }
+        section {
+            h2 { "Events" }
+            if events.isEmpty { p(.class("muted")) { "Nothing has happened yet." } } else { eventList(events, at: now) }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+// Which address is which page.
+
+/// What a path asks for.
+enum Route: Hashable, Sendable {
+    case services
+    case service(String)
+    case hosts
+    case host(agent: String)
+    case addHost
+    case removeToken
+    case login, logout, setup
+    /// For machines, without a login.
+    case status
+    case health
+    case live
+    case asset(String)
+    case reports
+
+    /// Reads the path of a URL, without its query; a slash at the end makes no difference. `nil` when there is nothing there.
+    init?(path: String) {
+        guard path.hasPrefix("/") else { return nil }
+        var segments: [String] = []
+        for segment in path.split(separator: "/") {
+            guard let decoded = percentDecoded(segment.utf8) else { return nil }
+            segments.append(decoded)
+        }
+        switch segments.count {
+        case 0: self = .services
+        case 1:
+            switch segments[0] {
+            case "services": self = .services
+            case "hosts": self = .hosts
+            case "login": self = .login
+            case "logout": self = .logout
+            case "setup": self = .setup
+            case "status": self = .status
+            case "live": self = .live
+            default: return nil
+            }
+        case 2:
+            switch (segments[0], segments[1]) {
+            case ("services", let name): self = .service(name)
+            case ("hosts", "add"): self = .addHost
+            case ("hosts", "remove-token"): self = .removeToken
+            case ("hosts", let agent): self = .host(agent: agent)
+            case ("status", "details"): self = .health
+            case ("assets", let name): self = .asset(name)
+            case ("v1", "reports"): self = .reports
+            default: return nil
+            }
+        default: return nil
+        }
+    }
+
+    var path: String {
+        switch self {
+        case .services: "/services"
+        case .service(let name): "/services/\(percentEncoded(name))"
+        case .hosts: "/hosts"
+        case .host(let agent): "/hosts/\(percentEncoded(agent))"
+        case .addHost: "/hosts/add"
+        case .removeToken: "/hosts/remove-token"
+        case .login: "/login"
+        case .logout: "/logout"
+        case .setup: "/setup"
+        case .status: "/status/"
+        case .health: "/status/details"
+        case .live: "/live"
+        case .asset(let name): "/assets/\(percentEncoded(name))"
+        case .reports: "/v1/reports"
+        }
+    }
+
+    /// Whether the page shows what changes by itself, so that it is sent again when it does. Pages with forms stand still.
+    var isLive: Bool {
+        switch self {
+        case .services, .service, .hosts, .host, .health: true
+        default: false
+        }
+    }
+}
