@@ -98,6 +98,7 @@ let package = Package(
         .testTarget(name: "PlatformTests", dependencies: ["Platform", "TestKit"]),
         .testTarget(name: "RuleLanguageTests", dependencies: ["Platform", "RuleLanguage", "TestKit"], exclude: ["Golden"]),
         .testTarget(name: "SQLiteStoreTests", dependencies: ["AgentAPI", "AggregatorCore", "Checks", "Platform", "SQLiteStore", "TestKit", .grdb]),
+        .testTarget(name: "ScenarioTests", dependencies: ["AgentAPI", "AggregatorCore", "Platform", "SQLiteStore", "TestKit"], exclude: ["Units"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -1,0 +1,139 @@
+# Everything that people do with this folder: `make` lists it.
+#
+# Each verb first asks apt for the Debian packages that it needs and that are missing; when all are there it asks nobody.
+
+# What to build with: the C libraries that Package.swift names, and how to find them.
+BUILD_PACKAGES := libcurl4-openssl-dev libpcre2-dev libsqlite3-dev libsystemd-dev pkg-config
+# What the tests start: real init systems, application servers, mail servers, browsers.
+TEST_PACKAGES := $(BUILD_PACKAGES) chromium chromium-driver curl dbus duktape iproute2 openssl polkitd procps puma python3 python3-aiosmtpd \
+    python3-selenium ruby ruby-rack systemd util-linux
+SWIFT_VERSION := 6.3
+
+PROGRAMS := rollcall rollcall-agent rollcall-aggregator verify-token
+PREFIX := /usr/local
+DESTDIR :=
+# Whose files `make install` installs: systemd or upstart.
+INIT := $(if $(wildcard /sbin/initctl),upstart,systemd)
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+# swift uses all cores by itself.
+.NOTPARALLEL:
+.SUFFIXES:
+.PHONY: help run test build install build-packages test-packages swift format-test init-test swift-test
+
+help:
+	@echo 'make run      build, then start an aggregator and an agent that watches this machine; Ctrl-C ends both'
+	@echo 'make test     check the format, the imports, the init files, and run all tests'
+	@echo 'make build    build the programs as they are installed: optimised, with the Swift runtime inside'
+	@echo 'make install  build, then install programs, units and polkit rule (PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) INIT=$(INIT))'
+
+# Run
+
+run: build-packages swift
+	swift build
+	@exec init/run-here
+
+# Test: cheap checks first
+
+test: test-packages swift format-test init-test swift-test
+	@echo 'make test: the format, the imports, the init files and all tests passed.'
+
+format-test: swift
+	swift format lint --strict -r Sources Tests Package.swift
+
+init-test: test-packages
+	Tests/Beds/init-files.py
+
+TESTS := swift test --skip-build --disable-xctest
+
+# Tests that start a real systemd need root. What they leave in .build belongs to its owner again afterwards.
+swift-test: test-packages swift
+	swift build --build-tests --explicit-target-dependency-import-check error
+	@echo '$(TESTS)'; \
+	if [ "$$(id -u)" = 0 ]; then exec $(TESTS); fi; \
+	$(needs-root); \
+	status=0; \
+	sudo --preserve-env=CI env PATH="$$PATH" HOME="$$HOME" $(TESTS) || status=$$?; \
+	sudo chown -R --from=root "$$(id -u):$$(id -g)" .build; \
+	exit $$status
+
+# Build and install
+
+BUILD := swift build -c release --static-swift-stdlib -Xlinker --gc-sections
+
+build: build-packages swift
+	$(BUILD)
+
+# An edited polkit rule stays as it is. Below DESTDIR nothing of this machine is touched: no user is made, nothing is told to systemd.
+install: build
+	@bin=$$($(BUILD) --show-bin-path); \
+	sudo=$$([ -n '$(DESTDIR)' ] || [ "$$(id -u)" = 0 ] || { $(needs-root); echo sudo; }); \
+	staged=$$(mktemp -d); trap 'rm -rf "$$staged"' EXIT; \
+	cp -r init/systemd init/upstart "$$staged"; \
+	sed -i 's|/usr/local/bin/|$(PREFIX)/bin/|' "$$staged"/systemd/*.service "$$staged"/upstart/*.conf; \
+	$$sudo install -D -s -m 755 $(PROGRAMS:%="$$bin"/%) -t '$(DESTDIR)$(PREFIX)/bin'; \
+	$(install-for-$(INIT)); \
+	echo 'Installed. A first configuration to edit is in recipes/first: it belongs into /etc/rollcall.'
+
+define install-for-systemd
+$$sudo install -D -m 644 "$$staged"/systemd/*.service -t '$(DESTDIR)$(PREFIX)/lib/systemd/system'; \
+	for user in rollcall-agent rollcall-aggregator; do \
+	    $$sudo install -D -m 644 "$$staged/systemd/$$user.sysusers.conf" '$(DESTDIR)$(PREFIX)/lib/sysusers.d/'"$$user.conf"; \
+	done; \
+	rules='$(DESTDIR)/etc/polkit-1/rules.d'; \
+	if $$sudo test -e "$$rules/49-rollcall-agent.rules"; then \
+	    echo "$$rules/49-rollcall-agent.rules was there and stays as it is."; \
+	else \
+	    $$sudo test -d "$$rules" || $$sudo install -d -m 755 "$$rules"; \
+	    $$sudo install -m 644 "$$staged/systemd/49-rollcall-agent.rules" "$$rules"; \
+	fi; \
+	if [ -z '$(DESTDIR)' ]; then \
+	    $$sudo systemd-sysusers '$(PREFIX)/lib/sysusers.d/rollcall-agent.conf' '$(PREFIX)/lib/sysusers.d/rollcall-aggregator.conf'; \
+	    [ ! -d /run/systemd/system ] || $$sudo systemctl daemon-reload; \
+	fi
+endef
+
+define install-for-upstart
+$$sudo install -D -m 644 "$$staged"/upstart/*.conf -t '$(DESTDIR)/etc/init'; \
+	if [ -z '$(DESTDIR)' ]; then \
+	    state=/var/lib/rollcall-aggregator; \
+	    getent passwd rollcall-aggregator >/dev/null || \
+	        $$sudo useradd --system --user-group --home-dir $$state --shell /usr/sbin/nologin rollcall-aggregator; \
+	    $$sudo install -d -m 700 -o rollcall-aggregator -g rollcall-aggregator $$state; \
+	fi
+endef
+
+# What the verbs need
+
+build-packages:
+	@$(call get-packages,$(BUILD_PACKAGES))
+
+test-packages:
+	@$(call get-packages,$(TEST_PACKAGES))
+
+# Elsewhere than on Debian and its relatives it can only say what is needed.
+define get-packages
+if ! command -v dpkg-query >/dev/null; then \
+	    echo 'This is no Debian system: please see to it that what these packages hold is installed: $(1)'; exit 0; \
+	fi; \
+	installed=" $$(dpkg-query -W -f '$${db:Status-Status} $${Package}\n' $(1) 2>/dev/null | sed -n 's/^installed //p' | tr '\n' ' ' || :)"; \
+	missing=(); \
+	for package in $(1); do [[ $$installed == *" $$package "* ]] || missing+=("$$package"); done; \
+	[ $${#missing[@]} != 0 ] || exit 0; \
+	echo "Installing what is missing: $${missing[*]}"; \
+	sudo=; \
+	if [ "$$(id -u)" != 0 ]; then $(needs-root); sudo=sudo; fi; \
+	$$sudo apt-get update -q || echo 'apt-get update failed; going on with the lists of packages that are there.'; \
+	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends -o DPkg::Lock::Timeout=120 "$${missing[@]}"
+endef
+
+needs-root = command -v sudo >/dev/null || { echo 'This needs root, and there is no sudo: run it as root.' >&2; exit 1; }
+
+swift:
+	@version=$$(swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9.]*\).*/\1/p' || :); \
+	if [ -z "$$version" ]; then \
+	    echo 'Rollcall is built with Swift $(SWIFT_VERSION) or later, and there is no `swift` on the PATH: see https://www.swift.org/install/linux/' >&2; exit 1; \
+	elif [ "$$(printf '%s\n' $(SWIFT_VERSION) "$$version" | sort -V | head -n 1)" != $(SWIFT_VERSION) ]; then \
+	    echo "Rollcall is built with Swift $(SWIFT_VERSION) or later; `command -v swift` is Swift $$version: see https://www.swift.org/install/linux/" >&2; exit 1; \
+	fi
