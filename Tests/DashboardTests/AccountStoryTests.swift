@@ -79,7 +79,9 @@ import Testing
 
     @Test func loggingInLeadsToThePageThatWasAskedFor() async throws {
         try await DashboardUnderTest.runLoggedIn(to: MemoryStore()) { dashboard, _ async throws in
-            for (next, place) in [("/hosts", "/hosts"), ("//evil.example.com", "/services"), ("https://evil.example.com", "/services"), ("/logout", "/services")] {
+            for (next, place) in [
+                ("/hosts", "/hosts"), ("//evil.example.com", "/services"), ("https://evil.example.com", "/services"), ("/logout", "/services"),
+            ] {
                 let browser = dashboard.browser()
                 let answer = try await browser.submit("/login", ["name": "ada", "password": DashboardUnderTest.password, "next": next])
                 #expect(answer.status == 303 && answer["location"] == place)
@@ -105,7 +107,8 @@ import Testing
             let browser = dashboard.browser()
             let token = try await browser.get("/login").formToken
             let answer = try await browser.post(
-                "/login", ["name": "ada", "password": DashboardUnderTest.password, "form_token": token], headers: [("Origin", "https://rollcall.example.com")])
+                "/login", ["name": "ada", "password": DashboardUnderTest.password, "form_token": token],
+                headers: [("Origin", "https://rollcall.example.com")])
             let cookie = try #require(answer.headers.first { $0.name == "set-cookie" && $0.value.hasPrefix("__Host-rollcall=") }?.value)
             #expect(cookie.hasSuffix("; Secure"))
             #expect(try await browser.get("/").status == 200)

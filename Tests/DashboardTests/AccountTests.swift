@@ -97,13 +97,14 @@ import Testing
 @Suite struct FormGuardTests {
     private let guardian = FormGuard(publicOrigin: "https://rollcall.example.com")
 
-    @Test(arguments: [
-        ("https://rollcall.example.com", nil, "10.0.0.1:8080", true), ("http://localhost:8080", "same-origin", "localhost:8080", true),
-        (nil, nil, "localhost", true), (nil, "same-origin", "localhost", true), (nil, "cross-site", "localhost", false),
-        ("https://evil.example.com", nil, "rollcall.example.com", false), ("null", nil, "rollcall.example.com", false),
-        ("https://rollcall.example.com.evil.example.com", nil, "x", false), ("https://rollcall.example.com", "cross-site", "x", false),
-        ("http://", nil, "", false), ("http://", nil, nil, false),
-    ] as [(String?, String?, String?, Bool)])
+    @Test(
+        arguments: [
+            ("https://rollcall.example.com", nil, "10.0.0.1:8080", true), ("http://localhost:8080", "same-origin", "localhost:8080", true),
+            (nil, nil, "localhost", true), (nil, "same-origin", "localhost", true), (nil, "cross-site", "localhost", false),
+            ("https://evil.example.com", nil, "rollcall.example.com", false), ("null", nil, "rollcall.example.com", false),
+            ("https://rollcall.example.com.evil.example.com", nil, "x", false), ("https://rollcall.example.com", "cross-site", "x", false),
+            ("http://", nil, "", false), ("http://", nil, nil, false),
+        ] as [(String?, String?, String?, Bool)])
     func originsAreJudged(origin: String?, fetchSite: String?, host: String?, isTrusted: Bool) {
         #expect(guardian.trusts(origin: origin, fetchSite: fetchSite, host: host) == isTrusted)
     }

@@ -20,7 +20,8 @@ private let folder = ProcessInfo.processInfo.environment["ROLLCALL_BROWSER_FIXTU
         let store = Example.store(at: start)
         if ProcessInfo.processInfo.environment["ROLLCALL_BROWSER_FIXTURE_EMPTY"] != nil { store.change { $0 = MemoryStore.Content() } }
         let server = try DashboardServer(
-            configuration: try DashboardConfiguration(address: "127.0.0.1", port: 0, publicURL: "http://rollcall.example.com"), store: store, ingest: store, health: store, changes: changes, time: time, setupCode: DashboardUnderTest.setupCode,
+            configuration: try DashboardConfiguration(address: "127.0.0.1", port: 0, publicURL: "http://rollcall.example.com"), store: store,
+            ingest: store, health: store, changes: changes, time: time, setupCode: DashboardUnderTest.setupCode,
             passwordCost: cheap, runbook: { Example.runbooks[$0] }, logger: Logger(label: "fixture")
         ) { port in try? Data("\(port)".utf8).write(to: folder.appendingPathComponent("port"), options: .atomic) }
         let group = ServiceGroup(configuration: .init(services: [.init(service: server)], logger: Logger(label: "fixture")))

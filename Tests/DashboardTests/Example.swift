@@ -25,7 +25,8 @@ enum Example {
         content.checks = checks(at: now)
         content.events = events(at: now)
         content.notifications = notifications(at: now)
-        content.series = content.units.flatMap { unit in unit.state.samples.map { series(of: $0, agent: unit.agent, unit: unit.state.name, at: now) } }
+        content.series =
+            content.units.flatMap { unit in unit.state.samples.map { series(of: $0, agent: unit.agent, unit: unit.state.name, at: now) } }
             + content.hosts.flatMap { host in host.samples.map { series(of: $0, agent: host.agent, unit: nil, at: now) } }
         return MemoryStore(content)
     }
@@ -50,7 +51,8 @@ enum Example {
 
     private static func units(at now: Timestamp) -> [UnitRecord] {
         func unit(
-            _ agent: String, _ host: String, _ name: String, _ phase: UnitState.Phase = .up, since: Int, pid: Int32?, detail: String = "active/running",
+            _ agent: String, _ host: String, _ name: String, _ phase: UnitState.Phase = .up, since: Int, pid: Int32?,
+            detail: String = "active/running",
             cpu: Double? = nil, memory: Double? = nil, rules: [String] = []
         ) -> UnitRecord {
             var samples: [Sample] = []
@@ -99,7 +101,8 @@ enum Example {
                 name: "search/index", status: .warning, since: now - .seconds(600),
                 problems: [
                     Problem(
-                        subject: "opensearch.service on db1.example.com", text: "is unknown to systemd", importance: .warning, since: now - .seconds(600))
+                        subject: "opensearch.service on db1.example.com", text: "is unknown to systemd", importance: .warning,
+                        since: now - .seconds(600))
                 ]),
             ServiceRecord(name: "mail", status: .passing, since: now - .seconds(700_000), problems: []),
         ]
@@ -114,7 +117,8 @@ enum Example {
                 name: "home page", service: "shop", summary: "GET https://shop.example.com/ is 200 and contains \"Cart\"", isFailing: true,
                 lastRun: now - .seconds(5), lastDuration: .milliseconds(1_240), detail: "answered 502 Bad Gateway, expected 200"),
             CheckRecord(
-                name: "orders per minute", service: "shop", summary: "graphite shop.orders.rate > 1", isFailing: false, lastRun: nil, lastDuration: nil,
+                name: "orders per minute", service: "shop", summary: "graphite shop.orders.rate > 1", isFailing: false, lastRun: nil,
+                lastDuration: nil,
                 detail: ""),
         ]
     }
@@ -132,7 +136,9 @@ enum Example {
                 event: Event(sequence: sequence, kind: kind, at: at, unit: unit, importance: importance, cause: cause, detail: detail))
         }
         return [
-            event(web1, "web1.example.com", 192, .unitDown, unit: "puma.service", importance: .critical, cause: .failure, "killed by SIGKILL, out of memory"),
+            event(
+                web1, "web1.example.com", 192, .unitDown, unit: "puma.service", importance: .critical, cause: .failure,
+                "killed by SIGKILL, out of memory"),
             event(web1, "web1.example.com", 196, .actionFailed, unit: "puma.service", "restart: the start limit was hit"),
             event(web1, "web1.example.com", 230, .unitRestarted, unit: "puma.service", cause: .failure, "killed by SIGKILL, out of memory"),
             event(
@@ -151,10 +157,12 @@ enum Example {
         }
         return [
             NotificationRecord(
-                service: "shop", notifier: "mail", message: message("1", "duty@example.com", "shop is critical: puma.service on web1 is down", age: 191),
+                service: "shop", notifier: "mail",
+                message: message("1", "duty@example.com", "shop is critical: puma.service on web1 is down", age: 191),
                 state: .sent, attempts: 1, problem: nil, sentAt: now - .seconds(190)),
             NotificationRecord(
-                service: "shop", notifier: "mail", message: message("2", "boss@example.com", "shop is critical: puma.service on web1 is down", age: 191),
+                service: "shop", notifier: "mail",
+                message: message("2", "boss@example.com", "shop is critical: puma.service on web1 is down", age: 191),
                 state: .pending, attempts: 2, problem: "smtp.example.com: 451 try again later", sentAt: nil),
             NotificationRecord(
                 service: "shop", notifier: "mail", message: message("3", "old@example.com", "shop is a warning: memory of puma.service", age: 1_250),

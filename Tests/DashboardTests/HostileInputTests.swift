@@ -18,7 +18,8 @@ struct Dice {
 
 @Suite struct HostileInputTests {
     private static let paths = [
-        "/", "/services/shop", "/services/search%2Findex", "/hosts", "/hosts/add", "/hosts/\(Example.web1)", "/login?next=%2Fhosts", "/setup", "/status/",
+        "/", "/services/shop", "/services/search%2Findex", "/hosts", "/hosts/add", "/hosts/\(Example.web1)", "/login?next=%2Fhosts", "/setup",
+        "/status/",
         "/status/details", "/live?page=%2Flogin", "/assets/style.css", "/v1/reports", "/logout", "/hosts/remove-token",
     ]
     private static let methods = ["GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"]

@@ -19,7 +19,9 @@ import Testing
         #expect(Route(path: route.path) == route)
     }
 
-    @Test(arguments: ["", "*", "services", "/nothing", "/services/a/b", "/services/%", "/services/%4", "/services/%zz", "/services/%ff", "//evil.example.com"])
+    @Test(arguments: [
+        "", "*", "services", "/nothing", "/services/a/b", "/services/%", "/services/%4", "/services/%zz", "/services/%ff", "//evil.example.com",
+    ])
     func nothingIsAtOtherPaths(path: String) { #expect(Route(path: path) == nil) }
 }
 

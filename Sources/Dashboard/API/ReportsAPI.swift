@@ -54,5 +54,7 @@ struct ReportsAPI: Sendable {
 }
 
 private func json(_ status: HTTPResponse.Status, _ value: JSON) -> Response {
-    Response(status: status, headers: [.contentType: "application/json", .cacheControl: "no-store"], body: ResponseBody(byteBuffer: ByteBuffer(bytes: value.bytes)))
+    Response(
+        status: status, headers: [.contentType: "application/json", .cacheControl: "no-store"],
+        body: ResponseBody(byteBuffer: ByteBuffer(bytes: value.bytes)))
 }

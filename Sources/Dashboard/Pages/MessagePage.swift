@@ -21,7 +21,8 @@ struct MessagePage: Page {
     static let notFound = MessagePage(title: "Not found", text: "There is nothing at this address. What it named may have been removed or renamed.")
     static let failed = MessagePage(title: "Something went wrong", text: "The page could not be made. The aggregator's log says why.")
     static let storeFailed = MessagePage(
-        title: "The database does not answer", text: "What you asked for could not be read or written. The aggregator's log says why; try again soon.")
+        title: "The database does not answer", text: "What you asked for could not be read or written. The aggregator's log says why; try again soon."
+    )
     static let refused = MessagePage(
         title: "Not accepted", text: "The form was too old, or did not come from this site. Go back, load the page again and send it once more.")
     static let tooLarge = MessagePage(title: "Too large", text: "The form holds more than the aggregator accepts.")

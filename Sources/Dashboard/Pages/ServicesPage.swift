@@ -16,7 +16,8 @@ struct ServicesPage: Page {
         let troubled = services.count { $0.status != .passing }
         if services.isEmpty { return "No services yet" }
         if troubled == 0 { return services.count == 1 ? "The one service is passing" : "All \(services.count) services are passing" }
-        return troubled == 1 ? "1 of \(counted(services.count, "service")) needs attention" : "\(troubled) of \(services.count) services need attention"
+        return troubled == 1
+            ? "1 of \(counted(services.count, "service")) needs attention" : "\(troubled) of \(services.count) services need attention"
     }
 
     func content(at now: Timestamp) -> HTML {

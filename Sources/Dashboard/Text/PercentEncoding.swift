@@ -7,7 +7,8 @@ func percentEncoded(_ text: String) -> String {
     var out = ""
     for byte in text.utf8 {
         let scalar = Unicode.Scalar(byte)
-        if scalar.properties.isASCIIHexDigit || ("A"..."Z").contains(scalar) || ("a"..."z").contains(scalar) || "-._~".unicodeScalars.contains(scalar) {
+        if scalar.properties.isASCIIHexDigit || ("A"..."Z").contains(scalar) || ("a"..."z").contains(scalar) || "-._~".unicodeScalars.contains(scalar)
+        {
             out.unicodeScalars.append(scalar)
         } else {
             out += "%\(hex([byte]).uppercased())"

@@ -55,8 +55,10 @@ struct Sparkline {
 
     private func line(_ places: [(x: Double, y: Double)]) -> String {
         // One point alone shows as a dot, which is a line of no length.
-        (places.count == 1 ? places + places : places).enumerated().map { "\($0 == 0 ? "M" : "L")\(decimal($1.x, places: 1)) \(decimal($1.y, places: 1))" }
-            .joined()
+        (places.count == 1 ? places + places : places).enumerated().map {
+            "\($0 == 0 ? "M" : "L")\(decimal($1.x, places: 1)) \(decimal($1.y, places: 1))"
+        }
+        .joined()
     }
 
     private func area(_ places: [(x: Double, y: Double)]) -> String {
