@@ -45,7 +45,8 @@ format-test: swift
 init-test: test-packages
 	Tests/Beds/init-files.py
 
-TESTS := swift test --skip-build --disable-xctest
+# One after the other: the beds want the machine for themselves.
+TESTS := swift test --skip-build --disable-xctest --no-parallel
 
 # Tests that start a real systemd need root. What they leave in .build belongs to its owner again afterwards.
 swift-test: test-packages swift

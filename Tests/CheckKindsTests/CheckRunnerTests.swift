@@ -82,7 +82,7 @@ private struct TestProbe: Probe {
             let before = time.sleepers
             time.advance(by: min(step, left))
             left -= step
-            if time.sleepers < before { try? await eventually(within: .milliseconds(200)) { record.passes.withLock { $0.count } > passes } }
+            if time.sleepers < before { try? await eventually(within: .seconds(1)) { record.passes.withLock { $0.count } > passes } }
             try await Task.sleep(for: .microseconds(500))
         }
     }
