@@ -27,7 +27,8 @@ final class Site {
     /// - Parameters:
     ///   - layout: of the host's control groups: `unified`, `hybrid`.
     ///   - rules: rule files of the agent by name below its configuration folder.
-    static func start(layout: String, rules: [String: String], cycle: Int = 1) async throws -> Site {
+    ///   - services: of the aggregator's configuration; PORT stands for the aggregator's.
+    static func start(layout: String, rules: [String: String], services: String = "") async throws -> Site {
         let folder = try TemporaryFolder()
         let mail = try await MailServer.start(in: folder.path + "/mail")
         let port = try freePort()
@@ -45,6 +46,7 @@ final class Site {
               to: [ops@example.test]
             routes:
               team: [team@example.test]
+            \(services.replacingOccurrences(of: "PORT", with: "\(port)"))
 
             """, to: "aggregator.yaml")
         let added = try await Program.run(
@@ -53,7 +55,7 @@ final class Site {
         try folder.write(added.text, to: "etc/agent-token", mode: 0o600)
         try folder.write(
             """
-            set cycle_time \(cycle)
+            set cycle_time 1
             set hostname web1
             set aggregator http://127.0.0.1:\(port)
             set aggregator_token_file /etc/rollcall/agent-token

@@ -102,7 +102,10 @@ def fill(browser, **fields):
 
 
 def submit(browser, selector):
-    button = browser.find_element(By.CSS_SELECTOR, selector)
+    press(browser, browser.find_element(By.CSS_SELECTOR, selector))
+
+
+def press(browser, button):
     button.click()
     WebDriverWait(browser, 10).until(lambda b: gone(button) and b.execute_script("return document.readyState") == "complete")
 
@@ -202,8 +205,9 @@ def token(browser, url, folder):
     picture(browser, folder, "add-host-with-token")
     fill(browser, name=name)
     expect(browser.find_elements(By.CSS_SELECTOR, "[role=alert]"), "a name that is taken is refused with a reason")
-    browser.find_element(By.CSS_SELECTOR, "main summary").click()
-    submit(browser, "main details button")
+    row = browser.find_element(By.XPATH, f"//main//tr[th[contains(., '{name}')]]")
+    row.find_element(By.TAG_NAME, "summary").click()
+    press(browser, row.find_element(By.CSS_SELECTOR, "details button"))
     expect(name not in browser.find_element(By.TAG_NAME, "main").text, "a token can be removed")
 
 
