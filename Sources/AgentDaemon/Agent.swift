@@ -76,7 +76,7 @@ private final class Agent {
         let watcher = AgentLoop(
             plan: configuration.plan, on: loop, time: SystemTime(), initSystems: InitSystems.detect(loop: loop, logger: logger),
             sampler: LinuxSampler(logger: logger), processes: PidfdWatcher(loop: loop), sink: talker, serviceManager: serviceManager,
-            version: agentVersion, logger: logger)
+            version: rollcallVersion, logger: logger)
         self.watcher = watcher
         talker.start()
         watcher.start { [logger, serviceManager, unowned watcher] in

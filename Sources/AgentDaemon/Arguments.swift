@@ -1,8 +1,5 @@
 // What the command line may say. Read by hand: a library for it would stay in the agent's memory for as long as the agent runs.
 
-/// What the agent calls itself in `--version` and in reports.
-let agentVersion = "0.1.0"
-
 /// As sysexits.h numbers them.
 enum ExitCode: Int32 {
     case done = 0

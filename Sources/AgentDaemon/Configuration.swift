@@ -53,7 +53,7 @@ extension WatchPlan {
 extension TalkerConfiguration {
     /// What could not be read is among the reader's problems, and not in the configuration.
     fileprivate init(_ settings: AgentSettings, secrets: inout SecretReader) {
-        self.init(host: settings.hostname, version: agentVersion, interval: settings.cycleTime, stateFolder: settings.stateDirectory)
+        self.init(host: settings.hostname, version: rollcallVersion, interval: settings.cycleTime, stateFolder: settings.stateDirectory)
         if let told = settings.aggregator, let token = secrets.read(told.tokenFile) {
             do {
                 aggregator = Aggregator(url: try AggregatorURL(told.address.text), token: token, caFile: told.certificateAuthorityFile)

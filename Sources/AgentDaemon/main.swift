@@ -1,6 +1,7 @@
 // rollcall-agent: watches what this host's init system manages, and reports.
 
 import Glibc
+import Platform
 
 let arguments: Arguments
 do {
@@ -16,7 +17,7 @@ case .help:
     print(Arguments.help)
     code = .done
 case .version:
-    print("rollcall-agent \(agentVersion)")
+    print("rollcall-agent \(rollcallVersion)")
     code = .done
 case .check:
     code = checkConfiguration(folder: arguments.folder)

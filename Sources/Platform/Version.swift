@@ -1,2 +1,2 @@
 /// The version of every program of Rollcall; they are built and released together.
-public let version = "0.1.0"
+public let rollcallVersion = "0.1.0"

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Glibc
+import Platform
 
 @main
 struct VerifyToken: AsyncParsableCommand {
@@ -12,6 +13,7 @@ struct VerifyToken: AsyncParsableCommand {
             Before the restart, `prepare` puts a fresh token into the release. The application reads it once, when it boots, and \
             serves it. After the restart, `check` looks until the new token answers, or says what answers instead.
             """,
+        version: rollcallVersion,
         subcommands: [Prepare.self, Check.self])
 
     static func main() async {

@@ -53,7 +53,7 @@ private final class Folder {
         #expect(loaded.plan.services.map(\.pidFile) == ["/run/old.pid", nil])
         #expect(loaded.plan.services.map(\.initSystem) == [nil, "systemd"])
         #expect(loaded.plan.services.map(\.route) == [nil, "web"])
-        #expect(loaded.talker.host == "web1" && loaded.talker.version == agentVersion && loaded.talker.interval == .seconds(5))
+        #expect(loaded.talker.host == "web1" && loaded.talker.version == rollcallVersion && loaded.talker.interval == .seconds(5))
         #expect(loaded.talker.stateFolder == "/var/lib/rollcall")
         #expect(loaded.talker.aggregator?.url.description == "https://rollcall.example.com/agents")
         #expect(loaded.talker.aggregator?.token == Secret("secret-token"))

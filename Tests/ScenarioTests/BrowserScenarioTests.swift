@@ -41,8 +41,8 @@ import Testing
         #expect(status.body == "Checks running")
 
         let code = try #require(site.aggregator.text.firstMatch(of: #/set-up code (\S+)/#)?.1)
-        let walked = try await Program.run(
-            Program.bed("chromium/walk.py"), ["http://127.0.0.1:\(site.port)", site.folder.path + "/pictures"],
+        let walked = try await ChildProcess.run(
+            bed("chromium/walk.py"), ["http://127.0.0.1:\(site.port)", site.folder.path + "/pictures"],
             environment: ["ROLLCALL_SETUP_CODE": String(code), "ROLLCALL_PASSWORD": "battery staple"], within: .seconds(180))
         #expect(walked.status == 0, "\(walked.text)")
         try await site.stop()

@@ -149,8 +149,8 @@ import Testing
             "printf 'check service fragile\\n  if memory:rss > 12q then alert\\n  if cpu:user > 1 then restat\\n' > /etc/rollcall/services.d/fragile.inq"
         )
         try await site.onHost("bash", "-c", "printf 'check host\\n  if lode:1 > 3 then alert\\n' > /etc/rollcall/host.inq")
-        let check = try await Program.run(
-            Program.bed("systemd"), ["enter", "-d", site.folder.path + "/bed", Program.built("rollcall-agent"), "--config", "/etc/rollcall"])
+        let check = try await ChildProcess.run(
+            bed("systemd"), ["enter", "-d", site.folder.path + "/bed", built("rollcall-agent"), "--config", "/etc/rollcall"])
         #expect(check.status == 78)
         for place in ["fragile.inq:2:19", "fragile.inq:3:24", "host.inq:2:"] { #expect(check.text.contains(place), "\(check.text)") }
 

@@ -13,15 +13,15 @@ final class Site {
     let folder: TemporaryFolder
     let port: Int
     let mail: MailServer
-    private(set) var aggregator: Program
-    private let bed: String
+    private(set) var aggregator: ChildProcess
+    private let hostFolder: String
 
-    private init(folder: TemporaryFolder, port: Int, mail: MailServer, aggregator: Program, bed: String) {
+    private init(folder: TemporaryFolder, port: Int, mail: MailServer, aggregator: ChildProcess, hostFolder: String) {
         self.folder = folder
         self.port = port
         self.mail = mail
         self.aggregator = aggregator
-        self.bed = bed
+        self.hostFolder = hostFolder
     }
 
     /// - Parameters:
@@ -49,8 +49,8 @@ final class Site {
             \(services.replacingOccurrences(of: "PORT", with: "\(port)"))
 
             """, to: "aggregator.yaml")
-        let added = try await Program.run(
-            Program.built("rollcall-aggregator"), ["add-agent", "host", "--config", "\(folder.path)/aggregator.yaml"])
+        let added = try await ChildProcess.run(
+            built("rollcall-aggregator"), ["add-agent", "host", "--config", "\(folder.path)/aggregator.yaml"])
         guard added.status == 0 else { throw NeverHappened(description: "add-agent failed: \(added.text)") }
         try folder.write(added.text, to: "etc/agent-token", mode: 0o600)
         try folder.write(
@@ -63,16 +63,16 @@ final class Site {
             """, to: "etc/rollcall.conf")
         for (name, text) in rules { try folder.write(text, to: "etc/\(name)") }
         let aggregator = try await startAggregator(in: folder, port: port)
-        let site = Site(folder: folder, port: port, mail: mail, aggregator: aggregator, bed: folder.path + "/bed")
+        let site = Site(folder: folder, port: port, mail: mail, aggregator: aggregator, hostFolder: folder.path + "/bed")
         try await site.startHost(layout: layout)
         return site
     }
 
     /// Stops everything. Throws when something is left.
     func stop() async throws {
-        let left = try await Program.run(Program.bed("systemd"), ["stop", "-d", bed])
-        try await aggregator.stop()
-        try await mail.stop()
+        let left = try await ChildProcess.run(bed("systemd"), ["stop", "-d", hostFolder])
+        await aggregator.stop()
+        await mail.stop()
         guard left.status == 0 else { throw NeverHappened(description: "the bed left something behind: \(left.text)") }
     }
 
@@ -81,13 +81,13 @@ final class Site {
     /// As if the machine that it runs on had lost power.
     func killAggregator() async throws {
         aggregator.signal(SIGKILL)
-        try await aggregator.exit()
+        _ = try await aggregator.end()
     }
 
     func restartAggregator() async throws { aggregator = try await Self.startAggregator(in: folder, port: port) }
 
-    private static func startAggregator(in folder: TemporaryFolder, port: Int) async throws -> Program {
-        let program = try Program(Program.built("rollcall-aggregator"), ["run", "--config", "\(folder.path)/aggregator.yaml"])
+    private static func startAggregator(in folder: TemporaryFolder, port: Int) async throws -> ChildProcess {
+        let program = try ChildProcess(built("rollcall-aggregator"), ["run", "--config", "\(folder.path)/aggregator.yaml"])
         try await eventually("the aggregator listens", within: .seconds(20)) {
             (try? await status(port: port)) != nil
         } explanation: {
@@ -98,7 +98,7 @@ final class Site {
 
     /// The body of `/status/` and its code.
     static func status(port: Int) async throws -> (code: Int, body: String) {
-        let answer = try await Program.run("/usr/bin/curl", ["-s", "-m", "5", "-w", "\n%{http_code}", "http://127.0.0.1:\(port)/status/"])
+        let answer = try await ChildProcess.run("/usr/bin/curl", ["-s", "-m", "5", "-w", "\n%{http_code}", "http://127.0.0.1:\(port)/status/"])
         guard answer.status == 0 else { throw NeverHappened(description: "no answer from /status/") }
         let lines = answer.text.split(separator: "\n", omittingEmptySubsequences: false)
         return (Int(lines.last ?? "") ?? 0, lines.dropLast().joined(separator: "\n"))
@@ -117,7 +117,7 @@ final class Site {
     /// Runs a command on the host and answers with what it printed.
     @discardableResult
     func onHost(_ command: String...) async throws -> String {
-        let answer = try await Program.run(Program.bed("systemd"), ["enter", "-d", bed] + command)
+        let answer = try await ChildProcess.run(bed("systemd"), ["enter", "-d", hostFolder] + command)
         guard answer.status == 0 else { throw NeverHappened(description: "\(command.joined(separator: " ")): \(answer.text)") }
         return answer.text.trimmingCharacters(in: .whitespacesAndNewlines)
     }
@@ -140,11 +140,11 @@ final class Site {
         // The unit as it is installed, but for where its program lies.
         let unit = try String(contentsOfFile: sources + "/init/systemd/rollcall-agent.service", encoding: .utf8)
         try folder.write(
-            unit.replacingOccurrences(of: "/usr/local/bin/rollcall-agent", with: Program.built("rollcall-agent")), to: "units/rollcall-agent.service")
-        let build = (Program.built("rollcall-agent") as NSString).deletingLastPathComponent
-        let started = try await Program.run(
-            Program.bed("systemd"),
-            ["start", "-d", bed, "-l", layout, "-n", "-u", units, "-b", build, "-b", sources + "/init", "-b", folder.path + "/etc"])
+            unit.replacingOccurrences(of: "/usr/local/bin/rollcall-agent", with: built("rollcall-agent")), to: "units/rollcall-agent.service")
+        let build = (built("rollcall-agent") as NSString).deletingLastPathComponent
+        let started = try await ChildProcess.run(
+            bed("systemd"),
+            ["start", "-d", hostFolder, "-l", layout, "-n", "-u", units, "-b", build, "-b", sources + "/init", "-b", folder.path + "/etc"])
         guard started.status == 0 else { throw NeverHappened(description: "no bed: \(started.text)") }
         try await onHost("systemd-sysusers", sources + "/init/systemd/rollcall-agent.sysusers.conf")
         try await onHost(
@@ -177,10 +177,10 @@ final class MailServer {
     let certificate: String
     static let user = "rollcall"
     static let password = "correct horse"
-    private let program: Program
+    private let program: ChildProcess
     private let inbox: String
 
-    private init(program: Program, port: Int, folder: String) {
+    private init(program: ChildProcess, port: Int, folder: String) {
         self.program = program
         self.port = port
         certificate = folder + "/ca.pem"
@@ -188,7 +188,7 @@ final class MailServer {
     }
 
     static func start(in folder: String) async throws -> MailServer {
-        let program = try Program(Program.bed("smtp"), [folder, "--user", user, "--password", password])
+        let program = try ChildProcess(bed("smtp"), [folder, "--user", user, "--password", password])
         func port() -> Int? {
             (try? String(contentsOfFile: folder + "/port", encoding: .utf8)).flatMap { Int($0.trimmingCharacters(in: .whitespacesAndNewlines)) }
         }
@@ -200,7 +200,7 @@ final class MailServer {
         return MailServer(program: program, port: port() ?? 0, folder: folder)
     }
 
-    func stop() async throws { try await program.stop() }
+    func stop() async { await program.stop() }
 
     /// Every mail that was accepted, in that order.
     func mails() throws -> [Mail] {

@@ -11,6 +11,7 @@ public final class ChildProcess: Sendable {
         public var status: Int32
         public var output: String
         public var errors: String
+        public var text: String { output + errors }
     }
 
     /// The child could not be started, or did not end in time.
@@ -24,8 +25,10 @@ public final class ChildProcess: Sendable {
     private let input: Int32
 
     /// Starts a program. Its standard input stays open, and so tells it when this process is gone.
-    /// - Parameter input: what it finds there first; short enough for a socket's buffer.
-    public init(_ path: String, _ arguments: [String], input text: String = "") throws {
+    /// - Parameters:
+    ///   - input: what it finds there first; short enough for a socket's buffer.
+    ///   - environment: added to the test's own.
+    public init(_ path: String, _ arguments: [String], input text: String = "", environment: [String: String] = [:]) throws {
         folder = FileManager.default.temporaryDirectory.appendingPathComponent("rollcall-child-\(UUID().uuidString)").path
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         var ends: [Int32] = [-1, -1]
@@ -56,7 +59,9 @@ public final class ChildProcess: Sendable {
         var child = pid_t()
         let words = ([path] + arguments).map { strdup($0) }
         defer { for word in words { free(word) } }
-        let code = posix_spawn(&child, path, &actions, &attributes, words + [nil], environ)
+        let variables = ProcessInfo.processInfo.environment.merging(environment) { $1 }.map { strdup("\($0)=\($1)") }
+        defer { for variable in variables { free(variable) } }
+        let code = posix_spawn(&child, path, &actions, &attributes, words + [nil], variables + [nil])
         pid = child
         guard code == 0 else { throw Failure(description: "\(path) cannot be started: \(String(cString: strerror(code)))") }
     }
@@ -73,6 +78,8 @@ public final class ChildProcess: Sendable {
 
     public var output: String { text("output") }
     public var errors: String { text("errors") }
+    /// All that it has said so far.
+    public var text: String { output + errors }
 
     /// Waits for the end of the child.
     public func end(within limit: Duration = .seconds(60)) async throws -> End {
@@ -97,8 +104,10 @@ public final class ChildProcess: Sendable {
     }
 
     /// Runs a program to its end.
-    public static func run(_ path: String, _ arguments: [String], input: String = "", within limit: Duration = .seconds(60)) async throws -> End {
-        let child = try ChildProcess(path, arguments, input: input)
+    public static func run(
+        _ path: String, _ arguments: [String], input: String = "", environment: [String: String] = [:], within limit: Duration = .seconds(60)
+    ) async throws -> End {
+        let child = try ChildProcess(path, arguments, input: input, environment: environment)
         child.endInput()
         return try await child.end(within: limit)
     }
@@ -119,4 +128,10 @@ public final class ChildProcess: Sendable {
 /// The path of a program in Tests/Beds.
 public func bed(_ name: String) -> String {
     URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../Beds/\(name)").standardizedFileURL.path
+}
+
+/// The path of a program of this package, beside the tests that run.
+public func built(_ name: String) -> String {
+    let tests = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
+    return URL(fileURLWithPath: tests).deletingLastPathComponent().appendingPathComponent(name).path
 }
