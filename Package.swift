@@ -98,7 +98,8 @@ let package = Package(
         .testTarget(name: "PlatformTests", dependencies: ["Platform", "TestKit"]),
         .testTarget(name: "RuleLanguageTests", dependencies: ["Platform", "RuleLanguage", "TestKit"], exclude: ["Golden"]),
         .testTarget(name: "SQLiteStoreTests", dependencies: ["AgentAPI", "AggregatorCore", "Checks", "Platform", "SQLiteStore", "TestKit", .grdb]),
-        .testTarget(name: "ScenarioTests", dependencies: ["AgentAPI", "AggregatorCore", "Platform", "SQLiteStore", "TestKit"], exclude: ["Units"]),
+        .testTarget(
+            name: "ScenarioTests", dependencies: ["AgentAPI", "AggregatorCore", "Platform", "SQLiteStore", "TestKit"], exclude: ["Golden", "Units"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -38,8 +38,7 @@ public struct DashboardServer: Service {
     init(
         configuration: DashboardConfiguration, store: any DashboardStore, ingest: any ReportIngesting, health: any HealthReading, changes: Changes,
         time: any TimeSource, setupCode: String, passwordCost: PasswordHash.Cost, runbook: @escaping @Sendable (_ service: String) -> String?,
-        logger: Logger,
-        onListening: @escaping @Sendable (_ port: Int) -> Void
+        logger: Logger, onListening: @escaping @Sendable (_ port: Int) -> Void
     ) throws(DashboardConfigurationError) {
         self.configuration = configuration
         self.logger = logger

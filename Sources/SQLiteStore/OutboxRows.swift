@@ -27,6 +27,13 @@ func put(_ message: OutgoingMessage, _ db: Database) throws {
 }
 
 extension SQLiteStore: OutboxStoring {
+    /// The database is one aggregator's own: whatever is claimed when it starts was claimed in an earlier life.
+    public func takeBackClaims() async throws(StoreError) {
+        try await write("taking back messages") { db in
+            try db.execute(sql: "UPDATE outbox SET leased_until = NULL WHERE state = 'pending' AND leased_until IS NOT NULL")
+        }
+    }
+
     public func claimDue(at now: Timestamp, lease: Duration, limit: Int) async throws(StoreError) -> [ClaimedMessage] {
         try await write("claiming messages") { db in
             let rows = try Row.fetchAll(

@@ -1,6 +1,7 @@
 import AgentCore
 import Foundation
 import Platform
+import TestKit
 import Testing
 
 @testable import AgentTalker

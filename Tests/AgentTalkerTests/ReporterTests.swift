@@ -4,6 +4,7 @@ import Foundation
 import Logging
 import NIOSSL
 import Platform
+import TestKit
 import Testing
 
 @testable import AgentTalker
@@ -53,7 +54,7 @@ import Testing
         #expect(request.report?.agent.utf8.count == 32)
         #expect(request.report?.units.first?.samples == [Sample("cpu", 2)])
         #expect(aggregator.requests.count == 1)  // gathered
-        #expect(log.count("aggregator reachable") == 1)
+        try await eventually { log.count("aggregator reachable") == 1 }
     }
 
     @Test func aSnapshotAloneIsReportedAndTheConnectionKept() async throws {

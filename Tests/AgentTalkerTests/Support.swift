@@ -79,16 +79,6 @@ final class LogRecorder: Sendable {
     }
 }
 
-/// Waits until something holds, for as long as a busy machine may need.
-func eventually(within limit: Duration = .seconds(20), _ what: String = "", _ holds: () throws -> Bool) async throws {
-    let end = ContinuousClock.now + limit
-    while ContinuousClock.now < end {
-        if try holds() { return }
-        try await Task.sleep(for: .milliseconds(5))
-    }
-    throw Unexpected("did not come true in time: \(what)")
-}
-
 func event(_ detail: String, kind: Event.Kind = .unitRestarted, unit: String? = "puma.service") -> Event {
     Event(kind: kind, at: startOfTime, unit: unit, detail: detail)
 }

@@ -204,14 +204,3 @@ private struct TestProbe: Probe {
         return false
     }
 }
-
-/// Waits in real time until something is so.
-func eventually(within limit: Duration = .seconds(10), _ condition: () -> Bool) async throws {
-    let end = ContinuousClock.now + limit
-    while !condition() {
-        guard ContinuousClock.now < end else { throw NeverHappened() }
-        try await Task.sleep(for: .milliseconds(1))
-    }
-}
-
-struct NeverHappened: Error {}

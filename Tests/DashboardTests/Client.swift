@@ -78,14 +78,19 @@ final class Connection: Sendable {
         }
     }
 
-    /// Everything until `isEnough`, or the end.
-    func receive(until isEnough: (String) -> Bool) async throws -> String {
-        var bytes: [UInt8] = []
+    /// Everything until these have all come, or the end. They are looked for as bytes: to a `String`, CR LF is one character.
+    func receive(until markers: String...) async throws -> String {
+        try await receive { bytes in markers.allSatisfy { bytes.firstRange(of: Data($0.utf8)) != nil } }
+    }
+
+    func receiveToEnd() async throws -> String { try await receive { _ in false } }
+
+    private func receive(isEnough: (Data) -> Bool) async throws -> String {
+        var bytes = Data()
         while true {
             let more = try await receive()
             bytes += more
-            let text = String(decoding: bytes, as: UTF8.self)
-            if more.isEmpty || isEnough(text) { return text }
+            if more.isEmpty || isEnough(bytes) { return String(decoding: bytes, as: UTF8.self) }
         }
     }
 
@@ -101,7 +106,7 @@ func exchange(port: Int, _ method: String, _ target: String, headers: [(String, 
     for (name, value) in headers { head += "\(name): \(value)\r\n" }
     if !body.isEmpty || method == "POST" { head += "Content-Length: \(body.count)\r\n" }
     try await connection.send(Array("\(head)\r\n".utf8) + body)
-    return try parse(try await connection.receive { _ in false })
+    return try parse(try await connection.receiveToEnd())
 }
 
 func parse(_ text: String) throws -> Answer {

@@ -55,7 +55,7 @@ struct Dice {
                 request += Array("\r\nContent-Length: \(form.count)\r\n\r\n".utf8) + form
                 let connection = try Connection(port: dashboard.port)
                 try await connection.send(request)
-                let answer = try parse(try await connection.receive { $0.contains("\r\n\r\n") })
+                let answer = try parse(try await connection.receive(until: "\r\n\r\n"))
                 statuses[answer.status, default: 0] += 1
                 #expect(answer.status < 500, "\(String(decoding: request, as: UTF8.self))")
             }

@@ -21,13 +21,13 @@ import Testing
     @Test func aChangeArrivesAsANewMainPart() async throws {
         try await DashboardUnderTest.runLoggedIn(to: Example.store(at: now)) { dashboard, browser async throws in
             let connection = try await follow("/services/shop", dashboard, browser)
-            let first = try await connection.receive { $0.contains("</main>") }
+            let first = try await connection.receive(until: "</main>")
             #expect(first.hasPrefix("HTTP/1.1 200") && first.contains("text/event-stream"))
             #expect(first.contains("event: page\ndata: <main id=\"main\""))
 
             dashboard.store.change { $0.services[1].problems[0].text = "something new" }
             dashboard.changes.announce()
-            let second = try await connection.receive { $0.contains("</main>") }
+            let second = try await connection.receive(until: "</main>")
             #expect(second.contains("something new"))
         }
     }
@@ -35,10 +35,10 @@ import Testing
     @Test func manyChangesAreOneEvent() async throws {
         try await DashboardUnderTest.runLoggedIn(to: Example.store(at: now)) { dashboard, browser async throws in
             let connection = try await follow("/", dashboard, browser)
-            _ = try await connection.receive { $0.contains("</main>") }
+            _ = try await connection.receive(until: "</main>")
             dashboard.store.change { $0.services[0].name = "database-1" }
             dashboard.changes.announce()
-            _ = try await connection.receive { $0.contains("database-1") && $0.contains("</main>") }
+            _ = try await connection.receive(until: "database-1", "</main>")
             // The dashboard pauses now; what changes meanwhile arrives as one.
             while dashboard.time.sleepers < 2 { await Task.yield() }
             for number in 2...50 {
@@ -46,7 +46,7 @@ import Testing
                 dashboard.changes.announce()
             }
             dashboard.time.advance(by: .milliseconds(500))
-            let text = try await connection.receive { $0.contains("</main>") }
+            let text = try await connection.receive(until: "</main>")
             #expect(text.contains("database-50") && text.split(separator: "event: page").count == 2)
         }
     }
@@ -54,20 +54,20 @@ import Testing
     @Test func aQuietConnectionShowsThatItLives() async throws {
         try await DashboardUnderTest.runLoggedIn(to: Example.store(at: now)) { dashboard, browser async throws in
             let connection = try await follow("/status/details", dashboard, browser)
-            _ = try await connection.receive { $0.contains("</main>") }
+            _ = try await connection.receive(until: "</main>")
             while dashboard.time.sleepers < 1 { await Task.yield() }
             dashboard.time.advance(by: .seconds(15))
-            #expect(try await connection.receive { $0.contains("\n\n") }.contains(": still here"))
+            #expect(try await connection.receive(until: "\n\n").contains(": still here"))
         }
     }
 
     @Test func itEndsWithTheSession() async throws {
         try await DashboardUnderTest.runLoggedIn(to: Example.store(at: now)) { dashboard, browser async throws in
             let connection = try await follow("/", dashboard, browser)
-            _ = try await connection.receive { $0.contains("</main>") }
+            _ = try await connection.receive(until: "</main>")
             dashboard.store.change { $0.sessions = [] }
             dashboard.changes.announce()
-            #expect(try await connection.receive { $0.contains("0\r\n\r\n") }.contains("event: login"))
+            #expect(try await connection.receive(until: "0\r\n\r\n").contains("event: login"))
         }
     }
 
@@ -75,10 +75,10 @@ import Testing
         let left = Box<Connection?>(nil)
         try await DashboardUnderTest.runLoggedIn(to: Example.store(at: now)) { dashboard, browser async throws in
             let connection = try await follow("/", dashboard, browser)
-            _ = try await connection.receive { $0.contains("</main>") }
+            _ = try await connection.receive(until: "</main>")
             left.value = connection
         }
-        #expect(try await left.value?.receive { _ in false }.hasSuffix("0\r\n\r\n") == true)
+        #expect(try await left.value?.receiveToEnd().hasSuffix("0\r\n\r\n") == true)
     }
 
     @Test func itIsForPagesThatChange() async throws {
@@ -94,14 +94,14 @@ import Testing
             var connections: [Connection] = []
             for _ in 1...LiveUpdates.mostListeners {
                 let connection = try await follow("/", dashboard, browser)
-                #expect(try await connection.receive { $0.contains("</main>") }.hasPrefix("HTTP/1.1 200"))
+                #expect(try await connection.receive(until: "</main>").hasPrefix("HTTP/1.1 200"))
                 connections.append(connection)
             }
             #expect(try await browser.get("/live?page=%2F").status == 503)
             connections.removeLast()
             var accepted = ""
             while !accepted.hasPrefix("HTTP/1.1 200") {
-                accepted = try await follow("/", dashboard, browser).receive { $0.contains("\r\n\r\n") }
+                accepted = try await follow("/", dashboard, browser).receive(until: "\r\n\r\n")
             }
         }
     }

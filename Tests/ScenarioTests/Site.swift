@@ -13,25 +13,36 @@ final class Site {
     let folder: TemporaryFolder
     let port: Int
     let mail: MailServer
-    private(set) var aggregator: ChildProcess
-    private let hostFolder: String
+    private(set) var aggregator: ChildProcess?
+    private var hostFolder: String { folder.path + "/bed" }
 
-    private init(folder: TemporaryFolder, port: Int, mail: MailServer, aggregator: ChildProcess, hostFolder: String) {
+    private init(folder: TemporaryFolder, port: Int, mail: MailServer) {
         self.folder = folder
         self.port = port
         self.mail = mail
-        self.aggregator = aggregator
-        self.hostFolder = hostFolder
     }
 
+    /// Starts a site, hands it to `story`, and stops everything whatever the story does. Throws when something is left.
     /// - Parameters:
     ///   - layout: of the host's control groups: `unified`, `hybrid`.
     ///   - rules: rule files of the agent by name below its configuration folder.
     ///   - services: of the aggregator's configuration; PORT stands for the aggregator's.
-    static func start(layout: String, rules: [String: String], services: String = "") async throws -> Site {
+    static func with(
+        layout: String, rules: [String: String], services: String = "", _ story: (Site) async throws -> Void
+    ) async throws {
         let folder = try TemporaryFolder()
-        let mail = try await MailServer.start(in: folder.path + "/mail")
-        let port = try freePort()
+        let site = Site(folder: folder, port: try freePort(), mail: try await MailServer.start(in: folder.path + "/mail"))
+        do {
+            try await site.start(layout: layout, rules: rules, services: services)
+            try await story(site)
+        } catch {
+            try? await site.stop()
+            throw error
+        }
+        try await site.stop()
+    }
+
+    private func start(layout: String, rules: [String: String], services: String) async throws {
         try folder.write("\(MailServer.password)\n", to: "mail-password", mode: 0o600)
         try folder.write(
             """
@@ -62,38 +73,37 @@ final class Site {
 
             """, to: "etc/rollcall.conf")
         for (name, text) in rules { try folder.write(text, to: "etc/\(name)") }
-        let aggregator = try await startAggregator(in: folder, port: port)
-        let site = Site(folder: folder, port: port, mail: mail, aggregator: aggregator, hostFolder: folder.path + "/bed")
-        try await site.startHost(layout: layout)
-        return site
+        try await startAggregator()
+        try await startHost(layout: layout)
     }
 
-    /// Stops everything. Throws when something is left.
-    func stop() async throws {
-        let left = try await ChildProcess.run(bed("systemd"), ["stop", "-d", hostFolder])
-        await aggregator.stop()
+    private func stop() async throws {
+        var left = ""
+        if FileManager.default.fileExists(atPath: hostFolder) {
+            let stopped = try await ChildProcess.run(bed("systemd"), ["stop", "-d", hostFolder])
+            if stopped.status != 0 { left = stopped.text }
+        }
+        await aggregator?.stop()
         await mail.stop()
-        guard left.status == 0 else { throw NeverHappened(description: "the bed left something behind: \(left.text)") }
+        guard left.isEmpty else { throw NeverHappened(description: "the bed left something behind: \(left)") }
     }
 
     // MARK: The aggregator
 
     /// As if the machine that it runs on had lost power.
     func killAggregator() async throws {
-        aggregator.signal(SIGKILL)
-        _ = try await aggregator.end()
+        aggregator?.signal(SIGKILL)
+        _ = try await aggregator?.end()
     }
 
-    func restartAggregator() async throws { aggregator = try await Self.startAggregator(in: folder, port: port) }
-
-    private static func startAggregator(in folder: TemporaryFolder, port: Int) async throws -> ChildProcess {
+    func startAggregator() async throws {
         let program = try ChildProcess(built("rollcall-aggregator"), ["run", "--config", "\(folder.path)/aggregator.yaml"])
-        try await eventually("the aggregator listens", within: .seconds(20)) {
-            (try? await status(port: port)) != nil
+        aggregator = program
+        try await eventually("the aggregator listens") {
+            (try? await Self.status(port: port)) != nil
         } explanation: {
             program.text
         }
-        return program
     }
 
     /// The body of `/status/` and its code.

@@ -67,6 +67,12 @@ public final class ChildProcess: Sendable {
     }
 
     deinit {
+        // Nobody waits for it any longer; one that has ended and was waited for is not ours to signal.
+        var status: Int32 = 0
+        if waitpid(pid, &status, WNOHANG) == 0 {
+            kill(pid, SIGKILL)
+            waitpid(pid, &status, 0)
+        }
         close(input)
         try? FileManager.default.removeItem(atPath: folder)
     }

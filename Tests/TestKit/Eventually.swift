@@ -8,7 +8,8 @@ public struct NeverHappened: Error, CustomStringConvertible {
 
 /// Waits until `condition` holds, looking often.
 public func eventually(
-    _ what: String, within limit: Duration = .seconds(20), _ condition: () async throws -> Bool, explanation: () -> String = { "" }
+    _ what: String = "what was expected", within limit: Duration = .seconds(20), _ condition: () async throws -> Bool,
+    explanation: () -> String = { "" }
 ) async throws {
     let deadline = ContinuousClock.now + limit
     while try await !condition() {

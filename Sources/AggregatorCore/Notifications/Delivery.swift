@@ -46,6 +46,12 @@ public struct Delivery: Service {
 
     public func run() async throws {
         await cancelWhenGracefulShutdown {
+            do throws(StoreError) {
+                try await store.takeBackClaims()
+            } catch {
+                // Then they go when their leases are over.
+                logger.error("taking back messages failed", metadata: ["problem": "\(error)"])
+            }
             while !Task.isCancelled {
                 vitals.deliveryPassed(at: time.now())
                 let isBusy = await pass()

@@ -14,6 +14,8 @@ public protocol DecisionStoring: Sendable {
 
 /// Messages on their way out.
 public protocol OutboxStoring: Sendable {
+    /// Takes back what this aggregator had claimed when it last ended without a word, so that nobody waits for those leases to run out.
+    func takeBackClaims() async throws(StoreError)
     /// Claims messages that are due, oldest first, and counts an attempt for each. Messages to one recipient keep their order: with a
     /// due one come the earlier ones that wait for another attempt.
     func claimDue(at now: Timestamp, lease: Duration, limit: Int) async throws(StoreError) -> [ClaimedMessage]

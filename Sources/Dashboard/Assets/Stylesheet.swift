@@ -144,9 +144,10 @@ let stylesheetText = #"""
     th, td { padding: 0.7rem 1rem; text-align: left; vertical-align: top; border-top: 1px solid var(--line); }
     thead th { border-top: 0; padding-block: 0.55rem; font-size: 0.8125rem; font-weight: 600; color: var(--muted); white-space: nowrap; }
     tbody th { font-weight: 600; }
-    .name, .address { min-width: 12rem; }
+    .name { min-width: 12rem; }
+    .address { min-width: 14rem; }
     time.ago ~ .under { white-space: nowrap; }
-    th.wide, td.wide { width: 45%; }
+    th.wide, td.wide { width: 40%; }
     .number { font-variant-numeric: tabular-nums; }
     .under { display: block; font-size: 0.875rem; font-weight: 400; color: var(--muted); margin-top: 0.15rem; }
     .under.failing { color: var(--error); }

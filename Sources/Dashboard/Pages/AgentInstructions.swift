@@ -2,7 +2,7 @@
 
 enum AgentInstructions {
     static let user = "rollcall-agent"
-    static let tokenFile = "/etc/rollcall/aggregator.token"
+    static let tokenFile = "/etc/rollcall/agent.token"
     static let configurationFile = "/etc/rollcall/rollcall.conf"
     static let ruleFile = "/etc/rollcall/services.d/nginx.inq"
 

@@ -1,4 +1,4 @@
-// A page that says one thing: not found, failed, refused.
+// A page that says one thing: not found, not possible, refused.
 
 import Platform
 
@@ -19,7 +19,6 @@ struct MessagePage: Page {
     }
 
     static let notFound = MessagePage(title: "Not found", text: "There is nothing at this address. What it named may have been removed or renamed.")
-    static let failed = MessagePage(title: "Something went wrong", text: "The page could not be made. The aggregator's log says why.")
     static let storeFailed = MessagePage(
         title: "The database does not answer", text: "What you asked for could not be read or written. The aggregator's log says why; try again soon."
     )

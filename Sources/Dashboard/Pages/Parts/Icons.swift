@@ -7,8 +7,7 @@ enum Icon {
     /// In a square of 16.
     fileprivate var outline: String {
         switch self {
-        case .brand: "M8 1a7 7 0 1 0 0 14A7 7 0 0 0 8 1Zm3.6 5.2-4.2 5a.8.8 0 0 1-1.2 0L4.3 9.1l1.2-1 1.3 1.5 3.6-4.4Z"
-        case .passing: "M8 1a7 7 0 1 0 0 14A7 7 0 0 0 8 1Zm3.6 5.2-4.2 5a.8.8 0 0 1-1.2 0L4.3 9.1l1.2-1 1.3 1.5 3.6-4.4Z"
+        case .brand, .passing: "M8 1a7 7 0 1 0 0 14A7 7 0 0 0 8 1Zm3.6 5.2-4.2 5a.8.8 0 0 1-1.2 0L4.3 9.1l1.2-1 1.3 1.5 3.6-4.4Z"
         case .warning:
             "M8 1.2c.5 0 .9.2 1.1.6l6 11c.5.9-.1 2-1.1 2H2c-1 0-1.6-1.1-1.1-2l6-11c.2-.4.6-.6 1.1-.6ZM7.2 5.5v4.5h1.6V5.5Zm0 5.7v1.6h1.6v-1.6Z"
         case .error:
