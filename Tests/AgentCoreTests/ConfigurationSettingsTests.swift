@@ -29,7 +29,6 @@ private let user = "set listen_user deploy\nset listen_password_file /p\n"
             set listen_password_file /etc/rollcall/password
             set listen_certificate_file /etc/rollcall/cert.pem
             set listen_key_file /etc/rollcall/key.pem
-            set deploy_token_file REVISION
             """)
         #expect(faults == [])
         #expect(warnings == [])
@@ -48,7 +47,6 @@ private let user = "set listen_user deploy\nset listen_password_file /p\n"
                 == .init(
                     address: ListenAddress(address: "2001:db8::1", port: 4677), user: "deploy", passwordFile: "/etc/rollcall/password",
                     certificate: .init(file: "/etc/rollcall/cert.pem", keyFile: "/etc/rollcall/key.pem")))
-        #expect(settings.deployTokenFile == "REVISION")
     }
 
     @Test func withoutASettingItsDefaultHolds() {
@@ -61,7 +59,6 @@ private let user = "set listen_user deploy\nset listen_password_file /p\n"
         #expect(settings.stateDirectory == "/var/lib/rollcall-agent")
         #expect(settings.hostname == "web1")
         #expect(settings.endpoint == nil)
-        #expect(settings.deployTokenFile == "TOKEN")
         #expect(read("", stateDirectory: "/run/x").settings.stateDirectory == "/run/x")
     }
 
@@ -111,8 +108,6 @@ private let user = "set listen_user deploy\nset listen_password_file /p\n"
         ("set log_level loud", "1:15 `loud` is not a log level"), ("set expose_port 1", "1:5 there is no setting `expose_port`"),
         ("set state_directory var", "1:21 `state_directory` is not an absolute path"),
         ("set hostname \"a b\"", "1:14 a hostname has 1 to 253 characters and no spaces"),
-        ("set deploy_token_file a/b", "1:23 `a/b` is not the name of a file in a release"),
-        ("set deploy_token_file ..", "1:23 `..` is not the name of a file in a release"),
         ("set aggregator https://x", "1:5 `aggregator` without `aggregator_token_file`"),
         ("set aggregator_token_file /x", "1:5 `aggregator_token_file` without `aggregator`"),
         ("set listen_user x", "1:5 `listen_user` without `listen_password_file`"),

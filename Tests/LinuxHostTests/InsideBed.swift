@@ -234,6 +234,8 @@ struct InsideBed {
         try systemctl("start", "always", "never")
         let up = try watching.waitFor("always") { $0.activity == .running && !$0.hasJob && $0.cgroup != nil }
         _ = try watching.waitFor("never") { $0.activity == .running && !$0.hasJob && $0.cgroup != nil }
+        // systemd tells of the job of a start once more when the unit runs already.
+        usleep(300_000)
         watching.listener.forget()
         try systemctl(verb)
         usleep(500_000)

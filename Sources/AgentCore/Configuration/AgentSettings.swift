@@ -15,7 +15,6 @@ public import RuleLanguage
 /// - `listen` (`ADDRESS:PORT` or `off`, default `127.0.0.1:4677`): where `GET /about/deploy/UNIT` answers.
 /// - `listen_user` and `listen_password_file` (both or neither): who may ask there; without them nobody is answered.
 /// - `listen_certificate_file` and `listen_key_file` (both or neither; needed where `listen` is not a loopback address): its TLS.
-/// - `deploy_token_file` (file name, default `TOKEN`): the file in a release that holds its deploy token.
 public struct AgentSettings: Equatable, Sendable {
     /// What holds where the file says nothing, as far as it depends on the host.
     public struct Defaults: Sendable {
@@ -74,7 +73,6 @@ public struct AgentSettings: Equatable, Sendable {
     public var hostname: String
     /// `nil`: off.
     public var endpoint: Endpoint?
-    public var deployTokenFile = "TOKEN"
 
     public init(_ defaults: Defaults) {
         hostname = defaults.hostname
@@ -86,8 +84,7 @@ extension AgentSettings {
     /// Every key that exists, in the order in which they are documented.
     public static let keys = [
         "cycle_time", "log_level", "aggregator", "aggregator_token_file", "aggregator_ca_file", "state_directory", "hostname", "listen",
-        "listen_user",
-        "listen_password_file", "listen_certificate_file", "listen_key_file", "deploy_token_file",
+        "listen_user", "listen_password_file", "listen_certificate_file", "listen_key_file",
     ]
 
     /// The settings of a file, and all that is wrong with them; with faults the settings are what was understood.
@@ -145,15 +142,6 @@ private struct SettingsReader {
                 fault("a hostname has 1 to 253 characters and no spaces", at: name.valuePlace)
             } else {
                 settings.hostname = name.value
-            }
-        }
-        if let name = settingsFile.setting("deploy_token_file") {
-            if ["", ".", ".."].contains(name.value) || name.value.contains("/") {
-                fault(
-                    "`\(name.value)` is not the name of a file in a release", at: name.valuePlace, help: "write a name without a slash, such as TOKEN"
-                )
-            } else {
-                settings.deployTokenFile = name.value
             }
         }
     }
