@@ -23,7 +23,7 @@ private struct PumaBed {
     /// Makes a release with a fresh token and points `current` to it.
     func deploy(_ name: String, raisesOnBoot: Bool = false) async throws -> String {
         if raisesOnBoot { try await call("release", name, "--raise-on-boot") } else { try await call("release", name) }
-        let prepared = try await ChildProcess.run(program("verify-token"), ["prepare", "--release", "\(folder)/releases/\(name)"])
+        let prepared = try await ChildProcess.run(built("verify-token"), ["prepare", "--release", "\(folder)/releases/\(name)"])
         try #require(prepared.status == 0, "\(prepared.errors)")
         try await call("switch", name)
         return prepared.output.trimmingCharacters(in: .newlines)
@@ -31,17 +31,9 @@ private struct PumaBed {
 
     func check(_ token: String, _ options: String...) async throws -> ChildProcess.End {
         try await ChildProcess.run(
-            program("verify-token"), ["check", "--url", url, "--token", token, "--user", "about", "--password-file", password] + options,
+            built("verify-token"), ["check", "--url", url, "--token", token, "--user", "about", "--password-file", password] + options,
             within: .seconds(90))
     }
-}
-
-/// A built program: it lies beside the test bundle.
-private func program(_ name: String) throws -> String {
-    let here = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent()
-    let path = here.appendingPathComponent(name).path
-    try #require(FileManager.default.isExecutableFile(atPath: path), "\(path) is not built")
-    return path
 }
 
 @Suite(.timeLimit(.minutes(3))) struct DeployScenarioTests {
@@ -57,6 +49,42 @@ private func program(_ name: String) throws -> String {
         }
         try await puma.call("stop")
         try? FileManager.default.removeItem(atPath: puma.folder)
+    }
+
+    /// The application's own endpoint is not asked: the agent says what the running main process was started with.
+    @Test func theAgentAnswersForAMainProcessThatExecutesItselfAnew() async throws {
+        try await withPuma { puma, first in
+            let folder = try TemporaryFolder()
+            let password = try folder.write("battery staple\n", to: "password", mode: 0o600)
+            let port = try freePort()
+            try folder.write(
+                """
+                set state_directory "\(folder.path)/state"
+                set listen 127.0.0.1:\(port)
+                set listen_user deploy
+                set listen_password_file "\(password)"
+
+                """, to: "etc/rollcall.conf")
+            try folder.write("check service puma with pidfile \"\(puma.folder)/puma.pid\"\n", to: "etc/services.d/puma.inq")
+            let agent = try ChildProcess(built("rollcall-agent"), ["--config", "\(folder.path)/etc"])
+            func check(_ token: String, _ options: String...) async throws -> ChildProcess.End {
+                try await ChildProcess.run(
+                    built("verify-token"),
+                    [
+                        "check", "--url", "http://127.0.0.1:\(port)/about/deploy/puma", "--user", "deploy", "--password-file", password, "--token",
+                        token,
+                    ] + options)
+            }
+            let running = try await check(first, "--timeout", "20")
+            #expect(running.status == 0, "\(running.text)")
+            // The new token lies in the new release, and nobody was restarted yet.
+            let second = try await puma.deploy("2")
+            #expect(try await check(second, "--timeout", "1").status == 1)
+            try await puma.call("hot-restart")
+            let restarted = try await check(second, "--timeout", "20")
+            #expect(restarted.status == 0, "\(restarted.text)")
+            await agent.stop()
+        }
     }
 
     @Test func aHotRestartWithNewCodeIsVerified() async throws {
@@ -112,7 +140,7 @@ private func program(_ name: String) throws -> String {
     @Test func aPasswordInTheURLWorksAndIsNeverShown() async throws {
         try await withPuma { puma, first in
             let url = try puma.url.replacingOccurrences(of: "http://", with: "http://about:correct-horse@")
-            let check = try await ChildProcess.run(program("verify-token"), ["check", "--url", url, "--token", "-"], input: first + "\n")
+            let check = try await ChildProcess.run(built("verify-token"), ["check", "--url", url, "--token", "-"], input: first + "\n")
             #expect(check.status == 0)
             #expect(check.errors.contains("use --user and --password-file"))
             #expect(!(check.output + check.errors).contains("correct-horse"))
@@ -120,7 +148,7 @@ private func program(_ name: String) throws -> String {
     }
 
     @Test func anInterruptionSaysHowFarItCame() async throws {
-        let check = try ChildProcess(program("verify-token"), ["check", "--url", "http://127.0.0.1:1/", "--token", "0123456789abcdef", "--json"])
+        let check = try ChildProcess(built("verify-token"), ["check", "--url", "http://127.0.0.1:1/", "--token", "0123456789abcdef", "--json"])
         try await Task.sleep(for: .milliseconds(1500))
         check.signal(SIGINT)
         let end = try await check.end()
@@ -141,7 +169,7 @@ private func program(_ name: String) throws -> String {
         ["frobnicate"],
     ])
     func wrongUsageIsExitCodeTwo(words: [String]) async throws {
-        let end = try await ChildProcess.run(program("verify-token"), words)
+        let end = try await ChildProcess.run(built("verify-token"), words)
         #expect(end.status == 2)
         #expect(end.output == "")
         #expect(!end.errors.isEmpty)
@@ -150,7 +178,7 @@ private func program(_ name: String) throws -> String {
 
     @Test(arguments: ["prepare", "check"])
     func helpSaysEverything(verb: String) async throws {
-        let help = try await ChildProcess.run(program("verify-token"), [verb, "--help"])
+        let help = try await ChildProcess.run(built("verify-token"), [verb, "--help"])
         #expect(help.status == 0)
         try expectGolden(help.output, "verify-token-\(verb).txt")
     }
