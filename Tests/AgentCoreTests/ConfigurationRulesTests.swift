@@ -11,6 +11,12 @@ private func examine(_ text: String) -> Findings {
 private func shown(_ faults: [Fault]) -> [String] { faults.map { "\($0.line):\($0.column) \($0.message)" + ($0.help.map { " | \($0)" } ?? "") } }
 
 @Suite struct ConfigurationRulesTests {
+    @Test func aFurtherAlertOfARuleIsWarnedAbout() {
+        let findings = examine("check service s\nif memory:rss > 5m then alert ops, restart, alert team")
+        #expect(findings.faults == [])
+        #expect(shown(findings.warnings) == ["2:45 only the first alert of a rule is sent: write the rule again, with this one"])
+    }
+
     @Test func everyMetricOfTheCatalogueCanBeNamed() {
         for metric in metrics {
             let subject = metric.subject == .host ? "host" : "service s"

@@ -34,6 +34,12 @@ private struct RuleExamination {
     var findings = Findings()
 
     mutating func examine(_ rule: Rule) {
+        for further in rule.actions.filter({ $0.kind == .alert }).dropFirst() {
+            findings.warnings.append(
+                Fault(
+                    file: file, line: further.place.line, column: further.place.column,
+                    message: "only the first alert of a rule is sent: write the rule again, with this one"))
+        }
         guard let metric = Metric.named(rule.metric, of: subject) else { return unmeasured(rule) }
         if rule.threshold.percent, metric.unit != .percent {
             let help =
