@@ -25,7 +25,6 @@ public struct ServiceManager: Sendable {
     public func ready(status: String) { send("READY=1\nSTATUS=\(status)") }
     public func alive() { send("WATCHDOG=1") }
     public func stopping() { send("STOPPING=1") }
-    public func status(_ text: String) { send("STATUS=\(text)") }
 
     /// Says that a reload begins; `ready` says that it is over. The time stamp is what `Type=notify-reload` asks for.
     public func reloading() {
