@@ -50,7 +50,7 @@ let package = Package(
                 "AgentAPI", "AggregatorCore", "Checks", "Platform", .crypto, .cryptoExtras, .hummingbird, .hummingbirdTLS,
                 .logging, .nio, .nioSSL, .serviceLifecycle,
             ]),
-        .target(name: "LinuxHost", dependencies: ["AgentCore", "CSystemd", "Platform", .logging]),
+        .target(name: "LinuxHost", dependencies: ["AgentCore", "CSystemd", "Platform", "RuleLanguage", .logging]),
         .target(name: "Notifiers", dependencies: ["AggregatorCore", "Checks", "Platform", "Transfer"]),
         .target(name: "SQLiteStore", dependencies: ["AgentAPI", "AggregatorCore", "Checks", "Platform", .grdb]),
 
@@ -92,7 +92,7 @@ let package = Package(
             dependencies: ["AgentAPI", "AggregatorCore", "Checks", "Dashboard", "Platform", "TestKit", .hummingbird, .logging, .serviceLifecycle],
             exclude: ["Golden"]),
         .testTarget(name: "DeployVerificationTests", dependencies: ["DeployVerification", "Platform", "TestKit"]),
-        .testTarget(name: "LinuxHostTests", dependencies: ["AgentCore", "LinuxHost", "Platform", "TestKit", .logging]),
+        .testTarget(name: "LinuxHostTests", dependencies: ["AgentCore", "LinuxHost", "Platform", "RuleLanguage", "TestKit", .logging]),
         .testTarget(
             name: "NotifiersTests", dependencies: ["AggregatorCore", "Checks", "Notifiers", "Platform", "TestKit", "Transfer"], exclude: ["Golden"]),
         .testTarget(name: "PlatformTests", dependencies: ["Platform", "TestKit"]),

@@ -18,6 +18,23 @@ public struct Event: Equatable, Sendable {
         /// A reload or restart that a rule asked for; `detail` says how it ended.
         case actionSucceeded = "action_succeeded"
         case actionFailed = "action_failed"
+        /// Its main process runs and does nothing: stopped by a signal, or waiting for a device for long.
+        case unitStuck = "unit_stuck"
+        case unitUnstuck = "unit_unstuck"
+        /// A rule acted too often in too short a time, so that its unit is left alone for a while; `detail` says until when.
+        case actionsSuspended = "actions_suspended"
+        case actionsResumed = "actions_resumed"
+        case deployStarted = "deploy_started"
+        /// A deploy window was closed or has run out; `detail` says what was not well then.
+        case deployFinished = "deploy_finished"
+        /// Somebody asked the agent not to watch a unit, or to watch it again.
+        case monitoringStopped = "monitoring_stopped"
+        case monitoringResumed = "monitoring_resumed"
+        /// A recurring job has not happened in time, did not end in time, or has failed.
+        case jobOverdue = "job_overdue"
+        case jobFailed = "job_failed"
+        /// It is as it should be again.
+        case jobRan = "job_ran"
         /// Something the agent measures with (init system, kernel file) stopped answering; its metrics are absent until it recovers.
         case sourceFailed = "source_failed"
         case sourceRecovered = "source_recovered"
@@ -48,12 +65,12 @@ public struct Event: Equatable, Sendable {
     public var cause: Cause?
     /// What a person reads: `killed by SIGKILL`, `memory:total_rss is 512.3m, over 500m for 2 cycles`.
     public var detail: String
-    /// Where alerts about it go; `nil` is the default route.
-    public var route: String?
+    /// Where alerts about it go, each once; `nil` among them is the default route. Empty for what nobody is told of.
+    public var routes: [String?]
 
     public init(
         sequence: UInt64 = 0, kind: Kind, at: Timestamp, unit: String? = nil, rule: String? = nil, importance: Importance? = nil,
-        cause: Cause? = nil, detail: String = "", route: String? = nil
+        cause: Cause? = nil, detail: String = "", routes: [String?] = [nil]
     ) {
         self.sequence = sequence
         self.kind = kind
@@ -63,20 +80,6 @@ public struct Event: Equatable, Sendable {
         self.importance = importance
         self.cause = cause
         self.detail = detail
-        self.route = route
-    }
-}
-
-/// How much a failing thing matters, least first.
-public enum Importance: String, CaseIterable, Comparable, Sendable {
-    case warning, error, critical
-
-    public static func < (a: Importance, b: Importance) -> Bool { a.rank < b.rank }
-    private var rank: Int {
-        switch self {
-        case .warning: 0;
-        case .error: 1;
-        case .critical: 2
-        }
+        self.routes = routes
     }
 }

@@ -64,7 +64,7 @@ extension Event {
         if let importance { members.append(.init("importance", .string(importance.rawValue))) }
         if let cause { members.append(.init("cause", .string(cause.rawValue))) }
         members.append(.init("detail", .string(detail)))
-        if let route { members.append(.init("route", .string(route))) }
+        if routes != [nil] { members.append(.init("routes", .array(routes.map(JSON.init)))) }
         return .object(members)
     }
 
@@ -75,7 +75,7 @@ extension Event {
         self.init(
             sequence: UInt64(number), kind: try reader.word("kind"), at: try reader.time("at"), unit: try reader.optionalText("unit"),
             rule: try reader.optionalText("rule"), importance: try reader.optionalWord("importance"), cause: try reader.optionalWord("cause"),
-            detail: try reader.text("detail"), route: try reader.optionalText("route"))
+            detail: try reader.text("detail"), routes: try reader.routes("routes"))
     }
 }
 
@@ -177,6 +177,19 @@ private struct Reader {
         guard let values = value.array else { throw ReportError(part: "\(part).\(name)", problem: "is not an array") }
         guard values.count <= limit else { throw ReportError(part: "\(part).\(name)", problem: "has more than \(limit) items") }
         return values
+    }
+
+    /// The default route alone, where nothing is said.
+    func routes(_ name: String) throws(ReportError) -> [String?] {
+        guard json[name] != nil else { return [nil] }
+        var routes: [String?] = []
+        for item in try array(name, limit: 100) {
+            guard item == .null || (item.string?.utf8.count).map({ $0 <= ReportLimits.text }) ?? false else {
+                throw ReportError(part: "\(part).\(name)", problem: "holds something that is no short text")
+            }
+            routes.append(item.string)
+        }
+        return routes
     }
 
     func samples(_ name: String) throws(ReportError) -> [Sample] {

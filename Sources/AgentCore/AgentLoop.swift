@@ -50,8 +50,10 @@ public final class AgentLoop {
     static let firstLookPatience = Duration.seconds(5)
 
     /// What everybody wants to see of a host and of a service, whether a rule asks for it or not.
-    static let shownOfHost: Set<String> = ["cpu", "load:1", "memory:available", "memory:total", "swap"]
-    static let shownOfService: Set<String> = ["cpu:total", "memory:rss", "memory:total"]
+    static let shownOfHost = [
+        MetricName("cpu"), MetricName("load", "1"), MetricName("memory", "available"), MetricName("memory", "total"), MetricName("swap"),
+    ]
+    static let shownOfService = [MetricName("cpu", "total"), MetricName("memory", "rss"), MetricName("memory", "total")]
 
     private let loop: Loop
     private let time: any TimeSource
@@ -178,7 +180,9 @@ public final class AgentLoop {
             logger.warning("cycle is late", metadata: ["by": "\((now.uptime - lastCycle - plan.cycle).inSeconds) s"])
         }
         lastCycle = now.uptime
-        let host = sampler.beginCycle(at: now.uptime, host: Self.shownOfHost.union(metrics(of: hostRules)))
+        sampler.beginCycle(at: now.uptime)
+        let wanted = list(Self.shownOfHost, hostRules)
+        let host = named(sampler.sampleHost(wanted), wanted)
         hostSamples = samples(host)
         judge(&hostRules, by: host, unit: nil, at: now)
         for unit in units {
@@ -187,9 +191,9 @@ public final class AgentLoop {
                 unit.samples = []
                 continue
             }
-            let values = sampler.sample(
-                unit: unit.service.name, process: unit.tracker.mainProcess, cgroup: unit.tracker.cgroup,
-                metrics: Self.shownOfService.union(metrics(of: unit.rules)))
+            let sampled = SampledUnit(key: unit.service.name, process: unit.tracker.mainProcess, cgroup: unit.tracker.cgroup)
+            let wanted = list(Self.shownOfService, unit.rules)
+            let values = named(sampler.sample(sampled, wanted), wanted)
             unit.samples = samples(values)
             judge(&unit.rules, by: values, unit: unit, at: now)
         }
@@ -256,7 +260,7 @@ extension AgentLoop: InitObserver {
         for decision in decisions {
             switch decision {
             case .emit(var event):
-                event.route = unit.service.route
+                event.routes = [unit.service.route]
                 record(event)
             case .lookAgain(let uptime):
                 unit.timer = loop.after(uptime - now.uptime) { [weak self, weak unit] in
@@ -307,31 +311,40 @@ extension AgentLoop: InitObserver {
 // MARK: Rules
 
 extension AgentLoop {
-    private func metrics(of rules: [RuleEvaluator]) -> Set<String> { Set(rules.map { $0.rule.metric.description }) }
+    private func list(_ shown: [MetricName], _ rules: [RuleEvaluator]) -> MetricList {
+        MetricList(shown + rules.flatMap { $0.rule.condition.comparisons.map(\.metric) })
+    }
+
+    private func named(_ values: [Double?], _ metrics: MetricList) -> [String: Double] {
+        Dictionary(zip(metrics.keys, values).compactMap { key, value in value.map { (key, $0) } }) { first, _ in first }
+    }
 
     private func judge(_ rules: inout [RuleEvaluator], by values: [String: Double], unit: WatchedUnit?, at now: Moment) {
         for index in rules.indices {
             let rule = rules[index].rule
             let detail: String
             let kind: Event.Kind
-            switch rules[index].observe(values[rule.metric.description], at: now.uptime) {
+            switch rules[index].observe(values[rule.condition.comparisons.first?.metric.description ?? ""], at: now.uptime) {
             case .none: continue
             case .failed(let value): (kind, detail) = (.ruleFailed, rule.failureText(value, unit: rules[index].unit))
             case .recovered(let value): (kind, detail) = (.ruleRecovered, rule.recoveryText(value, unit: rules[index].unit))
             }
-            let route = rule.alert?.route ?? (unit == nil ? plan.hostRoute : unit?.service.route)
-            record(ruleEvent(kind, rule, unit: unit?.tracker.unit, detail: detail, route: route, at: now))
+            let owner = unit == nil ? plan.hostRoute : unit?.service.route
+            let routes = rule.alertRoutes.map { $0 ?? owner }
+            record(ruleEvent(kind, rule, unit: unit?.tracker.unit, detail: detail, routes: routes, at: now))
             if kind == .ruleFailed, let unit, let initSystem = initSystems.first(where: { $0.name == unit.tracker.initSystem }) {
-                actions?.run(rule, on: unit.tracker.unit, through: initSystem, route: route)
+                actions?.run(rule, on: unit.tracker.unit, through: initSystem, routes: routes)
             }
         }
     }
 
     /// An event that calls somebody has an importance. A rule that only reloads or restarts has none: its event is in the history, and
     /// nobody is woken for it.
-    private func ruleEvent(_ kind: Event.Kind, _ rule: Rule, unit: String?, detail: String, route: String?, at now: Moment) -> Event {
+    private func ruleEvent(_ kind: Event.Kind, _ rule: Rule, unit: String?, detail: String, routes: [String?], at now: Moment) -> Event {
         Event(
-            kind: kind, at: now.wall, unit: unit, rule: rule.text, importance: rule.alert == nil ? nil : .error, detail: detail, route: route)
+            kind: kind, at: now.wall, unit: unit, rule: rule.text,
+            importance: rule.alertRoutes.isEmpty ? nil : rule.importance ?? .error, detail: detail,
+            routes: routes)
     }
 
     /// The evaluators of `rules`, with the history of those that were there before. An episode of a rule that is gone has ended.
@@ -346,8 +359,8 @@ extension AgentLoop {
         let now = time.now()
         for evaluator in old where evaluator.isFailing {
             let rule = evaluator.rule
-            let detail = "\(rule.condition) is not checked any longer"
-            record(ruleEvent(.ruleRecovered, rule, unit: unit, detail: detail, route: rule.alert?.route ?? route, at: now))
+            let detail = "\(rule.condition.text) is not checked any longer"
+            record(ruleEvent(.ruleRecovered, rule, unit: unit, detail: detail, routes: rule.alertRoutes.map { $0 ?? route }, at: now))
         }
         return next
     }
@@ -434,6 +447,6 @@ extension AgentLoop {
 extension Rule {
     /// Whether the same samples have the same outcome; what is done about it may differ.
     fileprivate func judgesLike(_ other: Rule) -> Bool {
-        metric == other.metric && comparison == other.comparison && threshold == other.threshold && cycles == other.cycles
+        condition.text == other.condition.text && persistence == other.persistence
     }
 }

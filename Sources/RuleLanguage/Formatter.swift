@@ -13,6 +13,9 @@ extension RuleFile {
         case .host:
             dialect = .rules
             lines.append("check host")
+        case .failedUnits:
+            dialect = .rules
+            lines.append("check failed units")
         case .jobs:
             dialect = .jobs
             lines.append("check jobs")
@@ -22,7 +25,7 @@ extension RuleFile {
         }
         if !exposes.isEmpty { lines.append("  expose " + exposes.map { word($0, dialect) }.joined(separator: ", ")) }
         lines += rules.map { "  \($0.text)" }
-        lines += jobs.map { "  \(word($0.name, dialect)) happens every \(interval($0.every))" }
+        lines += jobs.map { "  \(word($0.name, dialect)) \($0.schedule.text)" }
         return lines.joined(separator: "\n") + "\n"
     }
 }
@@ -30,8 +33,25 @@ extension RuleFile {
 extension Rule {
     /// The rule as its file would say it, in one line.
     public var text: String {
-        let wait = cycles == 1 ? "" : " for \(cycles) cycles"
-        return "if \(metric.text) \(comparison.rawValue) \(threshold.canonicalText)\(wait) then " + actions.map(\.text).joined(separator: ", ")
+        let wait = if case .cycles(let cycles) = persistence, cycles != 1 { " for \(cycles) cycles" } else { "" }
+        return "if \(condition.text)\(wait) then " + actions.map(\.text).joined(separator: ", ")
+    }
+}
+
+extension Condition {
+    /// `cpu:total > 180%`
+    public var text: String {
+        comparisons.map { "\($0.metric.text) \($0.operator.rawValue) \($0.threshold.canonicalText)" }.joined(separator: " and ")
+    }
+}
+
+extension Job.Schedule {
+    /// `happens every 5 minutes`
+    public var text: String {
+        switch self {
+        case .every(let duration): "happens every \(interval(duration))"
+        case .cron(let expression): "happens at \(inQuotes(expression.text))"
+        }
     }
 }
 
@@ -44,7 +64,17 @@ extension MetricName {
 }
 
 extension Action {
-    public var text: String { route.map { "\(kind.rawValue) \(word($0, .rules))" } ?? kind.rawValue }
+    public var text: String {
+        switch kind {
+        case .alert(let route): route.map { "alert \(word($0, .rules))" } ?? "alert"
+        case .reload: "reload"
+        case .restart: "restart"
+        case .start: "start"
+        case .stop: "stop"
+        case .signal: "signal"
+        case .exec: "exec"
+        }
+    }
 }
 
 extension Amount {

@@ -25,7 +25,7 @@ extension RuleFile {
 }
 
 private let subjects = ["service", "host", "jobs"]
-private let actionWords = Action.Kind.allCases.map(\.rawValue)
+private let actionWords = ["alert", "reload", "restart"]
 /// Words that begin a part of a check.
 private let partWords = ["if", "with", "expose", "check"]
 /// Where a lost parser finds its way again, whatever it was reading.
@@ -191,9 +191,10 @@ private struct RuleParser {
         let cycles = cycles(isLost: &isLost)
         let actions = then(isLost: &isLost) ? actions() : []
         guard let metric, let threshold else { return }
-        let rule = Rule(
-            metric: metric, comparison: comparison ?? .above, threshold: threshold, cycles: cycles, actions: actions, place: place,
-            metricPlace: metricPlace, thresholdPlace: thresholdPlace)
+        let condition = Condition.comparison(
+            Comparison(
+                metric: metric, operator: comparison ?? .above, threshold: threshold, metricPlace: metricPlace, thresholdPlace: thresholdPlace))
+        let rule = Rule(condition: condition, persistence: .cycles(cycles), actions: actions, place: place)
         if reader.troubles == troubles {
             file?.rules.append(rule)
         } else {
@@ -216,10 +217,10 @@ private struct RuleParser {
         return MetricName(family.text)
     }
 
-    private mutating func comparison(isLost: inout Bool) -> Rule.Comparison? {
+    private mutating func comparison(isLost: inout Bool) -> Comparison.Operator? {
         let sign = reader.current
         if reader.take(symbol: ">") || reader.take(symbol: "<") {
-            let comparison = Rule.Comparison(rawValue: sign.text)
+            let comparison = Comparison.Operator(rawValue: sign.text)
             let next = reader.current
             guard next.kind == .word, next.text.hasPrefix("="), next.start == sign.end else { return comparison }
             // `>= 90`, or `>=90` where the amount is glued to it.
@@ -345,9 +346,13 @@ private struct RuleParser {
 
     private mutating func action() -> Action? {
         let word = reader.current
-        if word.kind == .word, let kind = Action.Kind(rawValue: word.text) {
+        if word.kind == .word, actionWords.contains(word.text) {
             reader.advance()
-            return Action(kind: kind, route: kind == .alert ? route() : nil, place: word.place)
+            switch word.text {
+            case "alert": return Action(.alert(route: route()), place: word.place)
+            case "reload": return Action(.reload, place: word.place)
+            default: return Action(.restart, place: word.place)
+            }
         }
         let meant =
             word.kind == .word && !reader.isReserved(word) && !foreignActions.contains(word.text) ? nearest(to: word.text, among: actionWords) : nil
@@ -443,7 +448,7 @@ private struct RuleParser {
             reader.faults.add("\(quoted("\(count) \(unit.text)")) is too long; a job happens at least once in 100 years", at: number.place)
             return nil
         }
-        return Job(name: name.text, every: .seconds(interval), place: name.place)
+        return Job(name: name.text, schedule: .every(.seconds(interval)), place: name.place)
     }
 
     // MARK: Recovery

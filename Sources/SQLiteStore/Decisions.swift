@@ -100,7 +100,7 @@ private func serviceStates(_ names: Set<String>, _ db: Database) throws -> [Stri
     while let row = try problems.next() {
         guard let item = ProblemKey.Item(row["item"]) else { throw damaged("a problem") }
         let key = ProblemKey(agent: row["agent"], subject: row["subject_key"], item: item)
-        services[row["service"]]?.problems[key] = ServiceProblem(try problem(row), route: row["route"], isTold: row["is_told"])
+        services[row["service"]]?.problems[key] = ServiceProblem(try problem(row), routes: routes(fromColumn: row["route"]), isTold: row["is_told"])
     }
     return services
 }
@@ -184,7 +184,7 @@ private func write(_ service: ServiceState, since before: ServiceState?, _ db: D
         let statement = try db.cachedStatement(sql: "INSERT OR REPLACE INTO problems VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
         try statement.execute(arguments: [
             service.name, key.agent, key.subject, key.item.text, problem.problem.subject, problem.problem.text, problem.problem.importance.rawValue,
-            problem.problem.since.microseconds, problem.route, problem.isTold,
+            problem.problem.since.microseconds, routesColumn(problem.routes), problem.isTold,
         ])
     }
 }
@@ -262,3 +262,11 @@ private func appendSamples(of report: Report, notAfter now: Timestamp, _ db: Dat
 
 /// Ten seconds each.
 func slot(_ microseconds: Int64) -> Int64 { microseconds / 10_000_000 }
+
+/// A line a route; the empty line is the default one, and no text at all the default one alone.
+private func routesColumn(_ routes: [String?]) -> String? { routes == [nil] ? nil : routes.map { $0 ?? "" }.joined(separator: "\n") }
+
+private func routes(fromColumn text: String?) -> [String?] {
+    guard let text else { return [nil] }
+    return text.split(separator: "\n", omittingEmptySubsequences: false).map { $0.isEmpty ? nil : String($0) }
+}

@@ -11,7 +11,7 @@ import Testing
             Event(
                 sequence: 8, kind: .ruleFailed, at: Timestamp("2026-11-21T02:59:30Z")!, unit: "puma.service",
                 rule: "if memory:total_rss > 500m then alert ops",
-                importance: .error, cause: .failure, detail: "memory:total_rss is 512.3m, above 500m", route: "ops"),
+                importance: .error, cause: .failure, detail: "memory:total_rss is 512.3m, above 500m", routes: ["ops", nil]),
         ],
         units: [
             UnitState(

@@ -67,7 +67,7 @@ private final class Bed {
     }
 }
 
-private let puma = WatchPlan.Service(name: "puma", rules: [rule(.above, 500, cycles: 2, actions: [.alert, .restart])], route: "web")
+private let puma = WatchPlan.Service(name: "puma", rules: [rule(.above, 500, cycles: 2, actions: [.alert(route: nil), .restart])], route: "web")
 
 @Suite struct AgentLoopTests {
     @Test func isReadyAfterTheFirstLookAtEveryUnit() throws {
@@ -123,7 +123,7 @@ private let puma = WatchPlan.Service(name: "puma", rules: [rule(.above, 500, cyc
             bed.upstart.knowsNothing(of: "puma")
         }
         #expect(bed.events == ["unit_down: no init system here knows puma"])
-        #expect(bed.sink.events.last?.route == "web")
+        #expect(bed.sink.events.last?.routes == ["web"])
         #expect(bed.phases == ["puma": .unknown])
         bed.systemd.runs("puma")
         bed.turn()
@@ -146,7 +146,7 @@ private let puma = WatchPlan.Service(name: "puma", rules: [rule(.above, 500, cyc
         bed.systemd.tells(.failed, of: "puma", exit: .signaled(9))
         bed.systemd.tells(.restarting, of: "puma", exit: .signaled(9))
         #expect(bed.events == ["unit_restarted: killed by SIGKILL; systemd restarts it"])
-        #expect(bed.sink.events.last?.route == "web")
+        #expect(bed.sink.events.last?.routes == ["web"])
         bed.turn()
         #expect(bed.sink.snapshots.count == before + 1)
         #expect(bed.phases == ["puma.service": .changing])
@@ -185,7 +185,7 @@ private let puma = WatchPlan.Service(name: "puma", rules: [rule(.above, 500, cyc
         #expect(bed.systemd.performed.count == 1)
         #expect(bed.sink.snapshots.last?.units.first?.failingRules == [])
         let failed = try #require(bed.sink.events.first { $0.kind == .ruleFailed })
-        #expect(failed.route == "web" && failed.importance == .error && failed.unit == "puma.service")
+        #expect(failed.routes == ["web"] && failed.importance == .error && failed.unit == "puma.service")
     }
 
     @Test func theRestartThatARuleAskedForIsNoAlarm() throws {
@@ -219,11 +219,11 @@ private let puma = WatchPlan.Service(name: "puma", rules: [rule(.above, 500, cyc
 
     @Test func anAlertsOwnRouteComesFirst() throws {
         var alerting = rule(.above, 500)
-        alerting.actions[0].route = "dba"
+        alerting.actions[0].kind = .alert(route: "dba")
         let bed = try Bed([.init(name: "puma", rules: [alerting], route: "web")])
         bed.startWithPuma()
         bed.cycle(600)
-        #expect(bed.sink.events.last?.route == "dba")
+        #expect(bed.sink.events.last?.routes == ["dba"])
     }
 
     @Test func rulesOfAUnitThatIsNotUpAreNotJudged() throws {
@@ -243,16 +243,14 @@ private let puma = WatchPlan.Service(name: "puma", rules: [rule(.above, 500, cyc
     }
 
     @Test func hostRulesUseTheHostsRouteAndNeverAct() throws {
-        let load = Rule(
-            metric: MetricName("load", "1"), comparison: .above, threshold: Amount(value: 8, text: "8"),
-            actions: [.alert, .restart].map { Action(kind: $0, place: Place(line: 1, column: 1)) }, place: Place(line: 1, column: 1))
+        let load = rule(.above, 8, metric: MetricName("load", "1"), actions: [.alert(route: nil), .restart])
         let bed = try Bed([], host: [load])
         bed.sampler.host = ["load:1": 9.5, "load:5": .nan]
         bed.start()
         #expect(bed.isReady)
         #expect(bed.sampler.asked["host"] == ["cpu", "load:1", "memory:available", "memory:total", "swap"])
         #expect(bed.events == ["rule_failed: load:1 is 9.50, above 8"])
-        #expect(bed.sink.events.last?.unit == nil && bed.sink.events.last?.route == "hosts")
+        #expect(bed.sink.events.last?.unit == nil && bed.sink.events.last?.routes == ["hosts"])
         #expect(bed.sink.snapshots.last?.samples == [Sample("load:1", 9.5)])
     }
 
@@ -292,7 +290,7 @@ private let puma = WatchPlan.Service(name: "puma", rules: [rule(.above, 500, cyc
         bed.cycle(600)
         var moved = puma
         moved.rules[0].place = Place(line: 9, column: 3)
-        moved.rules[0].actions = [Action(kind: .alert, place: Place(line: 9, column: 30))]
+        moved.rules[0].actions = [Action(.alert(route: nil), place: Place(line: 9, column: 30))]
         bed.agent.reload(WatchPlan(cycle: .seconds(3600), services: [.init(name: "nginx"), moved]))
         #expect(bed.systemd.watched.map(\.name) == ["nginx", "puma"])
         #expect(bed.processes.watched.keys.sorted() == ["puma"])

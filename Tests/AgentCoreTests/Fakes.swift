@@ -3,6 +3,7 @@
 import AgentAPI
 import AgentCore
 import Platform
+import RuleLanguage
 
 final class Box<Value> {
     var value: Value
@@ -33,7 +34,7 @@ final class FakeInit: InitSystem {
     func change(watching requests: [UnitRequest]) { watched = requests }
 
     func perform(_ verb: UnitVerb, on unit: String, deadline: Duration, _ done: @escaping (Result<Void, ActionError>) -> Void) {
-        performed.append("\(verb.rawValue) \(unit)")
+        performed.append("\(verb) \(unit)")
         deadlines.append(deadline)
         answers.append(done)
     }
@@ -79,16 +80,21 @@ final class FakeSampler: Sampler {
     private(set) var forgotten: [String] = []
     private(set) var cycles = 0
 
-    func beginCycle(at uptime: Duration, host metrics: Set<String>) -> [String: Double] {
-        cycles += 1
-        asked["host"] = metrics
-        return host
+    func beginCycle(at uptime: Duration) { cycles += 1 }
+
+    func sampleHost(_ metrics: MetricList) -> [Double?] {
+        asked["host"] = Set(metrics.keys)
+        return metrics.keys.map { host[$0] }
     }
 
-    func sample(unit: String, process: ProcessIdentity?, cgroup: String?, metrics: Set<String>) -> [String: Double] {
-        asked[unit] = metrics
-        return units[unit] ?? [:]
+    func sample(_ unit: SampledUnit, _ metrics: MetricList) -> [Double?] {
+        asked[unit.key] = Set(metrics.keys)
+        return metrics.keys.map { units[unit.key]?[$0] }
     }
+
+    func sampleWorkers(of unit: SampledUnit, _ metrics: MetricList) -> [WorkerSamples] { [] }
+
+    func absence(of metric: MetricName, unit: String?) -> Absence { .notYet }
 
     func forget(unit: String) { forgotten.append(unit) }
 }

@@ -52,7 +52,7 @@ import Testing
 
     @Test func theServiceThatNamesAUnitSaysHowMuchItMattersAndWhoHearsOfIt() {
         var world = World(ServicePlan(services: [Self.shop], defaultRecipients: ["ops@example.com"]))
-        world.report([world.event(.unitDown, detail: "exit status 1", route: "night")], units: [.down("puma.service")])
+        world.report([world.event(.unitDown, detail: "exit status 1", routes: ["night"])], units: [.down("puma.service")])
         #expect(world.status("Shop") == .critical)
         #expect(world.outbox.map(\.recipient) == ["shop@example.com"])
         #expect(world.subjects == ["[critical] Shop: puma.service on web1 is down: exit status 1"])
@@ -61,15 +61,15 @@ import Testing
     @Test(arguments: [("night", ["night@example.com"]), ("unheard-of", ["ops@example.com"]), (nil, ["ops@example.com"])])
     func withoutAServicesOwnPeopleTheRuleSaysWhoHears(route: String?, recipients: [String]) {
         var world = World(ServicePlan(routes: ["night": ["night@example.com"]], defaultRecipients: ["ops@example.com"]))
-        world.report([world.event(.unitDown, route: route)], units: [.down("puma.service")])
+        world.report([world.event(.unitDown, routes: [route])], units: [.down("puma.service")])
         #expect(world.outbox.map(\.recipient) == recipients)
     }
 
     @Test func whoeverHeardOfAnIncidentHearsOfItsEnd() {
         var world = World(ServicePlan(routes: ["night": ["night@example.com"]], defaultRecipients: ["ops@example.com"]))
-        world.report([world.event(.ruleFailed, rule: "a", importance: .error, detail: "a is high", route: "night")])
+        world.report([world.event(.ruleFailed, rule: "a", importance: .error, detail: "a is high", routes: ["night"])])
         world.report([world.event(.unitDown)], units: [.down("puma.service")])
-        world.report([world.event(.ruleRecovered, rule: "a", route: "night")], units: [.down("puma.service")])
+        world.report([world.event(.ruleRecovered, rule: "a", routes: ["night"])], units: [.down("puma.service")])
         world.outbox = []
         world.report([world.event(.unitUp)])
         #expect(world.outbox.map(\.recipient) == ["night@example.com", "ops@example.com"])

@@ -28,12 +28,12 @@ struct World {
     /// The next event of the host, `after` seconds from the start.
     mutating func event(
         _ kind: Event.Kind, _ unit: String? = "puma.service", after seconds: Int64 = 0, rule: String? = nil, importance: Importance? = nil,
-        cause: Event.Cause? = nil, detail: String = "", route: String? = nil
+        cause: Event.Cause? = nil, detail: String = "", routes: [String?] = [nil]
     ) -> Event {
         sequence += 1
         return Event(
             sequence: sequence, kind: kind, at: World.start + .seconds(seconds), unit: unit, rule: rule, importance: importance, cause: cause,
-            detail: detail, route: route)
+            detail: detail, routes: routes)
     }
 
     @discardableResult

@@ -306,10 +306,10 @@ struct InsideBed {
         usleep(300_000)
         let sampler = LinuxSampler(logger: quiet)
         let time = SystemTime()
-        _ = sampler.beginCycle(at: time.now().uptime, host: [])
+        sampler.beginCycle(at: time.now().uptime)
         let first = sampler.sample(unit: "family", process: up.mainProcess, cgroup: up.cgroup, metrics: LinuxSampler.serviceMetrics)
         usleep(1_000_000)
-        _ = sampler.beginCycle(at: time.now().uptime, host: [])
+        sampler.beginCycle(at: time.now().uptime)
         let second = sampler.sample(unit: "family", process: up.mainProcess, cgroup: up.cgroup, metrics: LinuxSampler.serviceMetrics)
         // Here the shell turns in circles and its two children sleep.
         let rss = try #require(first["memory:rss"])

@@ -23,10 +23,10 @@ import Testing
     @Test func processorTimeIsPercentOfOneCoreOverTheTimeThatReallyPassed() throws {
         let sampler = sampler()
         try put(10, user: 1000, system: 100)
-        _ = sampler.beginCycle(at: .seconds(100), host: [])
+        sampler.beginCycle(at: .seconds(100))
         #expect(sampler.sample(unit: "puma", process: puma, cgroup: nil, metrics: ["cpu:user", "cpu:system"]) == [:])
         try put(10, user: 1500, system: 150)
-        _ = sampler.beginCycle(at: .seconds(102.5), host: [])
+        sampler.beginCycle(at: .seconds(102.5))
         #expect(
             sampler.sample(unit: "puma", process: puma, cgroup: nil, metrics: ["cpu:user", "cpu:system"]) == ["cpu:user": 200, "cpu:system": 20])
     }
@@ -35,16 +35,16 @@ import Testing
         let sampler = sampler()
         let metrics: Set = ["cpu:user"]
         try put(10, user: 1000)
-        _ = sampler.beginCycle(at: .seconds(100), host: [])
+        sampler.beginCycle(at: .seconds(100))
         _ = sampler.sample(unit: "puma", process: puma, cgroup: nil, metrics: metrics)
         try put(10, user: 900)
-        _ = sampler.beginCycle(at: .seconds(101), host: [])
+        sampler.beginCycle(at: .seconds(101))
         #expect(sampler.sample(unit: "puma", process: puma, cgroup: nil, metrics: metrics).isEmpty)
         try put(10, user: 950)
-        _ = sampler.beginCycle(at: .seconds(102), host: [])
+        sampler.beginCycle(at: .seconds(102))
         #expect(sampler.sample(unit: "puma", process: puma, cgroup: nil, metrics: metrics) == ["cpu:user": 50])
         try put(10, user: 1000, start: 10100)
-        _ = sampler.beginCycle(at: .seconds(103), host: [])
+        sampler.beginCycle(at: .seconds(103))
         let successor = ProcessIdentity(pid: 10, startTicks: 10100)
         #expect(sampler.sample(unit: "puma", process: successor, cgroup: nil, metrics: metrics).isEmpty)
     }
@@ -52,7 +52,7 @@ import Testing
     @Test func aReusedPidIsNotTheProcess() throws {
         let sampler = sampler()
         try put(10, user: 1000, start: 777)
-        _ = sampler.beginCycle(at: .seconds(100), host: [])
+        sampler.beginCycle(at: .seconds(100))
         #expect(sampler.sample(unit: "puma", process: puma, cgroup: nil, metrics: LinuxSampler.serviceMetrics).isEmpty)
     }
 
@@ -63,7 +63,7 @@ import Testing
         try put(11, parent: 10, pages: 20)
         try put(12, parent: 11, pages: 3)
         try put(13, pages: 5000)
-        _ = sampler.beginCycle(at: .seconds(100), host: [])
+        sampler.beginCycle(at: .seconds(100))
         let values = sampler.sample(unit: "puma", process: puma, cgroup: nil, metrics: ["memory:rss", "memory:total_rss"])
         #expect(values == ["memory:rss": 100 * 4096, "memory:total_rss": 123 * 4096])
     }
@@ -73,13 +73,13 @@ import Testing
         let metrics: Set = ["cpu:total", "cpu:total_user", "cpu:total_system"]
         try put(10, user: 1000)
         try put(11, parent: 10, user: 90_000)
-        _ = sampler.beginCycle(at: .seconds(100), host: [])
+        sampler.beginCycle(at: .seconds(100))
         #expect(sampler.sample(unit: "puma", process: puma, cgroup: nil, metrics: metrics).isEmpty)
         try put(10, user: 1020)
         try machine.remove("proc/11")
         try put(12, parent: 10, user: 30, system: 10, start: 10_050)  // born between the looks: all of it counts
         try put(13, parent: 10, user: 5000, start: 400)  // adopted: only what comes from now on counts
-        _ = sampler.beginCycle(at: .seconds(101), host: [])
+        sampler.beginCycle(at: .seconds(101))
         #expect(
             sampler.sample(unit: "puma", process: puma, cgroup: nil, metrics: metrics) == [
                 "cpu:total": 60, "cpu:total_user": 50, "cpu:total_system": 10,
@@ -99,11 +99,11 @@ import Testing
         try put(12, parent: 10, pages: 1000)  // a child that has left the group
         let sampler = sampler()
         let cgroup = "/system.slice/puma.service"
-        _ = sampler.beginCycle(at: .seconds(100), host: [])
+        sampler.beginCycle(at: .seconds(100))
         let first = sampler.sample(unit: "puma", process: puma, cgroup: cgroup, metrics: LinuxSampler.serviceMetrics)
         #expect(first == ["memory:rss": 40960, "memory:total_rss": 17 * 4096, "memory:total": 700_000])
         try machine.write("usage_usec 6500000\nuser_usec 5000000\nsystem_usec 1500000\n", to: "\(group)/cpu.stat")
-        _ = sampler.beginCycle(at: .seconds(101), host: [])
+        sampler.beginCycle(at: .seconds(101))
         let metrics: Set = ["cpu:total", "cpu:total_user", "cpu:total_system"]
         #expect(
             sampler.sample(unit: "puma", process: puma, cgroup: cgroup, metrics: metrics) == [
@@ -122,11 +122,11 @@ import Testing
         try put(10)
         let sampler = sampler()
         let metrics: Set = ["cpu:total", "cpu:total_user", "cpu:total_system", "memory:total"]
-        _ = sampler.beginCycle(at: .seconds(100), host: [])
+        sampler.beginCycle(at: .seconds(100))
         #expect(sampler.sample(unit: "puma", process: puma, cgroup: group, metrics: metrics) == ["memory:total": 5000])
         try machine.write("3000000000\n", to: "sys/fs/cgroup/\(folder)\(group)/cpuacct.usage")
         try machine.write("user 240\nsystem 60\n", to: "sys/fs/cgroup/\(folder)\(group)/cpuacct.stat")
-        _ = sampler.beginCycle(at: .seconds(102), host: [])
+        sampler.beginCycle(at: .seconds(102))
         let values = sampler.sample(unit: "puma", process: puma, cgroup: group, metrics: metrics)
         #expect(values == ["cpu:total": 50, "cpu:total_user": 45, "cpu:total_system": 5, "memory:total": 5000])
     }
@@ -139,10 +139,10 @@ import Testing
         try put(20, user: 300, pages: 6)  // reparented: no child of 10
         let sampler = sampler()
         let metrics: Set = ["cpu:total", "memory:total_rss", "memory:total"]
-        _ = sampler.beginCycle(at: .seconds(100), host: [])
+        sampler.beginCycle(at: .seconds(100))
         #expect(sampler.sample(unit: "puma", process: puma, cgroup: group, metrics: metrics) == ["memory:total_rss": 11 * 4096])
         try put(20, user: 325, pages: 6)
-        _ = sampler.beginCycle(at: .seconds(101), host: [])
+        sampler.beginCycle(at: .seconds(101))
         #expect(sampler.sample(unit: "puma", process: puma, cgroup: group, metrics: metrics)["cpu:total"] == 25)
     }
 
@@ -166,29 +166,29 @@ import Testing
         try machine.write("0.50 1.25 2.00 1/100 999\n", to: "proc/loadavg")
         try machine.write("MemTotal: 1000 kB\nMemAvailable: 400 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n", to: "proc/meminfo")
         let sampler = sampler()
-        let first = sampler.beginCycle(at: .seconds(10), host: LinuxSampler.hostMetrics)
+        let first = sampler.host(at: .seconds(10), LinuxSampler.hostMetrics)
         #expect(first == ["load:1": 0.5, "load:5": 1.25, "load:15": 2, "memory:available": 409_600, "memory:total": 1_024_000])
         try machine.write("cpu  300 0 100 9000 80 0 0 20 0 0\n", to: "proc/stat")
-        let second = sampler.beginCycle(at: .seconds(12), host: ["cpu", "cpu:user", "cpu:system", "cpu:iowait", "cpu:steal"])
+        let second = sampler.host(at: .seconds(12), ["cpu", "cpu:user", "cpu:system", "cpu:iowait", "cpu:steal"])
         #expect(second == ["cpu": 150, "cpu:user": 100, "cpu:system": 25, "cpu:iowait": 25, "cpu:steal": 0])
     }
 
     @Test func whatNobodyAsksForIsNotMeasured() throws {
         try machine.write("0.50 1.25 2.00 1/100 999\n", to: "proc/loadavg")
         let sampler = sampler()
-        #expect(sampler.beginCycle(at: .seconds(10), host: ["load:5"]) == ["load:5": 1.25])
-        #expect(sampler.beginCycle(at: .seconds(11), host: []) == [:])
+        #expect(sampler.host(at: .seconds(10), ["load:5"]) == ["load:5": 1.25])
+        #expect(sampler.host(at: .seconds(11), []) == [:])
     }
 
     @Test func aDiskAnswersFromTheNextCycleOnAndOnlyIfItIsMounted() throws {
         try machine.write("22 1 8:1 / / rw - ext4 /dev/sda1 rw\n", to: "proc/self/mountinfo")
         let sampler = sampler()
         let metrics: Set = ["disk:/", "disk:/home"]
-        #expect(sampler.beginCycle(at: .seconds(10), host: metrics) == [:])
+        #expect(sampler.host(at: .seconds(10), metrics) == [:])
         var answer: [String: Double] = [:]
         #expect(
             eventually {
-                answer = sampler.beginCycle(at: .seconds(11), host: metrics)
+                answer = sampler.host(at: .seconds(11), metrics)
                 return !answer.isEmpty
             })
         #expect(answer.keys.sorted() == ["disk:/"])
@@ -206,5 +206,12 @@ import Testing
         held = nil
         #expect(budget.take())
         #expect(!budget.take())
+    }
+}
+
+extension LinuxSampler {
+    fileprivate func host(at uptime: Duration, _ metrics: Set<String>) -> [String: Double] {
+        beginCycle(at: uptime)
+        return sampleHost(metrics)
     }
 }

@@ -11,11 +11,22 @@ private func withoutPlaces(_ file: RuleFile) -> RuleFile {
     for index in file.jobs.indices { file.jobs[index].place = nowhere }
     for index in file.rules.indices {
         file.rules[index].place = nowhere
-        file.rules[index].metricPlace = nowhere
-        file.rules[index].thresholdPlace = nowhere
+        file.rules[index].condition = withoutPlaces(file.rules[index].condition)
         for action in file.rules[index].actions.indices { file.rules[index].actions[action].place = nowhere }
     }
     return file
+}
+
+private func withoutPlaces(_ condition: Condition) -> Condition {
+    let nowhere = Place(line: 0, column: 0)
+    switch condition {
+    case .comparison(var comparison):
+        comparison.metricPlace = nowhere
+        comparison.thresholdPlace = nowhere
+        return .comparison(comparison)
+    case .all(let parts): return .all(parts.map(withoutPlaces))
+    case .any(let parts): return .any(parts.map(withoutPlaces))
+    }
 }
 
 @Suite struct FormatterTests {
@@ -41,9 +52,11 @@ private func withoutPlaces(_ file: RuleFile) -> RuleFile {
     }
 
     @Test func aThresholdWhoseTextSaysSomethingElseIsWrittenByItsValue() {
-        let rule = Rule(
-            metric: MetricName("cpu"), comparison: .above, threshold: Amount(value: 90.4, percent: true, text: "nonsense"),
-            actions: [Action(kind: .alert, place: Place(line: 1, column: 1))], place: Place(line: 1, column: 1))
+        let place = Place(line: 1, column: 1)
+        let comparison = Comparison(
+            metric: MetricName("cpu"), operator: .above, threshold: Amount(value: 90.4, percent: true, text: "nonsense"), metricPlace: place,
+            thresholdPlace: place)
+        let rule = Rule(condition: .comparison(comparison), actions: [Action(.alert(route: nil), place: place)], place: place)
         #expect(rule.text == "if cpu > 90% then alert")
     }
 
@@ -70,7 +83,7 @@ private func withoutPlaces(_ file: RuleFile) -> RuleFile {
             for _ in 0...Int.random(in: 0...2, using: &random) {
                 let name = someName()
                 guard !file.jobs.contains(where: { $0.name == name }) else { continue }
-                file.jobs.append(Job(name: name, every: .seconds(60 * Int.random(in: 1...3000, using: &random)), place: place))
+                file.jobs.append(Job(name: name, schedule: .every(.seconds(60 * Int.random(in: 1...3000, using: &random))), place: place))
             }
             return file
         }
@@ -78,14 +91,17 @@ private func withoutPlaces(_ file: RuleFile) -> RuleFile {
         for _ in 0..<Int.random(in: 0...3, using: &random) {
             let amount = ["0", "-5", "500m", "90%", "7k/sec", "8191P"].randomElement(using: &random).flatMap { try? Amount(parsing: $0) }
             let actions = (0...Int.random(in: 0...2, using: &random)).map { _ in
-                let kind = Action.Kind.allCases.randomElement(using: &random) ?? .alert
-                return Action(kind: kind, route: kind == .alert && Bool.random(using: &random) ? someName() : nil, place: place)
+                let kinds: [Action.Kind] = [.alert(route: nil), .alert(route: someName()), .reload, .restart]
+                return Action(kinds.randomElement(using: &random) ?? .reload, place: place)
             }
             file.rules.append(
                 Rule(
-                    metric: MetricName(someName(), Bool.random(using: &random) ? someName() : nil),
-                    comparison: Bool.random(using: &random) ? .above : .below,
-                    threshold: amount ?? Amount(value: 1, text: "1"), cycles: Int.random(in: 1...9, using: &random), actions: actions, place: place))
+                    condition: .comparison(
+                        Comparison(
+                            metric: MetricName(someName(), Bool.random(using: &random) ? someName() : nil),
+                            operator: Bool.random(using: &random) ? .above : .below, threshold: amount ?? Amount(value: 1, text: "1"),
+                            metricPlace: place, thresholdPlace: place)),
+                    persistence: .cycles(Int.random(in: 1...9, using: &random)), actions: actions, place: place))
         }
         return file
     }

@@ -175,7 +175,7 @@ private func puma(_ rule: String) -> String { "check service puma\n  \(rule)\n" 
     func whatIsWrongInARuleIsSaidOnceAndTheNextRuleIsRead(sentence: Sentence) {
         sentence.verify()
         let next = RuleFile.parse(sentence.text + "\nif cpu:system > 1 then alert last", file: "t.inq").file?.rules.last
-        #expect(next?.metric == MetricName("cpu", "system"))
+        #expect(next?.condition.comparisons.first?.metric == MetricName("cpu", "system"))
     }
 
     @Test(arguments: [

@@ -12,7 +12,7 @@ struct ActionQueue {
     struct RuleCall: Equatable {
         var text: String
         var condition: String
-        var route: String?
+        var routes: [String?]
     }
 
     /// The first one runs.

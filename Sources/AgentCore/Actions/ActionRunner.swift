@@ -22,15 +22,17 @@ final class ActionRunner {
     }
 
     /// Asks for a rule's reloads and restarts, in their written order.
-    func run(_ rule: Rule, on unit: String, through initSystem: any InitSystem, route: String?) {
+    func run(_ rule: Rule, on unit: String, through initSystem: any InitSystem, routes: [String?]) {
         let verbs = rule.actions.compactMap { action -> UnitVerb? in
             switch action.kind {
-            case .alert: nil
+            case .alert, .signal, .exec: nil
             case .reload: .reload
             case .restart: .restart
+            case .start: .start
+            case .stop: .stop
             }
         }
-        let call = ActionQueue.RuleCall(text: rule.text, condition: rule.condition, route: route)
+        let call = ActionQueue.RuleCall(text: rule.text, condition: rule.condition.text, routes: routes)
         if let job = queues[unit, default: ActionQueue()].add(verbs, for: call) { start(job, on: unit, through: initSystem) }
     }
 
@@ -54,11 +56,11 @@ final class ActionRunner {
         case .success:
             return Event(
                 kind: .actionSucceeded, at: now, unit: unit, rule: rule.text, detail: "\(verb.participle), because \(rule.condition)",
-                route: rule.route)
+                routes: rule.routes)
         case .failure(let error):
             return Event(
                 kind: .actionFailed, at: now, unit: unit, rule: rule.text, importance: .error,
-                detail: "could not be \(verb.participle), although \(rule.condition): \(error.problem)", route: rule.route)
+                detail: "could not be \(verb.participle), although \(rule.condition): \(error.problem)", routes: rule.routes)
         }
     }
 }
@@ -68,6 +70,9 @@ extension UnitVerb {
         switch self {
         case .reload: "reloaded"
         case .restart: "restarted"
+        case .start: "started"
+        case .stop: "stopped"
+        case .signal(let number): "sent \(signalName(number))"
         }
     }
 }

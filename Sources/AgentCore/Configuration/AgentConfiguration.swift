@@ -84,8 +84,8 @@ public struct ConfigurationReading: Sendable {
                 } else {
                     understood.host = read.check
                 }
-            case .jobs:
-                warn(inFile: index, "jobs are not watched yet", at: ruleFile.place)
+            case .jobs, .failedUnits:
+                warn(inFile: index, "this is not watched yet", at: ruleFile.place)
             }
         }
     }
@@ -115,7 +115,7 @@ public struct ConfigurationReading: Sendable {
         }
         let (word, home) =
             switch ruleFile.subject {
-            case .service: ("check service", "services.d")
+            case .service, .failedUnits: ("check service", "services.d")
             case .host: ("check host", "host.inq")
             case .jobs: ("check jobs", "jobs.d")
             }

@@ -34,12 +34,10 @@ private struct RuleExamination {
     var findings = Findings()
 
     mutating func examine(_ rule: Rule) {
-        for further in rule.actions.filter({ $0.kind == .alert }).dropFirst() {
-            findings.warnings.append(
-                Fault(
-                    file: file, line: further.place.line, column: further.place.column,
-                    message: "only the first alert of a rule is sent: write the rule again, with this one"))
-        }
+        for comparison in rule.condition.comparisons { examine(comparison) }
+    }
+
+    private mutating func examine(_ rule: Comparison) {
         guard let metric = Metric.named(rule.metric, of: subject) else { return unmeasured(rule) }
         if rule.threshold.percent, metric.unit != .percent {
             let help =
@@ -53,7 +51,7 @@ private struct RuleExamination {
     }
 
     /// No metric of this subject.
-    private mutating func unmeasured(_ rule: Rule) {
+    private mutating func unmeasured(_ rule: Comparison) {
         let name = rule.metric
         if let daemon = daemonFamilies.first(where: { $0.family == name.family }) { return unmeasured(rule, of: daemon) }
         let place = rule.metricPlace
@@ -80,7 +78,7 @@ private struct RuleExamination {
             help: meant.map { "did you mean \($0)?" } ?? list)
     }
 
-    private mutating func unmeasured(_ rule: Rule, of daemon: DaemonFamily) {
+    private mutating func unmeasured(_ rule: Comparison, of daemon: DaemonFamily) {
         let place = rule.metricPlace
         if subject == .host {
             return fault("\(rule.metric.text) is a metric of services, not of the host", at: place, help: "it belongs into the file of the service")
@@ -102,21 +100,7 @@ private struct RuleExamination {
 
 /// All of a rule but its place and the spelling of its amount: rules that are equal in this say the same.
 private struct RuleWithoutPlace: Hashable {
-    let metric: MetricName
-    let comparison: Rule.Comparison
-    let threshold: Double
-    let perSecond: Bool
-    let cycles: Int
-    let actions: [Action.Kind]
-    let routes: [String?]
+    let text: String
 
-    init(_ rule: Rule) {
-        metric = rule.metric
-        comparison = rule.comparison
-        threshold = rule.threshold.value
-        perSecond = rule.threshold.perSecond
-        cycles = rule.cycles
-        actions = rule.actions.map(\.kind)
-        routes = rule.actions.map(\.route)
-    }
+    init(_ rule: Rule) { text = rule.text }
 }

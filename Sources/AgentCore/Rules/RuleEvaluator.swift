@@ -28,7 +28,7 @@ public struct RuleEvaluator: Sendable {
 
     /// Judges the host's or a service's metric of the rule's name.
     public init(rule: Rule, of subject: Metric.Subject) {
-        let metric = Metric.named(rule.metric, of: subject)
+        let metric = rule.condition.comparisons.first.flatMap { Metric.named($0.metric, of: subject) }
         self.init(rule: rule, unit: metric?.unit ?? .count, isCounter: metric?.kind == .counter)
     }
 
@@ -42,8 +42,10 @@ public struct RuleEvaluator: Sendable {
     /// Takes this cycle's value of the rule's metric. One that could not be measured proves nothing: it neither counts nor recovers, and
     /// the cycles before it still count.
     public mutating func observe(_ sample: Double?, at uptime: Duration) -> Outcome {
-        guard let sample, sample.isFinite, let value = rule.threshold.perSecond ? growth(to: sample, at: uptime) : sample else { return .none }
-        guard crosses(value) else {
+        guard let comparison = rule.condition.comparisons.first, let sample, sample.isFinite,
+            let value = comparison.threshold.perSecond ? growth(to: sample, at: uptime) : sample
+        else { return .none }
+        guard crosses(value, comparison) else {
             crossings = 0
             guard isFailing else { return .none }
             isFailing = false
@@ -51,7 +53,7 @@ public struct RuleEvaluator: Sendable {
         }
         guard !isFailing else { return .none }
         crossings += 1
-        guard crossings >= rule.cycles else { return .none }
+        guard case .cycles(let cycles) = rule.persistence, crossings >= cycles else { return .none }
         crossings = 0
         isFailing = true
         return .failed(value)
@@ -72,10 +74,14 @@ public struct RuleEvaluator: Sendable {
         return copy
     }
 
-    private func crosses(_ value: Double) -> Bool {
-        switch rule.comparison {
-        case .above: value > rule.threshold.value
-        case .below: value < rule.threshold.value
+    private func crosses(_ value: Double, _ comparison: Comparison) -> Bool {
+        switch comparison.operator {
+        case .above: value > comparison.threshold.value
+        case .below: value < comparison.threshold.value
+        case .atLeast: value >= comparison.threshold.value
+        case .atMost: value <= comparison.threshold.value
+        case .equal: value == comparison.threshold.value
+        case .unequal: value != comparison.threshold.value
         }
     }
 

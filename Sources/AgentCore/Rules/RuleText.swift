@@ -3,25 +3,29 @@
 import RuleLanguage
 
 extension Rule {
-    /// `memory:total_rss > 500m`
-    var condition: String { "\(metric) \(comparison.rawValue) \(threshold.text)" }
-
     /// `memory:total_rss is 612.0m, above 500m for 2 cycles`
     func failureText(_ value: Double, unit: Metric.Unit) -> String {
-        let side = comparison == .above ? "above" : "below"
-        return "\(metric) is \(amount(value, unit)), \(side) \(threshold.text)\(cycles > 1 ? " for \(cycles) cycles" : "")"
+        guard let comparison = condition.comparisons.first else { return "" }
+        let side = comparison.operator == .above ? "above" : "below"
+        let wait = if case .cycles(let cycles) = persistence, cycles > 1 { " for \(cycles) cycles" } else { "" }
+        return "\(comparison.metric) is \(comparison.amount(value, unit)), \(side) \(comparison.threshold.text)\(wait)"
     }
 
     /// `memory:total_rss is 310.2m again, below 500m`
     func recoveryText(_ value: Double, unit: Metric.Unit) -> String {
-        let side = value == threshold.value ? "at" : comparison == .above ? "below" : "above"
-        return "\(metric) is \(amount(value, unit)) again, \(side) \(threshold.text)"
+        guard let comparison = condition.comparisons.first else { return "" }
+        let side = value == comparison.threshold.value ? "at" : comparison.operator == .above ? "below" : "above"
+        return "\(comparison.metric) is \(comparison.amount(value, unit)) again, \(side) \(comparison.threshold.text)"
     }
 
-    /// Where its alert goes, if it has one; `nil` inside is the default route. A rule that names several routes alerts the first.
-    var alert: Action? { actions.first { $0.kind == .alert } }
+    /// Where its alerts go; `nil` among them is the default route. Empty when it has none.
+    var alertRoutes: [String?] {
+        actions.compactMap { action -> String?? in if case .alert(let route) = action.kind { .some(route) } else { nil } }
+    }
+}
 
-    private func amount(_ value: Double, _ unit: Metric.Unit) -> String {
+extension Comparison {
+    fileprivate func amount(_ value: Double, _ unit: Metric.Unit) -> String {
         amountText(value, unit: unit) + (threshold.perSecond ? "/sec" : "")
     }
 }
@@ -39,6 +43,7 @@ func amountText(_ value: Double, unit: Metric.Unit) -> String {
         }
         return decimal(scaled, places: suffix.isEmpty ? 0 : 1) + suffix
     case .percent: return decimal(value, places: 1) + "%"
+    case .seconds: return decimal(value, places: 1) + " s"
     case .count: return value == value.rounded() ? decimal(value, places: 0) : decimal(value, places: 2)
     }
 }

@@ -18,27 +18,54 @@ public protocol InitSystem: AnyObject {
     /// Watches these units and no others from now on; what stays watched keeps its state.
     func change(watching requests: [UnitRequest])
 
-    /// Asks for a reload or restart as a job of the init system. The answer comes once, when the job has ended or its deadline has passed.
+    /// Asks for a change of a unit as a job of the init system. The answer comes once, when the job has ended or its deadline has passed;
+    /// whether the unit then works is for the next observations to tell. A verb that this init system has no means for is refused.
     func perform(_ verb: UnitVerb, on unit: String, deadline: Duration, _ done: @escaping (Result<Void, ActionError>) -> Void)
 
     func stop()
 }
 
-/// A unit that somebody wants watched.
+/// Units that somebody wants watched.
 public struct UnitRequest: Hashable, Sendable {
-    /// As the rule file says it: `puma`, `puma.service`.
+    public enum Kind: Hashable, Sendable {
+        /// The one unit of this name, whether it is there already or appears later.
+        case unit
+        /// Every unit whose name matches a shell pattern (`sidekiq@*`), as they come and go. A name without a type (`.service`) means
+        /// services. There is an observation for each, and none while nothing matches; a unit that is gone is told as `absent`.
+        case pattern
+        /// Every unit that has failed, whatever its type. One that is not failed any longer is told as `absent`.
+        case failed
+    }
+
+    /// As the rule file says it: `puma`, `puma.service`, `sidekiq@*`. No two requests share it.
     public var name: String
+    public var kind: Kind
     /// `with pidfile PATH`
     public var pidFile: String?
 
-    public init(name: String, pidFile: String? = nil) {
+    public init(name: String, kind: Kind = .unit, pidFile: String? = nil) {
         self.name = name
+        self.kind = kind
         self.pidFile = pidFile
     }
 }
 
-public enum UnitVerb: String, Sendable {
-    case reload, restart
+public enum UnitVerb: Hashable, Sendable {
+    case start, stop, restart, reload
+    /// Sends a signal, by its number, to the unit's main process.
+    case signal(Int32)
+}
+
+extension UnitVerb: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .start: "start"
+        case .stop: "stop"
+        case .restart: "restart"
+        case .reload: "reload"
+        case .signal(let number): "send \(signalName(number)) to"
+        }
+    }
 }
 
 /// An action that did not happen or did not work: why, in words for a person.
@@ -78,6 +105,15 @@ public struct Observation: Equatable, Sendable {
         case failed
     }
 
+    /// Why its init system will not start it, whoever asks.
+    public enum Obstacle: String, Sendable {
+        case masked
+        /// A condition of the unit (systemd: `ConditionResult`) was not met at the last try.
+        case conditionFailed
+        /// Started too often in too short a time.
+        case startLimit
+    }
+
     /// The request that it answers.
     public var request: String
     public var presence: Presence
@@ -100,11 +136,17 @@ public struct Observation: Equatable, Sendable {
     /// Whether a job that somebody asked for (start, stop, restart) is queued or running for it.
     public var hasJob: Bool
     public var since: Timestamp?
+    public var obstacle: Obstacle?
+    /// Whether it can be told to reload; `nil` when nobody knows.
+    public var canReload: Bool?
+    /// How long a start may take before the init system itself gives up; `nil` when it never does or nobody knows.
+    public var startTimeout: Duration?
 
     public init(
         request: String, presence: Presence = .present, unit: String, activity: Activity, detail: String, run: String? = nil,
         mainProcess: ProcessIdentity? = nil, cgroup: String? = nil, automaticRestarts: Int = 0, lastExit: ExitReason? = nil,
-        restartsByItself: Bool = false, hasJob: Bool = false, since: Timestamp? = nil
+        restartsByItself: Bool = false, hasJob: Bool = false, since: Timestamp? = nil,
+        obstacle: Obstacle? = nil, canReload: Bool? = nil, startTimeout: Duration? = nil
     ) {
         self.request = request
         self.presence = presence
@@ -119,6 +161,9 @@ public struct Observation: Equatable, Sendable {
         self.restartsByItself = restartsByItself
         self.hasJob = hasJob
         self.since = since
+        self.obstacle = obstacle
+        self.canReload = canReload
+        self.startTimeout = startTimeout
     }
 }
 
@@ -164,7 +209,7 @@ public enum ExitReason: Equatable, Sendable, CustomStringConvertible {
 }
 
 /// `SIGKILL` for 9; numbers as Linux on x86-64 and arm64 has them.
-func signalName(_ number: Int32) -> String {
+public func signalName(_ number: Int32) -> String {
     let names = [
         "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM", "TERM", "STKFLT", "CHLD", "CONT",
         "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",

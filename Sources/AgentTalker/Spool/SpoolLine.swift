@@ -32,7 +32,7 @@ extension Event {
         var event = self
         event.unit = unit.map { $0.clipped(to: ReportLimits.text) }
         event.rule = rule.map { $0.clipped(to: ReportLimits.text) }
-        event.route = route.map { $0.clipped(to: ReportLimits.text) }
+        event.routes = routes.prefix(100).map { $0?.clipped(to: ReportLimits.text) }
         event.detail = detail.clipped(to: ReportLimits.text)
         return event
     }

@@ -1,6 +1,5 @@
 // The aggregator's configuration file, checked whole: /etc/rollcall/aggregator.yaml.
 
-public import AgentAPI
 public import Checks
 public import Logging
 public import Platform

@@ -78,19 +78,19 @@ public enum ReportIngest {
             case .unitDown where !unit.isEmpty:
                 statuses.fail(
                     key(.down), in: service, subject: subject, text: down(event.detail), importance: nil, at: event.at,
-                    route: event.route)
+                    routes: event.routes)
             case .unitUp where !unit.isEmpty:
                 statuses.recover(key(.down), in: service, subject: subject, at: event.at)
             case .ruleFailed where event.importance != nil:  // without one nobody is to be called
                 statuses.fail(
                     key(.rule(event.rule ?? "")), in: service, subject: subject, text: event.detail.isEmpty ? event.rule ?? "" : event.detail,
-                    importance: event.importance ?? .error, at: event.at, route: event.route)
+                    importance: event.importance ?? .error, at: event.at, routes: event.routes)
             case .ruleRecovered:
                 statuses.recover(key(.rule(event.rule ?? "")), in: service, subject: subject, at: event.at)
             case .sourceFailed:
                 statuses.fail(
                     key(source(event)), in: service, subject: subject, text: "the agent cannot look: \(event.detail)",
-                    importance: event.importance ?? .warning, at: event.at, route: event.route)
+                    importance: event.importance ?? .warning, at: event.at, routes: event.routes)
             case .sourceRecovered:
                 statuses.recover(key(source(event)), in: service, subject: subject, at: event.at)
             default: break

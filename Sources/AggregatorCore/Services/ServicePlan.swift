@@ -1,7 +1,6 @@
 // Which services there are, what belongs to them, and who hears of them.
 
-public import AgentAPI
-import Platform
+public import Platform
 
 /// The configured services, and the rule by which everything else gets a service of its own: a unit that no configured service names
 /// has the service of its name, and every host has the service `host NAME`.
@@ -47,12 +46,11 @@ public struct ServicePlan: Sendable {
     /// How bad it is for the service when one of its units is down.
     public func importanceOfDown(in service: String) -> Importance { self.service(service)?.importance ?? .error }
 
-    /// Who hears of a service: the people whom it names, else the rule's route, else the default. A route that is not configured is
+    /// Who hears of a service: the people whom it names, else the rule's routes, else the default. A route that is not configured is
     /// better heard of by the default than by nobody.
-    public func recipients(of service: String, route: String?) -> [String] {
+    public func recipients(of service: String, routes wanted: [String?]) -> [String] {
         if let notify = self.service(service)?.notify, !notify.isEmpty { return unique(notify) }
-        if let route, let addresses = routes[route], !addresses.isEmpty { return unique(addresses) }
-        return unique(defaultRecipients)
+        return unique(wanted.flatMap { route in route.flatMap { routes[$0] }.flatMap { $0.isEmpty ? nil : $0 } ?? defaultRecipients })
     }
 
     public func check(_ key: CheckKey) -> ConfiguredCheck? { service(key.service)?.checks.first { $0.name == key.name } }

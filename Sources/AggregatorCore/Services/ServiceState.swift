@@ -96,13 +96,13 @@ public struct ProblemKey: Hashable, Comparable, Sendable {
 public struct ServiceProblem: Equatable, Sendable {
     public var problem: Problem
     /// Where the rule that found it wants alerts to go.
-    public var route: String?
+    public var routes: [String?]
     /// Whether people were told that it began, and so have to hear that it ended.
     public var isTold: Bool
 
-    public init(_ problem: Problem, route: String? = nil, isTold: Bool = false) {
+    public init(_ problem: Problem, routes: [String?] = [nil], isTold: Bool = false) {
         self.problem = problem
-        self.route = route
+        self.routes = routes
         self.isTold = isTold
     }
 }

@@ -1,6 +1,5 @@
 // How a service is: the worst of what fails in it.
 
-public import AgentAPI
 public import Platform
 
 /// A service's status, best first.

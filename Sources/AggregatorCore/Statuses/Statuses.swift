@@ -25,7 +25,7 @@ struct Statuses {
     /// Something in the service fails since `at`. What failed already keeps the time at which it began.
     /// - Parameter importance: `nil` for what the service itself weighs: a unit that is down.
     mutating func fail(
-        _ key: ProblemKey, in name: String, subject: Alert.Subject, text: String, importance: Importance?, at: Timestamp, route: String? = nil
+        _ key: ProblemKey, in name: String, subject: Alert.Subject, text: String, importance: Importance?, at: Timestamp, routes: [String?]? = nil
     ) {
         ensureService(name)
         guard var service = situation.services[name] else { return }
@@ -33,11 +33,11 @@ struct Statuses {
         let known = service.problems[key]
         let problem = Problem(
             subject: subject.words, text: text, importance: importance ?? plan.importanceOfDown(in: name), since: known?.problem.since ?? at)
-        service.problems[key] = ServiceProblem(problem, route: route ?? known?.route, isTold: known?.isTold ?? false)
+        service.problems[key] = ServiceProblem(problem, routes: routes ?? known?.routes ?? [nil], isTold: known?.isTold ?? false)
         let before = service.status
         settle(&service, at: at)
         if let reason = reason(from: before, to: service.status, isNew: known == nil, importance: problem.importance) {
-            let recipients = plan.recipients(of: name, route: route)
+            let recipients = plan.recipients(of: name, routes: routes ?? [nil])
             service.told = Array(Set(service.told).union(recipients)).sorted()
             service.problems[key]?.isTold = true
             let others = service.problems.filter { $0.key != key }
@@ -58,7 +58,7 @@ struct Statuses {
         var alert = Alert(
             reason: .problemSolved, service: name, status: service.status, subject: subject,
             detail: gone.problem.text, at: at, now: now, lasted: at - gone.problem.since,
-            others: service.orderedProblems, recipients: plan.recipients(of: name, route: gone.route))
+            others: service.orderedProblems, recipients: plan.recipients(of: name, routes: gone.routes))
         if service.status == .passing {
             alert.reason = .recovered
             alert.lasted = began.map { at - $0 }
@@ -101,7 +101,7 @@ struct Statuses {
         var told: Set<String> = []
         for name in (situation.members[unit] ?? []).sorted() {
             ensureService(name)
-            let recipients = plan.recipients(of: name, route: event.route).filter { told.insert($0).inserted }
+            let recipients = plan.recipients(of: name, routes: event.routes).filter { told.insert($0).inserted }
             var alert = Alert(
                 reason: .unitRestarted, service: name, status: situation.services[name]?.status ?? .passing,
                 subject: .init(host: host.name, unit: unit), detail: event.detail, at: at, now: now,

@@ -44,36 +44,38 @@ private func sentences(of configurationFile: ConfigurationFile) -> [String] {
         let (who, metrics) =
             switch file.subject {
             case .service(let name): ("service \(shown(name))", Metric.Subject.service)
+            case .failedUnits: ("failed units", .service)
             case .host: ("host", .host)
             case .jobs: ("jobs", .service)
             }
         var said = file.parameters.map { "with \(shown($0.key)) \($0.key == "password" ? "(hidden)" : shown($0.value))" }
         said += file.exposes.map { "expose \(shown($0))" }
         said += file.rules.map { sentence(of: $0, subject: metrics) }
-        said += file.jobs.map { "\(shown($0.name)) happens every \(interval($0.every))" }
+        said += file.jobs.map { "\(shown($0.name)) \($0.schedule.text)" }
         if file.rules.isEmpty, configurationFile.faults.isEmpty, case .service = file.subject { said.append("no rules: watched for being up") }
         return said.map { "\(who): \($0)" }
     }
 }
 
 private func sentence(of rule: Rule, subject: Metric.Subject) -> String {
-    var amount = rule.threshold.text
-    let value = whole(rule.threshold.value)
-    let unit = Metric.named(rule.metric, of: subject)?.unit == .bytes ? " bytes" : ""
-    if amount.contains(where: { "kmgtpKMGTP".contains($0) }) { amount += " (\(value)\(unit)\(rule.threshold.perSecond ? " per second" : ""))" }
-    let wait = rule.cycles == 1 ? "" : " for \(rule.cycles) cycles"
+    let conditions = rule.condition.comparisons.map { sentence(of: $0, subject: subject) }.joined(separator: " and ")
+    let wait = if case .cycles(let cycles) = rule.persistence, cycles != 1 { " for \(cycles) cycles" } else { "" }
     let actions = rule.actions.map(\.text).joined(separator: ", then ")
-    return "if \(rule.metric.text) \(rule.comparison.rawValue) \(amount)\(wait): \(actions)"
+    return "if \(conditions)\(wait): \(actions)"
+}
+
+private func sentence(of comparison: Comparison, subject: Metric.Subject) -> String {
+    var amount = comparison.threshold.text
+    let value = whole(comparison.threshold.value)
+    let unit = Metric.named(comparison.metric, of: subject)?.unit == .bytes ? " bytes" : ""
+    if amount.contains(where: { "kmgtpKMGTP".contains($0) }) {
+        amount += " (\(value)\(unit)\(comparison.threshold.perSecond ? " per second" : ""))"
+    }
+    return "\(comparison.metric.text) \(comparison.operator.rawValue) \(amount)"
 }
 
 /// Thresholds are whole numbers, up to the largest that 64 bits hold, which a `Double` rounds up past them.
 private func whole(_ value: Double) -> String { Int64(exactly: value).map(String.init) ?? "\(value)" }
-
-private func interval(_ duration: Duration) -> String {
-    let minutes = duration.components.seconds / 60
-    let (number, unit) = minutes % 1440 == 0 ? (minutes / 1440, "day") : minutes % 60 == 0 ? (minutes / 60, "hour") : (minutes, "minute")
-    return number == 1 ? unit : "\(number) \(unit)s"
-}
 
 /// In quotes where it would not read as one word; control characters are left to no terminal.
 private func shown(_ text: String) -> String {
@@ -118,6 +120,7 @@ private func json(of file: RuleFile) -> JSON {
     let (kind, name): (String, String?) =
         switch file.subject {
         case .service(let name): ("service", name)
+        case .failedUnits: ("failed_units", nil)
         case .host: ("host", nil)
         case .jobs: ("jobs", nil)
         }
@@ -128,7 +131,7 @@ private func json(of file: RuleFile) -> JSON {
     ]
     if file.subject == .jobs {
         let jobs = file.jobs.map { job in
-            JSON.object([.init("name", .string(job.name)), .init("every_seconds", .integer(job.every.components.seconds))])
+            JSON.object([.init("name", .string(job.name)), .init("schedule", .string(job.schedule.text))])
         }
         members.append(.init("jobs", .array(jobs)))
     }
@@ -137,9 +140,16 @@ private func json(of file: RuleFile) -> JSON {
 
 private func json(of rule: Rule) -> JSON {
     .object([
-        .init("family", .string(rule.metric.family)), .init("metric", JSON(rule.metric.name)), .init("operator", .string(rule.comparison.rawValue)),
-        .init("threshold", Int64(exactly: rule.threshold.value).map(JSON.integer) ?? .number(rule.threshold.value)),
-        .init("per_second", .bool(rule.threshold.perSecond)), .init("cycles", .integer(Int64(rule.cycles))),
-        .init("actions", .array(rule.actions.map { .object([.init("kind", .string($0.kind.rawValue)), .init("route", JSON($0.route))]) })),
+        .init("text", .string(rule.text)), .init("comparisons", .array(rule.condition.comparisons.map(json(of:)))),
+        .init("actions", .array(rule.actions.map { .string($0.text) })),
+    ])
+}
+
+private func json(of comparison: Comparison) -> JSON {
+    .object([
+        .init("family", .string(comparison.metric.family)), .init("metric", JSON(comparison.metric.name)),
+        .init("operator", .string(comparison.operator.rawValue)),
+        .init("threshold", Int64(exactly: comparison.threshold.value).map(JSON.integer) ?? .number(comparison.threshold.value)),
+        .init("per_second", .bool(comparison.threshold.perSecond)),
     ])
 }

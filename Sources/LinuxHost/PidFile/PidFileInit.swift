@@ -56,7 +56,7 @@ public final class PidFileInit: InitSystem {
     }
 
     public func perform(_ verb: UnitVerb, on unit: String, deadline: Duration, _ done: @escaping (Result<Void, ActionError>) -> Void) {
-        loop.after(.zero) { done(.failure(ActionError("nothing knows how to \(verb.rawValue) a process that only has a pid file"))) }
+        loop.after(.zero) { done(.failure(ActionError("nothing knows how to \(verb) a process that only has a pid file"))) }
     }
 
     public func stop() {

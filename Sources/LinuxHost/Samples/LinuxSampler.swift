@@ -4,6 +4,7 @@ public import AgentCore
 import Glibc
 public import Logging
 import Platform
+public import RuleLanguage
 
 /// Reads what is asked for and nothing else. Memory is in bytes; processor time is in percent of one processor over the time that
 /// has really passed, so that it can be above 100.
@@ -72,10 +73,22 @@ public final class LinuxSampler: Sampler {
 
     // MARK: The host
 
-    public func beginCycle(at uptime: Duration, host metrics: Set<String>) -> [String: Double] {
+    public func beginCycle(at uptime: Duration) {
         self.uptime = uptime
         table = nil
         if layout == nil { findLayout() }
+    }
+
+    public func sampleHost(_ metrics: MetricList) -> [Double?] {
+        let values = sampleHost(Set(metrics.keys))
+        return metrics.keys.map { values[$0] }
+    }
+
+    public func sampleWorkers(of unit: SampledUnit, _ metrics: MetricList) -> [WorkerSamples] { [] }
+
+    public func absence(of metric: MetricName, unit: String?) -> Absence { .notYet }
+
+    func sampleHost(_ metrics: Set<String>) -> [String: Double] {
         var values: [String: Double] = [:]
         addProcessor(metrics, to: &values)
         addLoad(metrics, to: &values)
@@ -141,7 +154,12 @@ public final class LinuxSampler: Sampler {
 
     // MARK: A unit
 
-    public func sample(unit name: String, process: ProcessIdentity?, cgroup: String?, metrics: Set<String>) -> [String: Double] {
+    public func sample(_ unit: SampledUnit, _ metrics: MetricList) -> [Double?] {
+        let values = sample(unit: unit.key, process: unit.process, cgroup: unit.cgroup, metrics: Set(metrics.keys))
+        return metrics.keys.map { values[$0] }
+    }
+
+    func sample(unit name: String, process: ProcessIdentity?, cgroup: String?, metrics: Set<String>) -> [String: Double] {
         var unit = units.removeValue(forKey: name) ?? Unit()
         defer { units[name] = unit }
         if unit.process != process { unit = Unit(process: process) }

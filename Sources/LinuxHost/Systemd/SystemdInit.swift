@@ -424,7 +424,7 @@ public final class SystemdInit: InitSystem {
                 guard let self, let job = self.jobs.take(job) else { return }
                 let tenths = Int64(deadline.inSeconds * 10)
                 let seconds = tenths % 10 == 0 ? "\(tenths / 10)" : "\(tenths / 10).\(tenths % 10)"
-                job.done(.failure(ActionError("the \(verb.rawValue) of \(id) was not done within \(seconds) s; systemd goes on with it")))
+                job.done(.failure(ActionError("the \(verb) of \(id) was not done within \(seconds) s; systemd goes on with it")))
             }, of: job)
         let method = managerMethod(verb == .reload ? "ReloadUnit" : "RestartUnit")
         // "fail": a job that somebody else has queued is not pushed aside.
@@ -452,7 +452,7 @@ public final class SystemdInit: InitSystem {
         guard bus != nil, !hasFailed else { return "systemd cannot be reached at present" }
         guard let unit = unit(named: name) else { return "systemd knows no unit \(name)" }
         if unit.state.isMasked { return "\(unit.state.id) is masked: systemd refuses to run it" }
-        if unit.state.hasRequestedJob { return "systemd has a job for \(unit.state.id) already; a \(verb.rawValue) would get in its way" }
+        if unit.state.hasRequestedJob { return "systemd has a job for \(unit.state.id) already; a \(verb) would get in its way" }
         return nil
     }
 

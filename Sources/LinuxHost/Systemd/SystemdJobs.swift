@@ -60,7 +60,7 @@ struct SystemdJobs {
 extension SystemdJobs.Job {
     /// What systemd's result means. Any word but `done` is a failure, also one that no systemd of today says.
     func outcome(_ result: String, lastExit: ExitReason?) -> Result<Void, ActionError> {
-        let what = "the \(verb.rawValue) of \(unit)"
+        let what = "the \(verb) of \(unit)"
         switch result {
         case "done": return .success(())
         case "failed" where verb == .reload: return .failure(ActionError("\(what) failed: its ExecReload= command did not succeed"))
@@ -81,14 +81,14 @@ func refusal(of verb: UnitVerb, on unit: String, _ error: BusError) -> String {
     switch error.kind {
     case "AccessDenied", "InteractiveAuthorizationRequired":
         """
-        the agent may not \(verb.rawValue) \(unit): a polkit rule (/etc/polkit-1/rules.d/49-rollcall-agent.rules) must allow its user \
-        org.freedesktop.systemd1.manage-units with verb \(verb.rawValue) for this unit
+        the agent may not \(verb) \(unit): a polkit rule (/etc/polkit-1/rules.d/49-rollcall-agent.rules) must allow its user \
+        org.freedesktop.systemd1.manage-units with verb \(verb) for this unit
         """
     case "NoSuchUnit": "systemd knows no unit \(unit)"
     case "JobTypeNotApplicable": "\(unit) cannot be reloaded: it has no ExecReload="
     case "UnitMasked": "\(unit) is masked: systemd refuses to run it"
-    case "TransactionIsDestructive": "systemd has a job already that the \(verb.rawValue) of \(unit) would get in the way of"
-    case "NoReply", "Timeout": "systemd did not answer; whether it will \(verb.rawValue) \(unit) is unknown"
-    default: "systemd refused the \(verb.rawValue) of \(unit): \(error)"
+    case "TransactionIsDestructive": "systemd has a job already that the \(verb) of \(unit) would get in the way of"
+    case "NoReply", "Timeout": "systemd did not answer; whether it will \(verb) \(unit) is unknown"
+    default: "systemd refused the \(verb) of \(unit): \(error)"
     }
 }

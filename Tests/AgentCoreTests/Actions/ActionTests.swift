@@ -15,13 +15,13 @@ import TestKit
     }
 
     private func fail(_ actions: [Action.Kind], above threshold: Double = 500, on unit: String = "puma.service") {
-        runner.run(rule(.above, threshold, actions: actions), on: unit, through: manager, route: "ops")
+        runner.run(rule(.above, threshold, actions: actions), on: unit, through: manager, routes: ["ops"])
     }
 
     private var told: [String] { events.value.map { "\($0.kind.rawValue): \($0.detail)" } }
 
     @Test func actionsRunInWrittenOrderOneAfterTheOther() {
-        fail([.reload, .alert, .restart])
+        fail([.reload, .alert(route: nil), .restart])
         #expect(manager.performed == ["reload puma.service"])
         manager.finish()
         #expect(manager.performed == ["reload puma.service", "restart puma.service"])
@@ -31,11 +31,11 @@ import TestKit
                 "action_succeeded: reloaded, because memory:total_rss > 500",
                 "action_succeeded: restarted, because memory:total_rss > 500",
             ])
-        #expect(events.value.allSatisfy { $0.unit == "puma.service" && $0.route == "ops" && $0.importance == nil })
+        #expect(events.value.allSatisfy { $0.unit == "puma.service" && $0.routes == ["ops"] && $0.importance == nil })
     }
 
     @Test func anAlertAloneAsksNothingOfTheInitSystem() {
-        fail([.alert])
+        fail([.alert(route: nil)])
         #expect(manager.performed == [])
     }
 

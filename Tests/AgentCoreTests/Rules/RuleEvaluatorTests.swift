@@ -9,12 +9,14 @@ private func outcomes(_ rule: Rule, isCounter: Bool = false, _ values: [Double?]
 }
 
 func rule(
-    _ comparison: Rule.Comparison, _ value: Double, cycles: Int = 1, perSecond: Bool = false, text: String? = nil, actions: [Action.Kind] = [.alert]
+    _ comparison: Comparison.Operator, _ value: Double, cycles: Int = 1, perSecond: Bool = false, text: String? = nil,
+    metric: MetricName = MetricName("memory", "total_rss"), actions: [Action.Kind] = [.alert(route: nil)]
 ) -> Rule {
-    Rule(
-        metric: MetricName("memory", "total_rss"), comparison: comparison,
-        threshold: Amount(value: value, perSecond: perSecond, text: text ?? "\(Int(value))"), cycles: cycles,
-        actions: actions.map { Action(kind: $0, place: Place(line: 1, column: 1)) }, place: Place(line: 1, column: 1))
+    let place = Place(line: 1, column: 1)
+    let threshold = Amount(value: value, perSecond: perSecond, text: text ?? "\(Int(value))")
+    let condition = Condition.comparison(
+        Comparison(metric: metric, operator: comparison, threshold: threshold, metricPlace: place, thresholdPlace: place))
+    return Rule(condition: condition, persistence: .cycles(cycles), actions: actions.map { Action($0, place: place) }, place: place)
 }
 
 @Suite struct RuleEvaluatorTests {

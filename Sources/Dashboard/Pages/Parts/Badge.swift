@@ -2,6 +2,7 @@
 
 import AgentAPI
 import AggregatorCore
+import Platform
 
 struct Badge {
     var word: String

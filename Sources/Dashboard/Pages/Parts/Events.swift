@@ -35,6 +35,17 @@ func sentence(_ record: EventRecord) -> String {
         case .actionFailed: "An action on \(subject) failed"
         case .sourceFailed: "A source of measurements on \(record.host) failed"
         case .sourceRecovered: "A source of measurements on \(record.host) works again"
+        case .unitStuck: "\(subject) does nothing"
+        case .unitUnstuck: "\(subject) goes on"
+        case .actionsSuspended: "\(subject) is left alone for a while"
+        case .actionsResumed: "\(subject) is acted on again"
+        case .deployStarted: "A deploy began on \(subject)"
+        case .deployFinished: "A deploy ended on \(subject)"
+        case .monitoringStopped: "\(subject) is not watched"
+        case .monitoringResumed: "\(subject) is watched again"
+        case .jobOverdue: "A job on \(record.host) is overdue"
+        case .jobFailed: "A job on \(record.host) failed"
+        case .jobRan: "A job on \(record.host) is in order again"
         case .eventsLost: "Events of \(record.host) were lost"
         }
     let detail = event.detail.isEmpty ? (event.rule ?? "") : event.detail
@@ -53,11 +64,12 @@ private func restart(because cause: Event.Cause?) -> String {
 private func tone(of event: Event) -> String {
     switch event.kind {
     case .unitDown, .actionFailed, .eventsLost: "critical"
+    case .unitStuck, .jobOverdue, .jobFailed, .actionsSuspended: "error"
     case .ruleFailed: event.importance.map { Status($0).rawValue } ?? "warning"
     case .sourceFailed: "warning"
     case .unitRestarted: event.cause == .failure ? "error" : "neutral"
-    case .unitUp, .ruleRecovered, .sourceRecovered, .actionSucceeded: "passing"
-    case .agentStarted, .agentStopped: "neutral"
+    case .unitUp, .unitUnstuck, .ruleRecovered, .sourceRecovered, .actionSucceeded, .actionsResumed, .jobRan: "passing"
+    case .agentStarted, .agentStopped, .deployStarted, .deployFinished, .monitoringStopped, .monitoringResumed: "neutral"
     }
 }
 
