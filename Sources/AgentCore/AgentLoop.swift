@@ -312,7 +312,7 @@ extension AgentLoop: InitObserver {
 
 extension AgentLoop {
     private func list(_ shown: [MetricName], _ rules: [RuleEvaluator]) -> MetricList {
-        MetricList(shown + rules.flatMap { $0.rule.condition.comparisons.map(\.metric) })
+        MetricList(shown + rules.flatMap(\.metrics))
     }
 
     private func named(_ values: [Double?], _ metrics: MetricList) -> [String: Double] {
@@ -324,10 +324,10 @@ extension AgentLoop {
             let rule = rules[index].rule
             let detail: String
             let kind: Event.Kind
-            switch rules[index].observe(values[rule.condition.comparisons.first?.metric.description ?? ""], at: now.uptime) {
+            switch rules[index].observe(Readings(values: values), at: now) {
             case .none: continue
-            case .failed(let value): (kind, detail) = (.ruleFailed, rule.failureText(value, unit: rules[index].unit))
-            case .recovered(let value): (kind, detail) = (.ruleRecovered, rule.recoveryText(value, unit: rules[index].unit))
+            case .failed(let words): (kind, detail) = (.ruleFailed, words)
+            case .recovered(let words): (kind, detail) = (.ruleRecovered, words)
             }
             let owner = unit == nil ? plan.hostRoute : unit?.service.route
             let routes = rule.alertRoutes.map { $0 ?? owner }

@@ -1,22 +1,35 @@
 // Whether a rule holds, cycle by cycle.
 
-import Platform
+public import Platform
 public import RuleLanguage
 
-/// Judges one rule by one sample a cycle. An episode begins when the threshold has been crossed in as many cycles in a row as the rule
-/// says, and ends with the first sample that does not cross it; both are said once.
+/// What a rule is judged by in one cycle.
+public struct Readings: Sendable {
+    /// By metric name; what could not be measured is not in it.
+    public var values: [String: Double]
+    /// For `each worker`: every worker's values.
+    public var workers: [(process: ProcessIdentity, values: [String: Double])]
+
+    public init(values: [String: Double], workers: [(process: ProcessIdentity, values: [String: Double])] = []) {
+        self.values = values
+        self.workers = workers
+    }
+}
+
+/// Judges one rule by the readings of each cycle. An episode begins when the condition has held for as long as the rule says, and ends with
+/// the first readings that clear it; both are said once.
 public struct RuleEvaluator: Sendable {
     public enum Outcome: Equatable, Sendable {
         case none
-        /// An episode begins, with this value; for `/sec` rules it is the growth a second.
-        case failed(Double)
-        /// An episode is over, with this value.
-        case recovered(Double)
+        /// An episode begins; what was read, for a person.
+        case failed(String)
+        /// An episode is over.
+        case recovered(String)
     }
 
     public let rule: Rule
     /// What the rule's metric measures.
-    public let unit: Metric.Unit
+    private let unit: Metric.Unit
     /// Whether an episode lasts.
     public private(set) var isFailing = false
 
@@ -39,24 +52,29 @@ public struct RuleEvaluator: Sendable {
         self.isCounter = isCounter
     }
 
-    /// Takes this cycle's value of the rule's metric. One that could not be measured proves nothing: it neither counts nor recovers, and
-    /// the cycles before it still count.
-    public mutating func observe(_ sample: Double?, at uptime: Duration) -> Outcome {
-        guard let comparison = rule.condition.comparisons.first, let sample, sample.isFinite,
-            let value = comparison.threshold.perSecond ? growth(to: sample, at: uptime) : sample
+    /// What must be sampled of the host or the unit for it, limits included.
+    public var metrics: [MetricName] { rule.condition.comparisons.filter { !$0.isOfEachWorker }.map(\.metric) }
+    /// What must be sampled of each worker for it.
+    public var workerMetrics: [MetricName] { rule.condition.comparisons.filter(\.isOfEachWorker).map(\.metric) }
+
+    /// Takes this cycle's readings. What could not be measured proves nothing: it neither counts nor recovers, and the cycles before it
+    /// still count.
+    public mutating func observe(_ readings: Readings, at now: Moment) -> Outcome {
+        guard let comparison = rule.condition.comparisons.first, let sample = readings.values[comparison.metric.description], sample.isFinite,
+            let value = comparison.threshold.perSecond ? growth(to: sample, at: now.uptime) : sample
         else { return .none }
         guard crosses(value, comparison) else {
             crossings = 0
             guard isFailing else { return .none }
             isFailing = false
-            return .recovered(value)
+            return .recovered(rule.recoveryText(value, unit: unit))
         }
         guard !isFailing else { return .none }
         crossings += 1
         guard case .cycles(let cycles) = rule.persistence, crossings >= cycles else { return .none }
         crossings = 0
         isFailing = true
-        return .failed(value)
+        return .failed(rule.failureText(value, unit: unit))
     }
 
     /// The unit's run has ended: what was counted belongs to it. An episode lasts until a good sample ends it.

@@ -1,11 +1,26 @@
 @testable import AgentCore
+import Platform
 import RuleLanguage
 import Testing
 
+private enum Seen: Equatable {
+    case none
+    case failed(Double?)
+    case recovered(Double?)
+}
+
 /// Values of one metric, one a cycle of 15 s, and what the rule says to each; `nil` is a value that could not be measured.
-private func outcomes(_ rule: Rule, isCounter: Bool = false, _ values: [Double?], cycle: Double = 15) -> [RuleEvaluator.Outcome] {
+private func outcomes(_ rule: Rule, isCounter: Bool = false, _ values: [Double?], cycle: Double = 15) -> [Seen] {
     var evaluator = RuleEvaluator(rule: rule, unit: .bytes, isCounter: isCounter)
-    return values.enumerated().map { index, value in evaluator.observe(value, at: .seconds(1000 + Double(index) * cycle)) }
+    return values.enumerated().map { index, value in
+        let uptime = Duration.seconds(1000 + Double(index) * cycle)
+        let readings = Readings(values: value.map { [evaluator.metrics[0].description: $0] } ?? [:])
+        return switch evaluator.observe(readings, at: Moment(wall: Timestamp(microseconds: 0), uptime: uptime)) {
+        case .none: .none
+        case .failed: .failed(value)
+        case .recovered: .recovered(value)
+        }
+    }
 }
 
 func rule(
@@ -17,6 +32,11 @@ func rule(
     let condition = Condition.comparison(
         Comparison(metric: metric, operator: comparison, threshold: threshold, metricPlace: place, thresholdPlace: place))
     return Rule(condition: condition, persistence: .cycles(cycles), actions: actions.map { Action($0, place: place) }, place: place)
+}
+
+private func observe(_ evaluator: inout RuleEvaluator, _ value: Double?, at uptime: Duration) -> RuleEvaluator.Outcome {
+    let readings = Readings(values: value.map { ["memory:total_rss": $0] } ?? [:])
+    return evaluator.observe(readings, at: Moment(wall: Timestamp(microseconds: 0), uptime: uptime))
 }
 
 @Suite struct RuleEvaluatorTests {
@@ -71,28 +91,28 @@ func rule(
 
     @Test func aNewRunStartsTheCountAnew() {
         var evaluator = RuleEvaluator(rule: rule(.above, 90, cycles: 2), of: .service)
-        #expect(evaluator.observe(95, at: .seconds(1)) == .none)
+        #expect(observe(&evaluator, 95, at: .seconds(1)) == .none)
         evaluator.startAnew()
-        #expect(evaluator.observe(95, at: .seconds(2)) == .none)
-        #expect(evaluator.observe(95, at: .seconds(3)) == .failed(95))
+        #expect(observe(&evaluator, 95, at: .seconds(2)) == .none)
+        #expect(observe(&evaluator, 95, at: .seconds(3)) == .failed("memory:total_rss is 95, above 90 for 2 cycles"))
     }
 
     @Test func aNewRunStartsGrowthAnew() {
         var evaluator = RuleEvaluator(rule: rule(.above, 10, perSecond: true), of: .service)
-        #expect(evaluator.observe(0, at: .seconds(1)) == .none)
+        #expect(observe(&evaluator, 0, at: .seconds(1)) == .none)
         evaluator.startAnew()
-        #expect(evaluator.observe(1000, at: .seconds(2)) == .none)
-        #expect(evaluator.observe(1005, at: .seconds(3)) == .none)
+        #expect(observe(&evaluator, 1000, at: .seconds(2)) == .none)
+        #expect(observe(&evaluator, 1005, at: .seconds(3)) == .none)
     }
 
     @Test func anEpisodeOutlivesTheRunAndEndsWithAGoodValue() {
         var evaluator = RuleEvaluator(rule: rule(.above, 90), of: .service)
-        #expect(evaluator.observe(95, at: .seconds(1)) == .failed(95))
+        #expect(observe(&evaluator, 95, at: .seconds(1)) == .failed("memory:total_rss is 95, above 90"))
         evaluator.startAnew()
         #expect(evaluator.isFailing)
-        #expect(evaluator.observe(nil, at: .seconds(2)) == .none)
-        #expect(evaluator.observe(96, at: .seconds(3)) == .none)
-        #expect(evaluator.observe(50, at: .seconds(4)) == .recovered(50))
+        #expect(observe(&evaluator, nil, at: .seconds(2)) == .none)
+        #expect(observe(&evaluator, 96, at: .seconds(3)) == .none)
+        #expect(observe(&evaluator, 50, at: .seconds(4)) == .recovered("memory:total_rss is 50 again, below 90"))
         #expect(!evaluator.isFailing)
     }
 }
