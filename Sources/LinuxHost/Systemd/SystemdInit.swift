@@ -19,6 +19,8 @@ public final class SystemdInit: InitSystem {
     /// The unique name of systemd on the bus. Signals of anybody else are not systemd's, whatever they say.
     private var owner: String?
     private var requests: [String: Request] = [:]
+    /// Requests for all units of a kind.
+    private var groups: [String: SystemdGroup] = [:]
     /// By object path, which all aliases of a unit share.
     private var units: [String: WatchedUnit] = [:]
     private var jobs = SystemdJobs()
@@ -72,7 +74,8 @@ public final class SystemdInit: InitSystem {
     }
 
     public func change(watching wanted: [UnitRequest]) {
-        let names = Set(wanted.filter { $0.pidFile == nil }.map(\.name))
+        changeGroups(to: wanted.compactMap(SystemdGroup.init))
+        let names = Set(wanted.filter { $0.pidFile == nil && $0.kind == .unit }.map(\.name))
         for name in requests.keys where !names.contains(name) { forget(name) }
         for name in names where requests[name] == nil {
             requests[name] = Request(fullName: systemdUnitName(name))
@@ -81,13 +84,13 @@ public final class SystemdInit: InitSystem {
     }
 
     public func stop() {
-        for timer in [retry, pulse, reload].compactMap({ $0 }) + requests.values.compactMap(\.look) + units.values.compactMap(\.patience) {
-            loop.cancel(timer)
-        }
+        let timers = requests.values.map(\.look) + groups.values.map(\.look) + units.values.map(\.patience)
+        for timer in [retry, pulse, reload] + timers { if let timer { loop.cancel(timer) } }
         (retry, pulse, reload) = (nil, nil, nil)
         bus?.close()
         bus = nil
         requests = [:]
+        groups = [:]
         units = [:]
         observer = nil
         finish(jobs.takeAll(), .failure(ActionError("the agent stopped before systemd was done")))
@@ -106,6 +109,10 @@ public final class SystemdInit: InitSystem {
             try bus.match("type='signal',sender='\(systemd)',interface='\(manager)',path='\(managerPath)'") { [weak self] in
                 self?.managerSignalled($0)
             }
+            try bus.match(
+                "type='signal',sender='\(systemd)',interface='\(properties)',member='PropertiesChanged',path='\(managerPath)'",
+                only: ["NFailedUnits"]
+            ) { [weak self] in self?.failuresChanged($0) }
             try bus.match(
                 "type='signal',sender='\(systemd)',interface='\(properties)',member='PropertiesChanged',path_namespace='\(managerPath)/unit'",
                 only: SystemdUnit.properties, wanted: { [weak self] in self?.units[$0] != nil }
@@ -139,6 +146,7 @@ public final class SystemdInit: InitSystem {
             }
         }
         for name in requests.keys { load(name) }
+        for name in groups.keys { list(name) }
     }
 
     private func busLost(_ why: String) {
@@ -175,6 +183,7 @@ public final class SystemdInit: InitSystem {
         hasFailed = false
         logger.info("systemd recovered as a source")
         for name in requests.keys { requests[name]?.lastSaid = nil }
+        for name in groups.keys { groups[name]?.lastSaid = [:] }
         observer?.sourceRecovered(self)
     }
 
@@ -211,6 +220,7 @@ public final class SystemdInit: InitSystem {
         case "JobRemoved":
             guard body.count == 4, let path = body[1].string, let result = body[3].string else { return }
             if let job = jobs.removed(path, result: result) { conclude(job, result) }
+            if let id = body[2].string { listSoon { $0.mayHold(id) } }
         case "Reloading":
             endReload()
             if body.first?.bool == true {
@@ -224,6 +234,7 @@ public final class SystemdInit: InitSystem {
         case "UnitNew":
             guard !isReloading, body.count == 2, let id = body[0].string, let path = body[1].string else { return }
             for (name, request) in requests where request.fullName == id || request.path == path { lookSoon(name) }
+            listSoon { $0.mayHold(id) }
         case "UnitRemoved":
             guard !isReloading, body.count == 2, let path = body[1].string else { return }
             removed(path)
@@ -306,8 +317,13 @@ public final class SystemdInit: InitSystem {
     private func removed(_ path: String) {
         guard let unit = units[path] else { return }
         unit.isReferenced = false
-        guard unit.state.isTransient else { return }
-        for name in unit.requests { sayAbsent(name) }
+        for name in unit.requests {
+            if groups[name] != nil {
+                leave(path, group: name)
+            } else if unit.state.isTransient {
+                sayAbsent(name)
+            }
+        }
     }
 
     /// Looks at a unit that has appeared. It asks with a call that loads nothing, and once a second at most, because looking at a
@@ -336,8 +352,13 @@ public final class SystemdInit: InitSystem {
     }
 
     private func detach(_ name: String) {
-        guard let path = requests[name]?.path, let unit = units[path] else { return }
+        guard let path = requests[name]?.path else { return }
         requests[name]?.path = nil
+        release(path, by: name)
+    }
+
+    private func release(_ path: String, by name: String) {
+        guard let unit = units[path] else { return }
         unit.requests.remove(name)
         guard unit.requests.isEmpty else { return }
         units[path] = nil
@@ -377,6 +398,90 @@ public final class SystemdInit: InitSystem {
         }
     }
 
+    // MARK: Groups
+
+    private func changeGroups(to wanted: [SystemdGroup]) {
+        for (name, group) in groups where !wanted.contains(where: { $0.name == name && $0.pattern == group.pattern }) {
+            if let look = group.look { loop.cancel(look) }
+            groups[name] = nil
+            for path in group.paths { release(path, by: name) }
+        }
+        for group in wanted where groups[group.name] == nil {
+            groups[group.name] = group
+            if bus != nil { list(group.name) }
+        }
+    }
+
+    /// Listing loads nothing, so that it cannot be answered by the signals that cause it.
+    private func list(_ name: String) {
+        guard let group = groups[name], let bus else { return }
+        let states = group.kind == .failed ? ["failed"] : []
+        let patterns = group.kind == .failed ? [] : [group.pattern]
+        bus.call(managerMethod("ListUnitsByPatterns"), with: [.strings(states), .strings(patterns)]) { [weak self] result in
+            switch result {
+            case .success(let values): self?.listed(values.first?.list ?? [], for: name)
+            // Before version 230 systemd filters by states alone.
+            case .failure(let error) where error.kind == "UnknownMethod":
+                bus.call(self?.managerMethod("ListUnitsFiltered") ?? .init(destination: "", path: "", interface: "", name: ""), with: [.strings(states)]) {
+                    if case .success(let values) = $0 { self?.listed(values.first?.list ?? [], for: name) }
+                }
+            case .failure(let error): self?.unanswered("systemd cannot list units", error)
+            }
+        }
+    }
+
+    private func listed(_ rows: [BusValue], for name: String) {
+        guard let group = groups[name] else { return }
+        var found: Set<String> = []
+        for row in rows.compactMap(\.list) where row.count >= 7 {
+            guard let id = row[0].string, let active = row[3].string, let path = row[6].string, group.mayHold(id) else { continue }
+            // What was never started is nobody's concern; once it was, it is.
+            guard active != "inactive" || group.paths.contains(path) else { continue }
+            found.insert(path)
+        }
+        for path in group.paths.subtracting(found) { leave(path, group: name) }
+        for path in found.subtracting(group.paths) { join(path, group: name) }
+    }
+
+    private func join(_ path: String, group name: String) {
+        groups[name]?.paths.insert(path)
+        bus?.call(propertiesMethod("GetAll", path: path), [""], only: SystemdUnit.properties) { [weak self] result in
+            guard let self, self.groups[name]?.paths.contains(path) ?? false else { return }
+            guard case .success(let values) = result, let properties = values.first?.dictionary, properties["Id"]?.string?.isEmpty == false else {
+                self.groups[name]?.paths.remove(path)
+                return
+            }
+            let unit = self.units[path] ?? WatchedUnit()
+            self.units[path] = unit
+            unit.requests.insert(name)
+            unit.isHalfTold = false
+            self.apply(properties, to: unit, at: path)
+        }
+    }
+
+    private func leave(_ path: String, group name: String) {
+        guard groups[name]?.paths.remove(path) != nil, let unit = units[path] else { return }
+        var gone = unit.state.observation(for: name, mainProcess: nil)
+        gone.presence = .absent
+        release(path, by: name)
+        say(gone)
+    }
+
+    /// All changes of a moment are one look.
+    private func listSoon(_ isConcerned: (SystemdGroup) -> Bool) {
+        for (name, group) in groups where group.look == nil && isConcerned(group) {
+            groups[name]?.look = loop.after(.milliseconds(50)) { [weak self] in
+                self?.groups[name]?.look = nil
+                self?.list(name)
+            }
+        }
+    }
+
+    private func failuresChanged(_ signal: BusSignal) {
+        guard signal.sender == owner, signal.body.count >= 2, signal.body[1].dictionary?["NFailedUnits"] != nil else { return }
+        listSoon { $0.kind == .failed }
+    }
+
     // MARK: Telling
 
     /// Every step is told, because who asked for it shows in the steps alone: a stop that was asked for ends as one that was not.
@@ -395,7 +500,11 @@ public final class SystemdInit: InitSystem {
     }
 
     private func tell(_ unit: WatchedUnit) {
-        for name in unit.requests.sorted() { say(unit.state.observation(for: name, mainProcess: unit.mainProcess)) }
+        for name in unit.requests.sorted() {
+            // A unit that is not failed any longer has left those that are; it takes a moment to be sure.
+            if groups[name]?.kind == .failed, unit.state.activity != .failed { listSoon { $0.kind == .failed } }
+            say(unit.state.observation(for: name, mainProcess: unit.mainProcess))
+        }
     }
 
     private func sayAbsent(_ name: String) {
@@ -405,8 +514,14 @@ public final class SystemdInit: InitSystem {
     }
 
     private func say(_ observation: Observation) {
-        guard !hasFailed, requests[observation.request]?.lastSaid != observation else { return }
-        requests[observation.request]?.lastSaid = observation
+        guard !hasFailed else { return }
+        if groups[observation.request] != nil {
+            guard groups[observation.request]?.lastSaid[observation.unit] != observation else { return }
+            groups[observation.request]?.lastSaid[observation.unit] = observation.presence == .present ? observation : nil
+        } else {
+            guard requests[observation.request]?.lastSaid != observation else { return }
+            requests[observation.request]?.lastSaid = observation
+        }
         observer?.observed(observation, from: self)
     }
 
@@ -426,9 +541,9 @@ public final class SystemdInit: InitSystem {
                 let seconds = tenths % 10 == 0 ? "\(tenths / 10)" : "\(tenths / 10).\(tenths % 10)"
                 job.done(.failure(ActionError("the \(verb) of \(id) was not done within \(seconds) s; systemd goes on with it")))
             }, of: job)
-        let method = managerMethod(verb == .reload ? "ReloadUnit" : "RestartUnit")
+        if case .signal(let number) = verb { return send(number, to: id, for: job) }
         // "fail": a job that somebody else has queued is not pushed aside.
-        bus?.call(method, [id, "fail"]) { [weak self] result in
+        bus?.call(managerMethod(verb.method), [id, "fail"]) { [weak self] result in
             guard let self else { return }
             switch result {
             case .success(let values):
@@ -438,6 +553,14 @@ public final class SystemdInit: InitSystem {
                 guard let job = self.jobs.take(job) else { return }
                 self.finish([job], .failure(ActionError(refusal(of: verb, on: id, error))))
             }
+        }
+    }
+
+    /// No job of systemd's; its answer is the end of it.
+    private func send(_ signal: Int32, to id: String, for job: UInt64) {
+        bus?.call(managerMethod("KillUnit"), with: [.string(id), .string("main"), .int32(signal)]) { [weak self] result in
+            guard let self, let job = self.jobs.take(job) else { return }
+            self.finish([job], result.map { _ in }.mapError { ActionError(refusal(of: job.verb, on: id, $0)) })
         }
     }
 
@@ -452,6 +575,8 @@ public final class SystemdInit: InitSystem {
         guard bus != nil, !hasFailed else { return "systemd cannot be reached at present" }
         guard let unit = unit(named: name) else { return "systemd knows no unit \(name)" }
         if unit.state.isMasked { return "\(unit.state.id) is masked: systemd refuses to run it" }
+        // A signal gets in no job's way: ladders end a stop that hangs.
+        if case .signal = verb { return nil }
         if unit.state.hasRequestedJob { return "systemd has a job for \(unit.state.id) already; a \(verb) would get in its way" }
         return nil
     }
@@ -474,6 +599,19 @@ public final class SystemdInit: InitSystem {
 
     private func propertiesMethod(_ name: String, path: String) -> BusMethod {
         BusMethod(destination: systemd, path: path, interface: properties, name: name)
+    }
+}
+
+extension UnitVerb {
+    /// The manager's method for it.
+    fileprivate var method: String {
+        switch self {
+        case .start: "StartUnit"
+        case .stop: "StopUnit"
+        case .restart: "RestartUnit"
+        case .reload: "ReloadUnit"
+        case .signal: "KillUnit"
+        }
     }
 }
 

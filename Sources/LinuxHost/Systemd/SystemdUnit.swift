@@ -8,7 +8,7 @@ struct SystemdUnit: Equatable, Sendable {
     /// The properties that are read; systemd has some three hundred more.
     static let properties: Set<String> = [
         "Id", "LoadState", "ActiveState", "SubState", "StateChangeTimestamp", "InvocationID", "Job", "Transient",
-        "MainPID", "ControlGroup", "Result", "NRestarts", "Restart",
+        "MainPID", "ControlGroup", "Result", "NRestarts", "Restart", "CanReload", "ConditionResult", "ConditionTimestampMonotonic", "TimeoutStartUSec",
         "ExecMainStartTimestampMonotonic", "ExecMainExitTimestampMonotonic", "ExecMainCode", "ExecMainStatus",
     ]
 
@@ -26,6 +26,11 @@ struct SystemdUnit: Equatable, Sendable {
     private(set) var automaticRestarts = 0
     var cgroup: String?
 
+    private(set) var canReload: Bool?
+    private(set) var startTimeout: Duration?
+
+    private var conditionResult = true
+    private var conditionChecked: UInt64 = 0
     private var result = "success"
     private var restart = "no"
     private var mainExited: UInt64 = 0
@@ -63,6 +68,10 @@ struct SystemdUnit: Equatable, Sendable {
         case "NRestarts":
             automaticRestarts = Int(clamping: value.unsigned ?? 0)
             countsRestarts = true
+        case "CanReload": canReload = value.bool
+        case "ConditionResult": conditionResult = value.bool ?? true
+        case "ConditionTimestampMonotonic": conditionChecked = value.unsigned ?? 0
+        case "TimeoutStartUSec": startTimeout = value.unsigned.flatMap { $0 == .max ? nil : .microseconds(Int64(clamping: $0)) }
         case "Restart": restart = value.string ?? "no"
         case "ExecMainStartTimestampMonotonic": mainStarted = value.unsigned ?? 0
         case "ExecMainExitTimestampMonotonic": mainExited = value.unsigned ?? 0
@@ -101,6 +110,12 @@ struct SystemdUnit: Equatable, Sendable {
 
     var isPresent: Bool { loadState != "not-found" || activeState != "inactive" }
     var isMasked: Bool { loadState == "masked" }
+    private var obstacle: Observation.Obstacle? {
+        if isMasked { return .masked }
+        guard activity == .stopped || activity == .failed else { return nil }
+        if lastExit == .startLimit { return .startLimit }
+        return !conditionResult && conditionChecked != 0 ? .conditionFailed : nil
+    }
     private var isWaitingToRestart: Bool { subState.hasPrefix("auto-restart") }
     var restartsByItself: Bool { restart != "no" && !restart.isEmpty }
     var hasRequestedJob: Bool { job != 0 && job != restartJob }
@@ -131,7 +146,7 @@ struct SystemdUnit: Equatable, Sendable {
         return Observation(
             request: request, unit: id, activity: activity, detail: detail, run: run, mainProcess: mainProcess,
             cgroup: mayHaveCgroup ? cgroup : nil, automaticRestarts: automaticRestarts, lastExit: lastExit, restartsByItself: restartsByItself,
-            hasJob: hasRequestedJob, since: since)
+            hasJob: hasRequestedJob, since: since, obstacle: obstacle, canReload: canReload, startTimeout: startTimeout)
     }
 }
 
@@ -163,6 +178,8 @@ private func hex(_ bytes: [UInt8]) -> String {
 /// The full name of a unit as people write it: `puma` is `puma.service`.
 func systemdUnitName(_ name: String) -> String {
     let types = ["service", "socket", "timer", "target", "mount", "automount", "path", "slice", "scope", "swap", "device"]
-    guard let dot = name.lastIndex(of: "."), types.contains(String(name[name.index(after: dot)...])) else { return name + ".service" }
+    guard let dot = name.lastIndex(of: "."), types.contains(String(name[name.index(after: dot)...])) || name.hasSuffix(".*") else {
+        return name + ".service"
+    }
     return name
 }

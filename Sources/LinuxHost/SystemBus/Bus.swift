@@ -65,6 +65,13 @@ final class Bus {
     func call(
         _ method: BusMethod, _ arguments: [String] = [], only keys: Set<String>? = nil, _ done: @escaping (Result<[BusValue], BusError>) -> Void
     ) {
+        call(method, with: arguments.map(BusArgument.string), only: keys, done)
+    }
+
+    func call(
+        _ method: BusMethod, with arguments: [BusArgument], only keys: Set<String>? = nil,
+        _ done: @escaping (Result<[BusValue], BusError>) -> Void
+    ) {
         queue.append(PendingCall(bus: self, method: method, arguments: arguments, keys: keys, done: done))
         sendQueue()
         if !processing { arm() }
@@ -87,11 +94,23 @@ final class Bus {
         var message: OpaquePointer?
         defer { _ = sd_bus_message_unref(message) }
         var result = sd_bus_message_new_method_call(handle, &message, method.destination, method.path, method.interface, method.name)
-        for argument in call.arguments where result >= 0 {
-            result = sd_bus_message_append_basic(message, CChar(SD_BUS_TYPE_STRING), argument)
-        }
+        for argument in call.arguments where result >= 0 { result = append(argument, to: message) }
         guard result >= 0 else { return result }
         return sd_bus_call_async(handle, nil, message, answerArrived, Unmanaged.passUnretained(call).toOpaque(), 0)
+    }
+
+    private func append(_ argument: BusArgument, to message: OpaquePointer?) -> Int32 {
+        switch argument {
+        case .string(let text): return sd_bus_message_append_basic(message, CChar(SD_BUS_TYPE_STRING), text)
+        case .int32(var number): return sd_bus_message_append_basic(message, CChar(SD_BUS_TYPE_INT32), &number)
+        case .bool(let truth):
+            var number: Int32 = truth ? 1 : 0
+            return sd_bus_message_append_basic(message, CChar(SD_BUS_TYPE_BOOLEAN), &number)
+        case .strings(let texts):
+            var result = sd_bus_message_open_container(message, CChar(SD_BUS_TYPE_ARRAY), "s")
+            for text in texts where result >= 0 { result = sd_bus_message_append_basic(message, CChar(SD_BUS_TYPE_STRING), text) }
+            return result < 0 ? result : sd_bus_message_close_container(message)
+        }
     }
 
     /// Hears signals from now until the connection ends.
@@ -171,11 +190,11 @@ final class Bus {
 private final class PendingCall: Hashable {
     private weak var bus: Bus?
     let method: BusMethod
-    let arguments: [String]
+    let arguments: [BusArgument]
     let keys: Set<String>?
     let done: (Result<[BusValue], BusError>) -> Void
 
-    init(bus: Bus, method: BusMethod, arguments: [String], keys: Set<String>?, done: @escaping (Result<[BusValue], BusError>) -> Void) {
+    init(bus: Bus, method: BusMethod, arguments: [BusArgument], keys: Set<String>?, done: @escaping (Result<[BusValue], BusError>) -> Void) {
         self.bus = bus
         self.method = method
         self.arguments = arguments

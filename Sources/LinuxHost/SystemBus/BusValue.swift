@@ -21,6 +21,14 @@ enum BusValue: Equatable, Sendable {
     var dictionary: [String: BusValue]? { if case .dictionary(let value) = self { value } else { nil } }
 }
 
+/// What a method is called with.
+enum BusArgument: Sendable {
+    case string(String)
+    case strings([String])
+    case int32(Int32)
+    case bool(Bool)
+}
+
 /// A method of an object that somebody on the bus offers.
 struct BusMethod: Sendable {
     var destination: String
