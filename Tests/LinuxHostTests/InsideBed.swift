@@ -11,16 +11,20 @@ final class Watching {
     let system: SystemdInit
     let listener = Listener()
 
-    init(_ names: [String], address: String? = nil) throws {
+    convenience init(_ names: [String], address: String? = nil) throws {
+        try self.init(requests: names.map { UnitRequest(name: $0) }, address: address)
+        for name in names where address == nil { try #require(eventually { listener.latest(name) != nil }, "\(name) was never told of") }
+    }
+
+    init(requests: [UnitRequest], address: String? = nil) throws {
         let on = try OnLoop()
         self.on = on
         let listener = listener
         system = try on.run {
             let system = SystemdInit(loop: on.loop, address: address, logger: quiet)
-            system.start(watching: names.map { UnitRequest(name: $0) }, observer: listener)
+            system.start(watching: requests, observer: listener)
             return system
         }
-        for name in names where address == nil { try #require(eventually { listener.latest(name) != nil }, "\(name) was never told of") }
     }
 
     deinit {
@@ -31,6 +35,15 @@ final class Watching {
     func waitFor(_ name: String, within seconds: Double = 10, _ matches: (Observation) -> Bool) throws -> Observation {
         guard eventually(within: seconds, { listener.latest(name).map(matches) ?? false }), let latest = listener.latest(name) else {
             throw NeverSaid(description: "\(name) never came there; said was: \(listener.observations(of: name))")
+        }
+        return latest
+    }
+
+    /// What was said last of one unit of a group.
+    func waitFor(_ unit: String, of group: String, _ matches: (Observation) -> Bool) throws -> Observation {
+        func latest() -> Observation? { listener.observations(of: group).last { $0.unit == unit } }
+        guard eventually({ latest().map(matches) ?? false }), let latest = latest() else {
+            throw NeverSaid(description: "\(unit) of \(group) never came there; said was: \(listener.observations(of: group))")
         }
         return latest
     }

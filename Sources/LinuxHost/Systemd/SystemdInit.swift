@@ -422,7 +422,9 @@ public final class SystemdInit: InitSystem {
             case .success(let values): self?.listed(values.first?.list ?? [], for: name)
             // Before version 230 systemd filters by states alone.
             case .failure(let error) where error.kind == "UnknownMethod":
-                bus.call(self?.managerMethod("ListUnitsFiltered") ?? .init(destination: "", path: "", interface: "", name: ""), with: [.strings(states)]) {
+                bus.call(
+                    self?.managerMethod("ListUnitsFiltered") ?? .init(destination: "", path: "", interface: "", name: ""), with: [.strings(states)]
+                ) {
                     if case .success(let values) = $0 { self?.listed(values.first?.list ?? [], for: name) }
                 }
             case .failure(let error): self?.unanswered("systemd cannot list units", error)

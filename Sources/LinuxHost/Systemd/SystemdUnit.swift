@@ -8,7 +8,8 @@ struct SystemdUnit: Equatable, Sendable {
     /// The properties that are read; systemd has some three hundred more.
     static let properties: Set<String> = [
         "Id", "LoadState", "ActiveState", "SubState", "StateChangeTimestamp", "InvocationID", "Job", "Transient",
-        "MainPID", "ControlGroup", "Result", "NRestarts", "Restart", "CanReload", "ConditionResult", "ConditionTimestampMonotonic", "TimeoutStartUSec",
+        "MainPID", "ControlGroup", "Result", "NRestarts", "Restart", "CanReload", "ConditionResult", "ConditionTimestampMonotonic",
+        "TimeoutStartUSec",
         "ExecMainStartTimestampMonotonic", "ExecMainExitTimestampMonotonic", "ExecMainCode", "ExecMainStatus",
     ]
 

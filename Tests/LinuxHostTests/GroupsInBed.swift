@@ -1,0 +1,126 @@
+import AgentCore
+import Foundation
+import Glibc
+import Platform
+import Testing
+
+@testable import LinuxHost
+
+extension InsideBed {
+    /// Units that nobody names, as they come and go.
+    @Suite(.serialized, .enabled(if: isInsideBed && getuid() == 0, "runs inside a bed, which SystemdBedTests starts"))
+    struct Groups {
+        @Test func instancesOfAPatternComeAndGo() throws {
+            try systemctl("start", "worker@1")
+            let watching = try Watching(requests: [UnitRequest(name: "worker@*", kind: .pattern)])
+            let first = try watching.waitFor("worker@1.service", of: "worker@*") { $0.activity == .running && $0.cgroup != nil }
+            #expect(first.mainProcess != nil && first.request == "worker@*")
+            try systemctl("start", "worker@2")
+            _ = try watching.waitFor("worker@2.service", of: "worker@*") { $0.activity == .running && $0.mainProcess != nil && !$0.hasJob }
+            kill(try #require(first.mainProcess).pid, SIGKILL)
+            let failed = try watching.waitFor("worker@1.service", of: "worker@*") { $0.activity == .failed }
+            #expect(failed.lastExit == .signaled(9))
+            try systemctl("stop", "worker@2")
+            let gone = try watching.waitFor("worker@2.service", of: "worker@*") { $0.presence == .absent }
+            #expect(gone.activity == .stopped)
+            #expect(watching.listener.observations(of: "worker@*").allSatisfy { $0.unit.hasPrefix("worker@") })
+            // Looking at what systemd forgets makes it appear again: that must come to an end.
+            watching.listener.forget()
+            usleep(500_000)
+            #expect(watching.listener.lines.isEmpty)
+            try systemctl("reset-failed", "worker@1")
+            _ = try watching.waitFor("worker@1.service", of: "worker@*") { $0.presence == .absent }
+        }
+
+        @Test func whatNeverRanIsNotWatchedByAPattern() throws {
+            let watching = try Watching(requests: [UnitRequest(name: "ne*", kind: .pattern), UnitRequest(name: "never")])
+            _ = try watching.waitFor("never") { $0.activity == .stopped }
+            usleep(300_000)
+            #expect(watching.listener.observations(of: "ne*").isEmpty)
+            try systemctl("start", "never")
+            let up = try watching.waitFor("never.service", of: "ne*") { $0.activity == .running && $0.mainProcess != nil }
+            #expect(watching.listener.latest("never")?.mainProcess == up.mainProcess)
+            try systemctl("stop", "never")
+            // Somebody else keeps it in systemd's memory, so that it is seen to be stopped.
+            _ = try watching.waitFor("never.service", of: "ne*") { $0.activity == .stopped }
+        }
+
+        @Test(arguments: ["daemon-reload", "daemon-reexec"])
+        func aPatternSurvives(verb: String) throws {
+            try systemctl("start", "worker@3")
+            let watching = try Watching(requests: [UnitRequest(name: "worker@*", kind: .pattern)])
+            _ = try watching.waitFor("worker@3.service", of: "worker@*") { $0.activity == .running && $0.cgroup != nil && !$0.hasJob }
+            usleep(300_000)
+            watching.listener.forget()
+            try systemctl(verb)
+            usleep(500_000)
+            #expect(watching.listener.lines.isEmpty, "nothing has changed, but said was: \(watching.listener.lines)")
+            try systemctl("start", "worker@4")
+            _ = try watching.waitFor("worker@4.service", of: "worker@*") { $0.activity == .running }
+            try systemctl("stop", "worker@3", "worker@4")
+        }
+
+        @Test func whateverFailsIsTold() throws {
+            let watching = try Watching(requests: [UnitRequest(name: "failed units", kind: .failed)])
+            usleep(300_000)
+            #expect(watching.listener.lines.isEmpty)
+            try systemctl("start", "--no-block", "exits-with-3")
+            let failed = try watching.waitFor("exits-with-3.service", of: "failed units") { $0.activity == .failed }
+            #expect(failed.lastExit == .exited(status: 3))
+            // Killed without any job of systemd's.
+            try systemctl("start", "never")
+            let process = try #require(Int32(systemctl("show", "-P", "MainPID", "never").split(separator: "\n").first ?? ""))
+            kill(process, SIGKILL)
+            _ = try watching.waitFor("never.service", of: "failed units") { $0.activity == .failed && $0.lastExit == .signaled(9) }
+            try systemctl("start", "never")
+            _ = try watching.waitFor("never.service", of: "failed units") { $0.presence == .absent }
+            try systemctl("reset-failed")
+            _ = try watching.waitFor("exits-with-3.service", of: "failed units") { $0.presence == .absent }
+            try systemctl("stop", "never")
+        }
+
+        @Test func whatSystemdRestartsByItselfIsNotAFailedUnit() throws {
+            let watching = try Watching(requests: [UnitRequest(name: "failed units", kind: .failed)])
+            try systemctl("start", "always")
+            let process = try #require(Int32(systemctl("show", "-P", "MainPID", "always").split(separator: "\n").first ?? ""))
+            kill(process, SIGKILL)
+            usleep(700_000)
+            #expect(watching.listener.observations(of: "failed units").allSatisfy { $0.activity != .failed || $0.presence == .absent })
+            try systemctl("stop", "always")
+        }
+    }
+
+    /// What is done to units, and what stands in the way.
+    @Suite(.serialized, .enabled(if: isInsideBed && getuid() == 0, "runs inside a bed, which SystemdBedTests starts"))
+    struct Verbs {
+        @Test func aUnitIsStartedSignaledAndStopped() throws {
+            let watching = try Watching(["never"])
+            #expect(try watching.perform(.start, on: "never").problem == nil)
+            let up = try watching.waitFor("never") { $0.activity == .running && $0.mainProcess != nil && !$0.hasJob }
+            #expect(up.canReload == false && up.startTimeout == .seconds(90) && up.obstacle == nil)
+            #expect(try watching.perform(.signal(SIGTERM), on: "never").problem == nil)
+            _ = try watching.waitFor("never") { $0.activity == .stopped && $0.lastExit == .signaled(15) }
+            #expect(try watching.perform(.signal(SIGTERM), on: "never").problem?.contains("never.service") == true)
+            #expect(try watching.perform(.start, on: "never").problem == nil)
+            #expect(try watching.perform(.stop, on: "never").problem == nil)
+            _ = try watching.waitFor("never") { $0.activity == .stopped && !$0.hasJob }
+        }
+
+        @Test func whatStandsInTheWayOfAStartIsTold() throws {
+            let text = "[Unit]\nConditionPathExists=/nowhere\n[Service]\nExecStart=/bin/sleep infinity\n"
+            try text.write(toFile: "/run/systemd/system/conditional.service", atomically: true, encoding: .utf8)
+            try systemctl("daemon-reload")
+            let watching = try Watching(["masked", "conditional", "crash-loop", "reloads"])
+            #expect(watching.listener.latest("masked")?.obstacle == .masked)
+            #expect(watching.listener.latest("conditional")?.obstacle == nil)
+            #expect(watching.listener.latest("reloads")?.canReload == true)
+            try systemctl("start", "conditional")
+            _ = try watching.waitFor("conditional") { $0.obstacle == .conditionFailed }
+            try systemctl("start", "crash-loop")
+            _ = try watching.waitFor("crash-loop") { $0.obstacle == .startLimit }
+            try systemctl("reset-failed", "crash-loop")
+            try FileManager.default.removeItem(atPath: "/run/systemd/system/conditional.service")
+            try systemctl("daemon-reload")
+        }
+    }
+}
