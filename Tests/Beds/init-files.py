@@ -119,12 +119,18 @@ def capabilities(unit):
 UNITS = "org.freedesktop.systemd1.manage-units"
 NOBODY_ASKED = None
 
-# What the rule says when puma.service and worker@1.service are its units: user, action, unit, verb, answer.
+# What the rule says when its two examples are in force: user, action, unit, verb, answer.
 POLKIT_TABLE = [
     ("rollcall-agent", UNITS, "puma.service", "restart", "yes"),
     ("rollcall-agent", UNITS, "puma.service", "reload", "yes"),
     ("rollcall-agent", UNITS, "worker@1.service", "restart", "yes"),
+    ("rollcall-agent", UNITS, "worker@1.service", "reload", "no"),
+    ("rollcall-agent", UNITS, "worker@1.service", "start", "yes"),
+    ("rollcall-agent", UNITS, "worker@1.service", "stop", "yes"),
+    ("rollcall-agent", UNITS, "worker@1.service", "kill", "yes"),
     ("rollcall-agent", UNITS, "worker@2.service", "restart", "no"),
+    ("rollcall-agent", UNITS, "toString", "restart", "no"),
+    ("rollcall-agent", UNITS, "hasOwnProperty", "restart", "no"),
     ("rollcall-agent", UNITS, "ssh.service", "restart", "no"),
     ("rollcall-agent", UNITS, "puma.service.evil.service", "restart", "no"),
     ("rollcall-agent", UNITS, "puma", "restart", "no"),

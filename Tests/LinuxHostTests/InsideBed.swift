@@ -292,6 +292,32 @@ struct InsideBed {
         try systemctl("stop", "always")
     }
 
+    /// The bus daemon is stopped for longer than a call may take, while units die.
+    @Test func aBusThatHangsIsOneFailureAndNobodyLooksDown() throws {
+        let watching = try Watching(["always", "never"])
+        try systemctl("start", "always", "never")
+        let up = try watching.waitFor("always") { $0.activity == .running && !$0.hasJob && $0.cgroup != nil }
+        _ = try watching.waitFor("never") { $0.activity == .running && !$0.hasJob && $0.cgroup != nil }
+        usleep(300_000)
+        watching.listener.forget()
+        let bus = try #require(Int32(systemctl("show", "-P", "MainPID", "dbus").split(separator: "\n").first ?? ""))
+        kill(bus, SIGSTOP)
+        // A question that nobody answers is how a hang is noticed.
+        let system = watching.system
+        try watching.on.run { system.change(watching: ["always", "never", "worker@9"].map { UnitRequest(name: $0) }) }
+        kill(try #require(up.mainProcess).pid, SIGKILL)
+        #expect(eventually(within: 10) { watching.listener.lines.contains(.failed) })
+        #expect(!watching.listener.lines.contains { if case .observed = $0 { true } else { false } })
+        kill(bus, SIGCONT)
+        #expect(eventually { watching.listener.lines.contains(.recovered) })
+        let next = try watching.waitFor("always") { $0.activity == .running && $0.run != up.run && $0.mainProcess != nil }
+        #expect(next.lastExit == .signaled(9))
+        _ = try watching.waitFor("never") { $0.activity == .running }
+        #expect(watching.listener.lines.filter { $0 == .failed }.count == 1)
+        #expect(watching.listener.observations(of: "never").allSatisfy { $0.activity == .running })
+        try systemctl("stop", "always", "never")
+    }
+
     @Test func aBusThatIsNotThereIsOneFailure() throws {
         let watching = try Watching(["never"], address: "unix:path=/run/no-such-bus")
         usleep(700_000)

@@ -76,13 +76,18 @@ extension SystemdJobs.Job {
     }
 }
 
+extension UnitVerb {
+    /// As systemd calls it when it asks polkit.
+    fileprivate var inPolkit: String { if case .signal = self { "kill" } else { "\(self)" } }
+}
+
 /// Why systemd did not even queue the job, in words that help.
 func refusal(of verb: UnitVerb, on unit: String, _ error: BusError) -> String {
     switch error.kind {
     case "AccessDenied", "InteractiveAuthorizationRequired":
         """
         the agent may not \(verb) \(unit): a polkit rule (/etc/polkit-1/rules.d/49-rollcall-agent.rules) must allow its user \
-        org.freedesktop.systemd1.manage-units with verb \(verb) for this unit
+        org.freedesktop.systemd1.manage-units with verb \(verb.inPolkit) for this unit
         """
     case "NoSuchUnit": "systemd knows no unit \(unit)"
     case "JobTypeNotApplicable": "\(unit) cannot be reloaded: it has no ExecReload="
