@@ -31,7 +31,7 @@ extension Comparison {
 }
 
 /// A value as a person reads it: `612.0m`, `93.5%`, `42`, `1.25`.
-func amountText(_ value: Double, unit: Metric.Unit) -> String {
+public func amountText(_ value: Double, unit: Metric.Unit) -> String {
     switch unit {
     case .bytes:
         var scaled = value

@@ -123,4 +123,37 @@ extension InsideBed {
             try systemctl("daemon-reload")
         }
     }
+
+    /// What is kept of a unit before it is restarted.
+    @Suite(.serialized, .enabled(if: isInsideBed && getuid() == 0, "runs inside a bed, which SystemdBedTests starts"))
+    struct EvidenceOfUnits {
+        @Test func theLastWordsAndTheBiggestProcessesAreKept() throws {
+            let text = "[Service]\nExecStart=/bin/sh -c 'echo first words; echo last words >&2; sleep 1000 & sleep 1000'\n"
+            try text.write(toFile: "/run/systemd/system/talkative.service", atomically: true, encoding: .utf8)
+            try systemctl("daemon-reload")
+            let watching = try Watching(["talkative"])
+            try systemctl("start", "talkative")
+            let up = try watching.waitFor("talkative") { $0.activity == .running && $0.cgroup != nil && !$0.hasJob }
+            try shell("/bin/journalctl", ["--sync"])
+            let answer = Box<[String]>()
+            let on = watching.on
+            let reader = try on.run {
+                let reader = LinuxEvidence(loop: on.loop)
+                reader.collect(of: up.unit, initSystem: "systemd", cgroup: up.cgroup, mainProcess: up.mainProcess, deadline: .seconds(5)) {
+                    answer.value = $0
+                }
+                return reader
+            }
+            #expect(eventually { (try? on.run { answer.value != nil }) == true })
+            withExtendedLifetime(reader) {}
+            let lines = try #require(try on.run { answer.value })
+            #expect(lines.first?.hasPrefix("3 processes") == true, "\(lines)")
+            #expect(lines.contains { $0.hasPrefix("pid \(up.mainProcess?.pid ?? 0) sh: ") })
+            #expect(lines.contains { $0.hasSuffix(" first words") } && lines.contains { $0.hasSuffix(" last words") }, "\(lines)")
+            #expect(lines.contains { $0.contains("Started") })
+            try systemctl("stop", "talkative")
+            try FileManager.default.removeItem(atPath: "/run/systemd/system/talkative.service")
+            try systemctl("daemon-reload")
+        }
+    }
 }
