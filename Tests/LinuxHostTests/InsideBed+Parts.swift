@@ -2,6 +2,7 @@ import AgentCore
 import Foundation
 import Glibc
 import Platform
+import Synchronization
 import Testing
 
 @testable import LinuxHost
@@ -153,6 +154,50 @@ extension InsideBed {
             #expect(lines.contains { $0.contains("Started") })
             try systemctl("stop", "talkative")
             try FileManager.default.removeItem(atPath: "/run/systemd/system/talkative.service")
+            try systemctl("daemon-reload")
+        }
+    }
+
+    /// Jobs that nobody had to announce.
+    @Suite(.serialized, .enabled(if: isInsideBed && getuid() == 0, "runs inside a bed, which SystemdBedTests starts"))
+    struct Timers {
+        final class Jobs: JobObserver, Sendable {
+            private let told = Mutex<[String: DiscoveredJob]>([:])
+            func job(_ job: DiscoveredJob) { told.withLock { $0[job.name] = job } }
+            func jobGone(_ name: String) { told.withLock { $0[name] = nil } }
+            func latest(_ name: String) -> DiscoveredJob? { told.withLock { $0[name] } }
+        }
+
+        @Test func timersTellWhenTheirServicesRanAndHow() throws {
+            func write(_ name: String, _ text: String) throws {
+                try text.write(toFile: "/run/systemd/system/\(name)", atomically: true, encoding: .utf8)
+            }
+            try write("tidy.service", "[Service]\nType=oneshot\nExecStart=/bin/sh -c 'exit 3'\n")
+            try write("tidy.timer", "[Timer]\nOnActiveSec=1s\nAccuracySec=10ms\nOnCalendar=*-*-* 03:00:00\n")
+            try write("other.service", "[Service]\nType=oneshot\nExecStart=/bin/true\n")
+            try write("other.timer", "[Timer]\nOnCalendar=*-*-* 04:00:00\n")
+            try systemctl("daemon-reload")
+            let jobs = Jobs()
+            let on = try OnLoop()
+            let timers = try on.run {
+                let timers = SystemdTimers(loop: on.loop, logger: quiet)
+                timers.start(watching: ["ti*"], observer: jobs)
+                return timers
+            }
+            defer { try? on.run { timers.stop() } }
+            try systemctl("start", "tidy.timer", "other.timer")
+            #expect(eventually { jobs.latest("tidy.timer")?.unit == "tidy.service" })
+            #expect(eventually { jobs.latest("tidy.timer")?.lastExit == .exited(status: 3) && jobs.latest("tidy.timer")?.lastStart != nil })
+            #expect(jobs.latest("tidy.timer")?.nextDue != nil && jobs.latest("tidy.timer")?.isRunning == false)
+            #expect(jobs.latest("other.timer") == nil)
+            try on.run { timers.change(watching: ["*"]) }
+            #expect(eventually { jobs.latest("other.timer")?.nextDue != nil && jobs.latest("other.timer")?.lastStart == nil })
+            try systemctl("stop", "tidy.timer", "other.timer")
+            #expect(eventually { jobs.latest("tidy.timer") == nil && jobs.latest("other.timer") == nil })
+            try systemctl("reset-failed")
+            for name in ["tidy", "other"] {
+                for type in ["service", "timer"] { try FileManager.default.removeItem(atPath: "/run/systemd/system/\(name).\(type)") }
+            }
             try systemctl("daemon-reload")
         }
     }

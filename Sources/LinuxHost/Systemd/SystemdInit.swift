@@ -60,7 +60,7 @@ public final class SystemdInit: InitSystem {
     /// - Parameter address: of the bus; `nil` is the system bus.
     public init(loop: Loop, address: String? = nil, logger: Logger) {
         self.loop = loop
-        self.address = address ?? systemBusAddress()
+        self.address = address ?? SystemdNames.systemBus
         self.logger = logger
     }
 
@@ -104,17 +104,18 @@ public final class SystemdInit: InitSystem {
             let bus = try Bus(loop: loop, address: address) { [weak self] in self?.busLost($0.message) }
             self.bus = bus
             try bus.match(
-                "type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',member='NameOwnerChanged',arg0='\(systemd)'"
+                "type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',member='NameOwnerChanged',arg0='\(SystemdNames.service)'"
             ) { [weak self] in self?.ownerChanged($0) }
-            try bus.match("type='signal',sender='\(systemd)',interface='\(manager)',path='\(managerPath)'") { [weak self] in
+            try bus.match("type='signal',sender='\(SystemdNames.service)',interface='\(SystemdNames.manager)',path='\(SystemdNames.managerPath)'") {
+                [weak self] in
                 self?.managerSignalled($0)
             }
             try bus.match(
-                "type='signal',sender='\(systemd)',interface='\(properties)',member='PropertiesChanged',path='\(managerPath)'",
+                "type='signal',sender='\(SystemdNames.service)',interface='\(SystemdNames.properties)',member='PropertiesChanged',path='\(SystemdNames.managerPath)'",
                 only: ["NFailedUnits"]
             ) { [weak self] in self?.failuresChanged($0) }
             try bus.match(
-                "type='signal',sender='\(systemd)',interface='\(properties)',member='PropertiesChanged',path_namespace='\(managerPath)/unit'",
+                "type='signal',sender='\(SystemdNames.service)',interface='\(SystemdNames.properties)',member='PropertiesChanged',path_namespace='\(SystemdNames.managerPath)/unit'",
                 only: SystemdUnit.properties, wanted: { [weak self] in self?.units[$0] != nil }
             ) { [weak self] in self?.propertiesChanged($0) }
         } catch {
@@ -132,13 +133,13 @@ public final class SystemdInit: InitSystem {
         guard let bus else { return connect() }
         let nameOwner = BusMethod(
             destination: "org.freedesktop.DBus", path: "/org/freedesktop/DBus", interface: "org.freedesktop.DBus", name: "GetNameOwner")
-        bus.call(nameOwner, [systemd]) { [weak self] result in
+        bus.call(nameOwner, [SystemdNames.service]) { [weak self] result in
             switch result {
             case .success(let values): self?.owner = values.first?.string
             case .failure(let error): self?.unanswered("systemd is not on the bus", error)
             }
         }
-        bus.call(managerMethod("Subscribe")) { [weak self] result in
+        bus.call(.manager("Subscribe")) { [weak self] result in
             switch result {
             case .success: self?.sourceAnswers()
             case .failure(let error) where error.kind == "AlreadySubscribed": self?.sourceAnswers()
@@ -190,7 +191,7 @@ public final class SystemdInit: InitSystem {
     /// A systemd that hangs sends no signals, and silence looks like peace.
     private func feelPulse() {
         guard let bus, !hasFailed, !isReloading else { return }
-        let ping = BusMethod(destination: systemd, path: managerPath, interface: "org.freedesktop.DBus.Peer", name: "Ping")
+        let ping = BusMethod(destination: SystemdNames.service, path: SystemdNames.managerPath, interface: "org.freedesktop.DBus.Peer", name: "Ping")
         bus.call(ping) { [weak self] result in
             if case .failure(let error) = result { self?.unanswered("systemd does not answer", error) }
         }
@@ -253,7 +254,7 @@ public final class SystemdInit: InitSystem {
     private func propertiesChanged(_ signal: BusSignal) {
         guard signal.sender == owner, let unit = units[signal.path], signal.body.count >= 2 else { return }
         guard let interface = signal.body[0].string, let changes = signal.body[1].dictionary, !changes.isEmpty else { return }
-        unit.isHalfTold = interface != unitInterface
+        unit.isHalfTold = interface != SystemdNames.unit
         apply(changes, to: unit, at: signal.path)
     }
 
@@ -262,7 +263,7 @@ public final class SystemdInit: InitSystem {
     /// Finds the unit of a request, loading it into systemd's memory if need be, and learns all about it.
     private func load(_ name: String) {
         guard let request = requests[name] else { return }
-        bus?.call(managerMethod("LoadUnit"), [request.fullName]) { [weak self] result in self?.found(result, for: name) }
+        bus?.call(.manager("LoadUnit"), [request.fullName]) { [weak self] result in self?.found(result, for: name) }
     }
 
     private func found(_ result: Result<[BusValue], BusError>, for name: String) {
@@ -270,7 +271,7 @@ public final class SystemdInit: InitSystem {
         switch result {
         case .success(let values):
             guard let path = values.first?.string else { return }
-            bus.call(propertiesMethod("GetAll", path: path), [""], only: SystemdUnit.properties) { [weak self] result in
+            bus.call(.properties("GetAll", path: path), [""], only: SystemdUnit.properties) { [weak self] result in
                 self?.learned(result, at: path, for: name)
             }
         case .failure(let error): notFound(error, name)
@@ -308,7 +309,7 @@ public final class SystemdInit: InitSystem {
     private func reference(_ unit: WatchedUnit) {
         guard !unit.isReferenced, !unit.state.isTransient else { return }
         unit.isReferenced = true
-        bus?.call(managerMethod("RefUnit"), [unit.state.id]) { [logger] result in
+        bus?.call(.manager("RefUnit"), [unit.state.id]) { [logger] result in
             if case .failure(let error) = result { logger.debug("unit not referenced", metadata: ["error": "\(error)"]) }
         }
     }
@@ -337,7 +338,7 @@ public final class SystemdInit: InitSystem {
             self.requests[name]?.look = nil
             self.requests[name]?.lookedAt = SystemTime().now().uptime
             if loading { return self.load(name) }
-            self.bus?.call(self.managerMethod("GetUnit"), [request.fullName]) { [weak self] result in
+            self.bus?.call(.manager("GetUnit"), [request.fullName]) { [weak self] result in
                 // It was gone before we looked: nothing has changed.
                 if case .failure(let error) = result, error.kind == "NoSuchUnit" { return }
                 self?.found(result, for: name)
@@ -363,7 +364,7 @@ public final class SystemdInit: InitSystem {
         guard unit.requests.isEmpty else { return }
         units[path] = nil
         if let patience = unit.patience { loop.cancel(patience) }
-        if unit.isReferenced { bus?.call(managerMethod("UnrefUnit"), [unit.state.id]) { _ in } }
+        if unit.isReferenced { bus?.call(.manager("UnrefUnit"), [unit.state.id]) { _ in } }
     }
 
     private func apply(_ changes: [String: BusValue], to unit: WatchedUnit, at path: String) {
@@ -389,8 +390,8 @@ public final class SystemdInit: InitSystem {
         let run = unit.state.run ?? ""
         guard unit.cgroupAskedFor != run, let kind = unit.state.id.split(separator: ".").last, let bus else { return }
         unit.cgroupAskedFor = run
-        let interface = "\(systemd).\(kind.prefix(1).uppercased())\(kind.dropFirst())"
-        bus.call(propertiesMethod("Get", path: path), [interface, "ControlGroup"]) { [weak self, weak unit] result in
+        let interface = "\(SystemdNames.service).\(kind.prefix(1).uppercased())\(kind.dropFirst())"
+        bus.call(.properties("Get", path: path), [interface, "ControlGroup"]) { [weak self, weak unit] result in
             guard let self, let unit, case .success(let values) = result, let value = values.first else { return }
             unit.state.apply(["ControlGroup": value])
             if unit.state.cgroup == nil { unit.cgroupAskedFor = nil }
@@ -417,13 +418,13 @@ public final class SystemdInit: InitSystem {
         guard let group = groups[name], let bus else { return }
         let states = group.kind == .failed ? ["failed"] : []
         let patterns = group.kind == .failed ? [] : [group.pattern]
-        bus.call(managerMethod("ListUnitsByPatterns"), with: [.strings(states), .strings(patterns)]) { [weak self] result in
+        bus.call(.manager("ListUnitsByPatterns"), with: [.strings(states), .strings(patterns)]) { [weak self] result in
             switch result {
             case .success(let values): self?.listed(values.first?.list ?? [], for: name)
             // Before version 230 systemd filters by states alone.
             case .failure(let error) where error.kind == "UnknownMethod":
                 bus.call(
-                    self?.managerMethod("ListUnitsFiltered") ?? .init(destination: "", path: "", interface: "", name: ""), with: [.strings(states)]
+                    .manager("ListUnitsFiltered"), with: [.strings(states)]
                 ) {
                     if case .success(let values) = $0 { self?.listed(values.first?.list ?? [], for: name) }
                 }
@@ -447,7 +448,7 @@ public final class SystemdInit: InitSystem {
 
     private func join(_ path: String, group name: String) {
         groups[name]?.paths.insert(path)
-        bus?.call(propertiesMethod("GetAll", path: path), [""], only: SystemdUnit.properties) { [weak self] result in
+        bus?.call(.properties("GetAll", path: path), [""], only: SystemdUnit.properties) { [weak self] result in
             guard let self, self.groups[name]?.paths.contains(path) ?? false else { return }
             guard case .success(let values) = result, let properties = values.first?.dictionary, properties["Id"]?.string?.isEmpty == false else {
                 self.groups[name]?.paths.remove(path)
@@ -545,7 +546,7 @@ public final class SystemdInit: InitSystem {
             }, of: job)
         if case .signal(let number) = verb { return send(number, to: id, for: job) }
         // "fail": a job that somebody else has queued is not pushed aside.
-        bus?.call(managerMethod(verb.method), [id, "fail"]) { [weak self] result in
+        bus?.call(.manager(verb.method), [id, "fail"]) { [weak self] result in
             guard let self else { return }
             switch result {
             case .success(let values):
@@ -560,7 +561,7 @@ public final class SystemdInit: InitSystem {
 
     /// No job of systemd's; its answer is the end of it.
     private func send(_ signal: Int32, to id: String, for job: UInt64) {
-        bus?.call(managerMethod("KillUnit"), with: [.string(id), .string("main"), .int32(signal)]) { [weak self] result in
+        bus?.call(.manager("KillUnit"), with: [.string(id), .string("main"), .int32(signal)]) { [weak self] result in
             guard let self, let job = self.jobs.take(job) else { return }
             self.finish([job], result.map { _ in }.mapError { ActionError(refusal(of: job.verb, on: id, $0)) })
         }
@@ -594,14 +595,6 @@ public final class SystemdInit: InitSystem {
             job.done(result)
         }
     }
-
-    private func managerMethod(_ name: String) -> BusMethod {
-        BusMethod(destination: systemd, path: managerPath, interface: manager, name: name)
-    }
-
-    private func propertiesMethod(_ name: String, path: String) -> BusMethod {
-        BusMethod(destination: systemd, path: path, interface: properties, name: name)
-    }
 }
 
 extension UnitVerb {
@@ -615,15 +608,4 @@ extension UnitVerb {
         case .signal: "KillUnit"
         }
     }
-}
-
-private let systemd = "org.freedesktop.systemd1"
-private let manager = "org.freedesktop.systemd1.Manager"
-private let managerPath = "/org/freedesktop/systemd1"
-private let unitInterface = "org.freedesktop.systemd1.Unit"
-private let properties = "org.freedesktop.DBus.Properties"
-
-private func systemBusAddress() -> String {
-    guard let address = getenv("DBUS_SYSTEM_BUS_ADDRESS") else { return "unix:path=/run/dbus/system_bus_socket" }
-    return String(cString: address)
 }
