@@ -20,11 +20,12 @@ SHELL := /bin/bash
 # swift uses all cores by itself.
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help run test build install build-packages test-packages swift format-test init-test swift-test
+.PHONY: help run test fuzz build install build-packages test-packages swift format-test init-test swift-test
 
 help:
 	@echo 'make run      build, then start an aggregator and an agent that watches this machine; Ctrl-C ends both'
 	@echo 'make test     check the format, the imports, the init files, and run all tests'
+	@echo 'make fuzz     let libFuzzer look for input that a parser cannot bear, $(FUZZ_SECONDS) s for each parser'
 	@echo 'make build    build the programs as they are installed: optimised, with the Swift runtime inside'
 	@echo 'make install  build, then install programs, units and polkit rule (PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) INIT=$(INIT))'
 
@@ -58,6 +59,22 @@ swift-test: test-packages swift
 	sudo --preserve-env=CI env PATH="$$PATH" HOME="$$HOME" $(TESTS) || status=$$?; \
 	sudo chown -R --from=root "$$(id -u):$$(id -g)" .build; \
 	exit $$status
+
+# Fuzz: what is found stays in .build-fuzz/found, and belongs among the seeds once it is mended.
+
+FUZZ_SECONDS := 60
+FUZZ := .build-fuzz/release/Fuzz
+
+fuzz: build-packages swift
+	ROLLCALL_FUZZ=1 swift build -c release --product Fuzz --sanitize fuzzer -Xswiftc -enable-testing --scratch-path .build-fuzz
+	@mkdir -p .build-fuzz/found; \
+	for parser in $$($(FUZZ) 2>/dev/null); do \
+	    mkdir -p ".build-fuzz/corpus/$$parser"; \
+	    echo "$$parser"; \
+	    PARSER=$$parser $(FUZZ) -max_total_time=$(FUZZ_SECONDS) -timeout=5 -rss_limit_mb=2048 -verbosity=0 -print_final_stats=1 \
+	        -artifact_prefix=".build-fuzz/found/$$parser-" ".build-fuzz/corpus/$$parser" "Tests/Fuzz/Seeds/$$parser" 2>&1 | \
+	        sed -n 's/^stat::/    /p; /ERROR/p; /Fatal error/p; /Test unit written/p'; \
+	done
 
 # Build and install
 

@@ -104,6 +104,12 @@ let package = Package(
     swiftLanguageModes: [.v6]
 )
 
+// The fuzz program needs libFuzzer's runtime, which only `make fuzz` links.
+if Context.environment["ROLLCALL_FUZZ"] != nil {
+    package.targets.append(
+        .executableTarget(name: "Fuzz", dependencies: ["AgentAPI", "Platform", "RuleLanguage"], path: "Tests/Fuzz", exclude: ["Seeds"]))
+}
+
 for target in package.targets where target.type != .system {
     target.swiftSettings = [
         .enableUpcomingFeature("ExistentialAny"),
