@@ -23,14 +23,16 @@ final class Bus {
     private let lost: (BusError) -> Void
 
     /// Connects without waiting: what is called before the connection stands is sent when it does.
-    /// - Parameter lost: called once when the connection is gone, after every open call has got its error; not after `close()`.
-    init(loop: Loop, address: String, lost: @escaping (BusError) -> Void) throws(BusError) {
+    /// - Parameters:
+    ///   - isDirect: whether the other end is the one that is called, without a bus daemon between.
+    ///   - lost: called once when the connection is gone, after every open call has got its error; not after `close()`.
+    init(loop: Loop, address: String, isDirect: Bool = false, lost: @escaping (BusError) -> Void) throws(BusError) {
         self.loop = loop
         self.lost = lost
         var new: OpaquePointer?
         var result = sd_bus_new(&new)
         if result >= 0 { result = sd_bus_set_address(new, address) }
-        if result >= 0 { result = sd_bus_set_bus_client(new, 1) }
+        if result >= 0 { result = sd_bus_set_bus_client(new, isDirect ? 0 : 1) }
         if result >= 0 { result = sd_bus_set_method_call_timeout(new, 5_000_000) }
         if result >= 0 { result = sd_bus_start(new) }
         if result >= 0 {
@@ -60,7 +62,7 @@ final class Bus {
         _ = sd_bus_unref(handle)
     }
 
-    /// Calls a method; `done` hears the answer once, or the error after 5 s without one.
+    /// Calls a method; `done` hears the answer once, or the error after 5 s (or the deadline) without one.
     /// - Parameter keys: of dictionaries in the answer, only these keys are read.
     func call(
         _ method: BusMethod, _ arguments: [String] = [], only keys: Set<String>? = nil, _ done: @escaping (Result<[BusValue], BusError>) -> Void
@@ -69,10 +71,10 @@ final class Bus {
     }
 
     func call(
-        _ method: BusMethod, with arguments: [BusArgument], only keys: Set<String>? = nil,
+        _ method: BusMethod, with arguments: [BusArgument], only keys: Set<String>? = nil, within deadline: Duration? = nil,
         _ done: @escaping (Result<[BusValue], BusError>) -> Void
     ) {
-        queue.append(PendingCall(bus: self, method: method, arguments: arguments, keys: keys, done: done))
+        queue.append(PendingCall(bus: self, method: method, arguments: arguments, keys: keys, deadline: deadline, done: done))
         sendQueue()
         if !processing { arm() }
     }
@@ -96,7 +98,8 @@ final class Bus {
         var result = sd_bus_message_new_method_call(handle, &message, method.destination, method.path, method.interface, method.name)
         for argument in call.arguments where result >= 0 { result = append(argument, to: message) }
         guard result >= 0 else { return result }
-        return sd_bus_call_async(handle, nil, message, answerArrived, Unmanaged.passUnretained(call).toOpaque(), 0)
+        return sd_bus_call_async(
+            handle, nil, message, answerArrived, Unmanaged.passUnretained(call).toOpaque(), UInt64(max(0, call.deadline?.microseconds ?? 0)))
     }
 
     private func append(_ argument: BusArgument, to message: OpaquePointer?) -> Int32 {
@@ -192,9 +195,14 @@ private final class PendingCall: Hashable {
     let method: BusMethod
     let arguments: [BusArgument]
     let keys: Set<String>?
+    let deadline: Duration?
     let done: (Result<[BusValue], BusError>) -> Void
 
-    init(bus: Bus, method: BusMethod, arguments: [BusArgument], keys: Set<String>?, done: @escaping (Result<[BusValue], BusError>) -> Void) {
+    init(
+        bus: Bus, method: BusMethod, arguments: [BusArgument], keys: Set<String>?, deadline: Duration?,
+        done: @escaping (Result<[BusValue], BusError>) -> Void
+    ) {
+        self.deadline = deadline
         self.bus = bus
         self.method = method
         self.arguments = arguments
