@@ -318,7 +318,8 @@ public final class UpstartInit: InitSystem {
             for name in (self.jobs[job] ?? [:]).keys where !names.contains(name) { self.jobs[job]?[name]?.removed() }
             for name in names where self.jobs[job]?[name] == nil { self.jobs[job]?[name] = UpstartInstance() }
             for path in found { self.read(path) }
-            self.tell(UpstartPath(job: job, instance: ""))
+            let asked = self.requests.values.filter { $0.kind == .unit }.map { split($0.name) }.filter { $0.job == job }
+            for name in Set(asked.map(\.instance)).subtracting(names) { self.tell(UpstartPath(job: job, instance: name)) }
         }
     }
 
