@@ -430,7 +430,7 @@ private func fact(_ text: String) -> (String, String)? {
 private func refusal(of verb: UnitVerb, on unit: String, _ error: BusError, deadline: Duration) -> String {
     switch error.kind {
     case "AccessDenied", "PermissionDenied":
-        "the agent may not \(verb) \(unit): a policy (/etc/dbus-1/system.d/com.rollcall.agent.conf) must allow its user to send to com.ubuntu.Upstart"
+        "the agent may not \(verb) \(unit): Upstart obeys root alone, unless a policy in /etc/dbus-1/system.d allows another user to send to it"
     case "UnknownJob": "Upstart knows no job \(unit)"
     case "UnknownInstance": "\(unit) is not running"
     case "AlreadyStarted": "\(unit) is running already"
