@@ -11,3 +11,8 @@ public func openProcess(_ pid: Int32) throws(SystemError) -> Int32 {
     guard descriptor >= 0 else { throw SystemError("opening process \(pid)") }
     return descriptor
 }
+
+/// Sends a signal to the process that a descriptor of `openProcess` stands for, and to no other (pidfd_send_signal(2)).
+public func sendSignal(_ number: Int32, toProcess descriptor: Int32) throws(SystemError) {
+    guard rollcall_pidfd_send_signal(descriptor, number) == 0 else { throw SystemError("sending signal \(number)") }
+}

@@ -1,0 +1,329 @@
+// Services that are folders, as runit and s6 have them.
+
+import AgentCore
+import Glibc
+import Logging
+import Platform
+
+/// How one of the programs of that family differs from the others.
+struct ServiceFolderDialect: Sendable {
+    /// The init system's name.
+    var name: String
+    /// The program that supervises one service: `runsv`.
+    var supervisor: String
+    /// Folders of services, the usual ones.
+    var roots: [String]
+    var parse: @Sendable ([UInt8]) -> ServiceStatus?
+    /// The fifo below `supervise` that somebody reads as long as the service is supervised.
+    var listener: String
+    /// Whether a service has to say that it is ready.
+    var mustBeReady: @Sendable (_ folder: String) -> Bool
+    /// Command letters; `restart` ends the run, and what is wanted up is started anew.
+    var restart: String
+    var signals: [Int32: String]
+    /// Who may write to the control fifo, and how to change that.
+    var permission: String
+}
+
+/// Watches and controls the services of some scan folders. Everything is told by inotify: a supervisor renames its status file into
+/// place, or writes it anew, whenever something happens. A timer looks after what nobody tells (a supervisor that died).
+final class ServiceFolders {
+    /// A supervisor that died is started again within 5 s by the one that watches it; until then its service is not gone.
+    private static let patience = Duration.seconds(6)
+    private static let statusLimit = 256
+
+    private let dialect: ServiceFolderDialect
+    private let roots: [String]
+    private let loop: Loop
+    private let logger: Logger
+    private let proc = ProcFileSystem(root: "/")
+    private let jobs: UnitJobs
+    private var ledger = UnitLedger()
+    private var watcher: FolderWatcher?
+    /// Of services that somebody wants: where they are.
+    private var services: [String: Service] = [:]
+    private var timer: Loop.Timer?
+    private var hasFailed = false
+    private unowned let initSystem: any InitSystem
+    private weak var observer: (any InitObserver)?
+
+    private struct Service {
+        var folder: String
+        /// Since when it has had no supervisor or no status that can be read.
+        var lostSince: Duration?
+        /// The last process that was seen to be wanted up.
+        var wantedProcess: ProcessIdentity?
+        /// That process was not wanted up any longer while it still ran.
+        var wasToldToEnd = false
+    }
+
+    init(_ dialect: ServiceFolderDialect, roots: [String]?, of initSystem: any InitSystem, loop: Loop, logger: Logger) {
+        self.dialect = dialect
+        self.roots = roots ?? dialect.roots
+        self.initSystem = initSystem
+        self.loop = loop
+        self.logger = logger
+        jobs = UnitJobs(loop: loop)
+    }
+
+    /// Whether this host has any folder of services with this dialect's status files, or a supervisor that runs.
+    static func isHere(_ dialect: ServiceFolderDialect) -> Bool {
+        dialect.roots.contains { root in
+            (entries(of: root) ?? []).contains { name in
+                readFile("\(root)/\(name)/supervise/status", limit: statusLimit).flatMap(dialect.parse) != nil
+            }
+        }
+    }
+
+    func start(watching requests: [UnitRequest], observer: any InitObserver) {
+        self.observer = observer
+        watcher = FolderWatcher(loop: loop) { [weak self] in self?.changed(in: $0) }
+        change(watching: requests)
+        timer = loop.every(.seconds(5)) { [weak self] in self?.look() }
+    }
+
+    func change(watching requests: [UnitRequest]) {
+        ledger.change(to: requests.filter { $0.pidFile == nil })
+        services = services.filter { ledger.isWanted($0.key) }
+        loop.after(.zero) { [weak self] in
+            guard let self, self.observer != nil else { return }
+            self.say(self.ledger.repeatKnown(at: SystemTime().now().wall))
+            self.look()
+        }
+    }
+
+    func stop() {
+        if let timer { loop.cancel(timer) }
+        timer = nil
+        watcher?.stop()
+        watcher = nil
+        observer = nil
+        services = [:]
+        jobs.finishAll("the agent stopped before \(dialect.name) was done")
+    }
+
+    // MARK: Looking
+
+    private func look() {
+        guard observer != nil else { return }
+        findServices()
+        for name in services.keys.sorted() { check(name) }
+        watchFolders()
+    }
+
+    private func changed(in folders: Set<String>) {
+        guard observer != nil else { return }
+        if !folders.isDisjoint(with: roots) || services.values.contains(where: { folders.contains($0.folder) }) { return look() }
+        for (name, service) in services where folders.contains(service.folder + "/supervise") { check(name) }
+        watchFolders()
+    }
+
+    /// The folder of a name in the first root that has one.
+    private func findServices() {
+        var found: [String: String] = [:]
+        var hidden: String?
+        if ledger.wantsAll {
+            for root in roots {
+                for name in entries(of: root) ?? [] where found[name] == nil && ledger.isWanted(name) { found[name] = "\(root)/\(name)" }
+            }
+        }
+        // A name with a slash would lead elsewhere.
+        for name in ledger.namedUnits where found[name] == nil && !name.contains("/") && !name.isEmpty && !name.hasPrefix(".") {
+            for root in roots where found[name] == nil {
+                let folder = "\(root)/\(name)"
+                var status = Glibc.stat()
+                if stat(folder, &status) == 0 {
+                    if status.st_mode & S_IFMT == S_IFDIR { found[name] = folder }
+                } else if errno == EACCES {
+                    hidden = folder
+                }
+            }
+        }
+        for name in services.keys where found[name] == nil { services[name] = nil }
+        for (name, folder) in found where services[name]?.folder != folder { services[name] = Service(folder: folder) }
+        for name in Set(ledger.namedUnits + ledger.knownUnits) where found[name] == nil { gone(name) }
+        if let hidden { failed("\(hidden) cannot be read: \(String(cString: strerror(EACCES))); \(dialect.permission)") }
+    }
+
+    private func check(_ name: String) {
+        guard var service = services[name] else { return }
+        let now = SystemTime().now()
+        let path = service.folder + "/supervise/status"
+        let isSupervised = isListening(service.folder)
+        let bytes = isSupervised == false ? nil : readFile(path, limit: Self.statusLimit)
+        if bytes == nil, errno == EACCES, isSupervised != false {
+            return failed("\(path) cannot be read: \(String(cString: strerror(EACCES))); \(dialect.permission)")
+        }
+        guard let status = bytes.flatMap(dialect.parse) else {
+            // It was never this dialect's, or its supervisor is being replaced.
+            if ledger.report(of: name) == nil { return gone(name) }
+            let lostSince = service.lostSince ?? now.uptime
+            service.lostSince = lostSince
+            services[name] = service
+            if now.uptime - lostSince >= Self.patience { gone(name) } else { loop.after(.seconds(1)) { [weak self] in self?.check(name) } }
+            return
+        }
+        service.lostSince = nil
+        recovered()
+        let report = report(status, of: &service)
+        services[name] = service
+        say(ledger.note(name, report, at: now.wall))
+        jobs.note(report, of: name)
+    }
+
+    private func gone(_ name: String) {
+        say(ledger.noteAbsence(of: name))
+        jobs.finish(name, .failure(ActionError("\(dialect.name) does not supervise \(name) any longer")))
+    }
+
+    /// `nil` when the agent may not find out.
+    private func isListening(_ folder: String) -> Bool? {
+        let fifo = open("\(folder)/supervise/\(dialect.listener)", O_WRONLY | O_NONBLOCK | O_CLOEXEC)
+        guard fifo < 0 else {
+            close(fifo)
+            return true
+        }
+        return errno == EACCES || errno == EPERM ? nil : false
+    }
+
+    private func report(_ status: ServiceStatus, of service: inout Service) -> UnitReport {
+        var report = UnitReport(activity: .stopped, detail: "down", restartsByItself: status.isWantedUp, since: status.since)
+        switch status.state {
+        case .running(let pid):
+            report.process = proc.stat(of: pid).flatMap { $0.hasEnded ? nil : ProcessIdentity(pid: pid, startTicks: $0.startTicks) }
+            report.detail = "run: process \(pid)"
+            let mustBeReady = status.isReady == false && dialect.mustBeReady(service.folder)
+            report.activity = mustBeReady ? .starting : .running
+            if status.isWantedUp {
+                service.wantedProcess = report.process
+                service.wasToldToEnd = false
+            }
+            // A run that is not wanted up has been told to end, or is one of those that shall run once.
+            let wasWanted = report.process != nil && report.process == service.wantedProcess
+            if !status.isWantedUp, status.gotTerm || wasWanted { service.wasToldToEnd = true }
+            report.isAsked = status.gotTerm || service.wasToldToEnd
+            if !status.isWantedUp, status.gotTerm { report.activity = .stopping }
+            if mustBeReady { report.detail += ", not ready" }
+            if status.gotTerm { report.detail += ", got TERM" }
+            if status.isPaused { report.detail += ", paused" }
+            if !status.isWantedUp { report.detail += ", want down" }
+        case .finishing:
+            report.activity = status.isWantedUp ? .restarting : .stopping
+            report.detail = "finish"
+            report.lastExit = status.lastExit
+            report.isAsked = status.gotTerm
+        case .down:
+            report.lastExit = status.lastExit
+            if status.isWantedUp {
+                report.activity = .restarting
+                report.detail = "down, want up"
+            } else if let exit = status.lastExit, !exit.isSuccess, !exit.isByRequest, !service.wasToldToEnd {
+                report.activity = .failed
+                report.detail = "down, \(exit)"
+            }
+        }
+        // s6 does not say in its file that it was asked to restart a service; that is how such a run ends.
+        if report.process == nil, let exit = report.lastExit, exit.isByRequest { report.isAsked = true }
+        return report
+    }
+
+    private func watchFolders() {
+        let folders = services.values.flatMap { [$0.folder, $0.folder + "/supervise"] }
+        watcher?.watch(Set(roots + folders))
+    }
+
+    // MARK: Telling
+
+    private func say(_ news: [Observation]) {
+        guard !hasFailed else { return }
+        for observation in news { observer?.observed(observation, from: initSystem) }
+    }
+
+    private func failed(_ why: String) {
+        guard !hasFailed else { return }
+        hasFailed = true
+        logger.info("init system failed as a source", metadata: ["init": "\(dialect.name)", "why": "\(why)"])
+        observer?.sourceFailed(initSystem, why: why)
+    }
+
+    private func recovered() {
+        guard hasFailed else { return }
+        hasFailed = false
+        ledger.forgetSaid()
+        observer?.sourceRecovered(initSystem)
+    }
+
+    // MARK: Actions
+
+    func perform(_ verb: UnitVerb, on unit: String, deadline: Duration, _ done: @escaping (Result<Void, ActionError>) -> Void) {
+        guard let service = services[unit], let report = ledger.report(of: unit) else {
+            return jobs.refuse("\(dialect.name) supervises no service \(unit)", done)
+        }
+        if jobs.isRunning(for: unit) { return jobs.refuse("another job is under way for \(unit); a \(verb) would get in its way", done) }
+        let before = report.process
+        switch verb {
+        case .reload, .signal:
+            guard let before else { return jobs.refuse("\(unit) is not running (\(report.detail))", done) }
+            let number = if case .signal(let number) = verb { number } else { SIGHUP }
+            guard let letter = dialect.signals[number] else {
+                let outcome = signal(number, to: before)
+                loop.after(.zero) { done(outcome) }
+                return
+            }
+            let outcome = command(letter, service.folder, verb, unit)
+            loop.after(.zero) { done(outcome) }
+        case .start:
+            begin(verb, unit, service.folder, letters: "u", deadline, done) { $0.isUp && $0.process != nil }
+        case .stop:
+            begin(verb, unit, service.folder, letters: "d", deadline, done) { ($0.activity == .stopped || $0.activity == .failed) && $0.process == nil }
+        case .restart:
+            // A service that is down is only started.
+            let letters = before == nil ? "u" : "u" + dialect.restart
+            begin(verb, unit, service.folder, letters: letters, deadline, done) { $0.isUp && $0.process != nil && $0.process != before }
+        }
+    }
+
+    private func begin(
+        _ verb: UnitVerb, _ unit: String, _ folder: String, letters: String, _ deadline: Duration,
+        _ done: @escaping (Result<Void, ActionError>) -> Void, until isDone: @escaping (UnitReport) -> Bool
+    ) {
+        ledger.setChanging(unit, true)
+        jobs.begin(
+            on: unit, deadline: deadline, late: "the \(verb) of \(unit) was not done within \(secondsText(deadline)); \(dialect.name) goes on with it",
+            ended: { [weak self] in
+                guard let self else { return }
+                self.ledger.setChanging(unit, false)
+                self.loop.after(.zero) { self.check(unit) }
+            }, isDone: { isDone($0) ? .success(()) : nil }, done)
+        if case .failure(let error) = command(letters, folder, verb, unit) {
+            loop.after(.zero) { [weak self] in self?.jobs.finish(unit, .failure(error)) }
+            return
+        }
+        loop.after(.zero) { [weak self] in self?.check(unit) }
+    }
+
+    /// Writes letters into the control fifo, which a living supervisor reads.
+    private func command(_ letters: String, _ folder: String, _ verb: UnitVerb, _ unit: String) -> Result<Void, ActionError> {
+        let fifo = open(folder + "/supervise/control", O_WRONLY | O_NONBLOCK | O_CLOEXEC)
+        guard fifo >= 0 else {
+            let problem =
+                switch errno {
+                case EACCES, EPERM: "the agent may not \(verb) \(unit): \(dialect.permission)"
+                case ENXIO, ENOENT: "no \(dialect.supervisor) runs for \(unit)"
+                default: "\(folder)/supervise/control cannot be opened: \(String(cString: strerror(errno)))"
+                }
+            return .failure(ActionError(problem))
+        }
+        defer { close(fifo) }
+        let bytes = Array(letters.utf8)
+        guard write(fifo, bytes, bytes.count) == bytes.count else {
+            return .failure(ActionError("\(dialect.supervisor) of \(unit) takes no commands: \(String(cString: strerror(errno)))"))
+        }
+        return .success(())
+    }
+}
+
+extension ExitReason {
+    /// Ended by the signal that asks daemons to end.
+    fileprivate var isByRequest: Bool { self == .signaled(SIGTERM) }
+}

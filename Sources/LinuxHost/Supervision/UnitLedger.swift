@@ -1,0 +1,157 @@
+// What was asked, what is known, and what was said: the part that all small init systems share.
+
+import AgentCore
+import Glibc
+import Platform
+
+/// Turns reports about units into observations for requests: only news is said, automatic restarts are counted, units come and go,
+/// and jobs end. A value on the watcher's loop; it does nothing but decide.
+///
+/// These init systems neither number the runs of a unit nor count its restarts, so the ledger does: a new main process that nobody
+/// asked for is an automatic restart.
+struct UnitLedger {
+    /// A job that somebody waits for, and what its unit has to look like for it to be done.
+    typealias Outcome = Result<Void, ActionError>
+
+    private struct Unit {
+        var report: UnitReport
+        /// The main process of the last run, until the unit has come to rest.
+        var runProcess: ProcessIdentity?
+        var restarts = 0
+        /// Somebody asked for the end of the last run, and the next has not begun.
+        var wasAsked = false
+        var since: Timestamp?
+    }
+
+    private struct Said: Hashable {
+        var request: String
+        var unit: String
+    }
+
+    private(set) var requests: [UnitRequest] = []
+    private var units: [String: Unit] = [:]
+    private var said: [Said: Observation] = [:]
+    /// Units that a job of ours is changing at present.
+    private var changing: Set<String> = []
+
+    /// Observes these and no others from now on; what is said next of a new request is all that is known of it.
+    mutating func change(to requests: [UnitRequest]) {
+        self.requests = requests
+        let names = Set(requests.map(\.name))
+        said = said.filter { names.contains($0.key.request) }
+        units = units.filter { isWanted($0.key) }
+    }
+
+    /// Forgets what was said, so that everything is said anew.
+    mutating func forgetSaid() { said = [:] }
+
+    /// Whether any request asks for a unit of this name.
+    func isWanted(_ name: String) -> Bool {
+        requests.contains { request in
+            switch request.kind {
+            case .unit: request.name == name
+            case .pattern: matches(name, pattern: request.name)
+            case .failed: true
+            }
+        }
+    }
+
+    /// Whether all units have to be looked at, and not only those that are named.
+    var wantsAll: Bool { requests.contains { $0.kind != .unit } }
+
+    var namedUnits: [String] { requests.filter { $0.kind == .unit }.map(\.name) }
+    var knownUnits: [String] { Array(units.keys) }
+    func report(of name: String) -> UnitReport? { units[name]?.report }
+
+    /// A job of ours begins or has ended: what happens to the unit meanwhile was asked for.
+    mutating func setChanging(_ name: String, _ isChanging: Bool) {
+        if isChanging { changing.insert(name) } else { changing.remove(name) }
+    }
+
+    /// Takes what is true of a unit now and answers with what is news.
+    mutating func note(_ name: String, _ report: UnitReport, at now: Timestamp) -> [Observation] {
+        let before = units[name]
+        var unit = before ?? Unit(report: report)
+        unit.report = report
+        let isChanging = changing.contains(name)
+        if isChanging || report.isAsked { unit.wasAsked = true }
+        if let process = report.process, process != unit.runProcess {
+            let followsRun = unit.runProcess != nil || before?.report.activity == .restarting
+            if followsRun, !unit.wasAsked { unit.restarts += 1 }
+            unit.runProcess = process
+        }
+        let isAtRest = report.activity == .stopped || report.activity == .failed
+        if isAtRest { unit.runProcess = nil }
+        let isSameState = before.map { $0.report.activity == report.activity && $0.report.process == report.process } ?? false
+        unit.since = report.since ?? (isSameState ? before?.since : before == nil ? nil : now)
+
+        var steps: [Observation] = []
+        // That somebody asked shows in the steps alone, and this one came and went unseen.
+        if unit.wasAsked, !isChanging, let before, before.report.isUp, !before.wasAsked, !report.isUp || before.report.process != report.process {
+            var passing = before.report
+            passing.isAsked = true
+            steps.append(observation(of: name, passing, unit, hasJob: true))
+        }
+        let isUnderWay = unit.wasAsked && !isAtRest && !(report.isUp && !report.isAsked)
+        steps.append(observation(of: name, report, unit, hasJob: isChanging || report.isAsked && !isAtRest || isUnderWay))
+        if report.isUp && !report.isAsked && !isChanging || isAtRest && !isChanging { unit.wasAsked = false }
+        units[name] = unit
+        return requests.flatMap { request in steps.flatMap { say($0, to: request) } }
+    }
+
+    /// Takes that the init system knows no such unit, or none any longer.
+    mutating func noteAbsence(of name: String) -> [Observation] {
+        units[name] = nil
+        var news: [Observation] = []
+        for request in requests {
+            let isNamed = request.kind == .unit && request.name == name
+            guard isNamed || said[Said(request: request.name, unit: name)]?.presence == .present else { continue }
+            news += sayAbsent(name, to: request, isLasting: isNamed)
+        }
+        return news
+    }
+
+    /// Says what is known of all units to requests that have not heard it.
+    mutating func repeatKnown(at now: Timestamp) -> [Observation] {
+        units.keys.sorted().flatMap { name in units[name].map { note(name, $0.report, at: now) } ?? [] }
+    }
+
+    private func observation(of name: String, _ report: UnitReport, _ unit: Unit, hasJob: Bool) -> Observation {
+        // A restart that somebody asked for is a start; `restarting` is the init system's own doing.
+        let activity = report.activity == .restarting && unit.wasAsked ? .starting : report.activity
+        return Observation(
+            request: "", unit: name, activity: activity, detail: report.detail,
+            run: report.process.map { "\($0.pid).\($0.startTicks)" }, mainProcess: report.process, automaticRestarts: unit.restarts,
+            lastExit: report.lastExit, restartsByItself: report.restartsByItself, hasJob: hasJob, since: unit.since,
+            obstacle: report.obstacle, canReload: report.canReload, startTimeout: report.startTimeout)
+    }
+
+    private mutating func say(_ observation: Observation, to request: UnitRequest) -> [Observation] {
+        var observation = observation
+        observation.request = request.name
+        let key = Said(request: request.name, unit: observation.unit)
+        switch request.kind {
+        case .unit: guard request.name == observation.unit else { return [] }
+        case .pattern: guard matches(observation.unit, pattern: request.name) else { return [] }
+        case .failed:
+            guard observation.activity == .failed else {
+                return said[key] == nil ? [] : sayAbsent(observation.unit, to: request, isLasting: false)
+            }
+        }
+        guard said[key] != observation else { return [] }
+        said[key] = observation
+        return [observation]
+    }
+
+    private mutating func sayAbsent(_ name: String, to request: UnitRequest, isLasting: Bool) -> [Observation] {
+        let observation = Observation(request: request.name, presence: .absent, unit: name, activity: .stopped, detail: "not found")
+        let key = Said(request: request.name, unit: name)
+        guard said[key] != observation else { return [] }
+        // Names that come and go by the thousand must not stay for ever.
+        said[key] = isLasting ? observation : nil
+        return [observation]
+    }
+}
+
+/// A shell pattern, as fnmatch(3) has it.
+func matches(_ name: String, pattern: String) -> Bool { fnmatch(pattern, name, 0) == 0 }
