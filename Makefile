@@ -6,7 +6,7 @@
 BUILD_PACKAGES := libcurl4-openssl-dev libpcre2-dev libsqlite3-dev libsystemd-dev pkg-config
 # What the tests start: real init systems, application servers, mail servers, browsers.
 TEST_PACKAGES := $(BUILD_PACKAGES) chromium chromium-driver curl dbus duktape iproute2 openssl polkitd procps puma python3 python3-aiosmtpd \
-    python3-selenium ruby ruby-rack systemd util-linux
+    python3-selenium ruby ruby-rack runit s6 supervisor systemd util-linux
 SWIFT_VERSION := 6.3
 
 PROGRAMS := rollcall rollcall-agent rollcall-aggregator verify-token

@@ -15,6 +15,13 @@ struct InitSystemKind: Sendable {
 let initSystemKinds: [InitSystemKind] = [
     // As sd_booted(3) finds out.
     InitSystemKind(isHere: { isFolder("/run/systemd/system") }, make: { SystemdInit(loop: $0, logger: $1) }),
+    // These live beside any init system, or inside one.
+    InitSystemKind(isHere: { RunitInit.isHere }, make: { RunitInit(loop: $0, logger: $1) }),
+    InitSystemKind(isHere: { S6Init.isHere }, make: { S6Init(loop: $0, logger: $1) }),
+    InitSystemKind(isHere: { SupervisordInit.isHere }, make: { SupervisordInit(loop: $0, logger: $1) }),
+    // Their scripts are the same, and each of them knows less than those before.
+    InitSystemKind(isHere: { OpenRCInit.isHere }, make: { OpenRCInit(loop: $0, logger: $1) }),
+    InitSystemKind(isHere: { SysVInit.isHere }, make: { SysVInit(loop: $0, logger: $1) }),
     InitSystemKind(isHere: { true }, make: { PidFileInit(loop: $0, logger: $1) }),
 ]
 

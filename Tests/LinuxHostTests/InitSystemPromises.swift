@@ -187,6 +187,7 @@ struct InitSystemPromises {
     private func aFailingServiceIsTold() throws {
         let watching = try begin([UnitRequest(name: name(.failing)), UnitRequest(name: "any-failed", kind: .failed)])
         guard fixture.abilities.starts else { return }
+        try watching.wait(for: name(.failing), "to be known") { $0.presence == .present }
         // Whether the start or a later observation says so, it is said.
         let result = try watching.perform(.start, on: fixture.unit(for: .failing), within: 30)
         try watching.wait(for: name(.failing), "not to run") { [.failed, .stopped, .restarting].contains($0.activity) && $0.mainProcess == nil }

@@ -12,22 +12,17 @@ import Testing
 final class RunitFixture: InitSystemFixture {
     let workers: Workers
     let scan = Folder()
-    private let supervisor: Child
+    private let supervisor: Supervisor
 
     init() throws {
         workers = try Workers()
         for role in ServiceRole.allCases where role != .late { try makeRunitService(workers, role, in: scan, isDown: true) }
-        supervisor = try Child("runsvdir", ["-P", scan.path])
+        // Told to hang up, it ends its runsv processes too.
+        supervisor = try Supervisor("runsvdir", ["-P", scan.path], farewell: SIGHUP)
         let isUp = eventually { [scan] in
             (try? shell("sv", ["status", scan.path + "/steady", scan.path + "/failing", scan.path + "/first", scan.path + "/second"]))?.status == 0
         }
         if !isUp { throw NeverSaid(description: "runsvdir did not come up") }
-    }
-
-    deinit {
-        // Tells it to end its runsv processes too.
-        kill(supervisor.pid, SIGHUP)
-        _ = supervisor.wait()
     }
 
     func makeInitSystem(on loop: Loop) throws -> any InitSystem { RunitInit(loop: loop, roots: ["/no/such/folder", scan.path], logger: quiet) }
@@ -56,7 +51,7 @@ private func makeRunitService(_ workers: Workers, _ role: ServiceRole, in scan: 
 final class S6Fixture: InitSystemFixture {
     let workers: Workers
     let scan = Folder()
-    private let supervisor: Child
+    private let supervisor: Supervisor
 
     init() throws {
         workers = try Workers()
@@ -64,16 +59,11 @@ final class S6Fixture: InitSystemFixture {
         // A failure that is not to be repeated.
         try scan.write("#!/bin/sh\nexit 125\n", to: "failing/finish")
         chmod("\(scan.path)/failing/finish", 0o755)
-        supervisor = try Child("s6-svscan", [scan.path])
+        supervisor = try Supervisor("s6-svscan", [scan.path], farewell: SIGTERM)
         let isUp = eventually { [scan] in
             ["steady", "failing", "first", "second"].allSatisfy { (try? shell("s6-svok", ["\(scan.path)/\($0)"]))?.status == 0 }
         }
         if !isUp { throw NeverSaid(description: "s6-svscan did not come up") }
-    }
-
-    deinit {
-        kill(supervisor.pid, SIGTERM)
-        _ = supervisor.wait()
     }
 
     func makeInitSystem(on loop: Loop) throws -> any InitSystem { S6Init(loop: loop, roots: [scan.path], logger: quiet) }

@@ -75,6 +75,25 @@ final class Workers {
 
 /// Runs a tool of a bed, which has to succeed.
 func tool(_ command: String, _ arguments: String...) throws {
-    let end = try shell(command, arguments)
+    let end = try shell("env", ["--default-signal", command] + arguments)
     if end.status != 0 { throw NeverSaid(description: "\(command) \(arguments.joined(separator: " ")): \(end.output)") }
+}
+
+/// A supervisor of a bed, as a child of the test.
+final class Supervisor {
+    let child: Child
+    private let farewell: Int32
+
+    /// - Parameter farewell: the signal that ends it and all that it supervises.
+    init(_ command: String, _ arguments: [String], farewell: Int32) throws {
+        // Swift's threads block most signals, and it would inherit that.
+        child = try Child("env", ["--default-signal", command] + arguments)
+        self.farewell = farewell
+    }
+
+    deinit {
+        kill(child.pid, farewell)
+        _ = eventually(within: 5) { ProcFileSystem(root: "/").stat(of: child.pid)?.hasEnded ?? true }
+        child.end()
+    }
 }

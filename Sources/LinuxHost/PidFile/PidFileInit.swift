@@ -5,7 +5,7 @@ import Glibc
 public import Logging
 public import Platform
 
-/// Watches the units of requests with a pid file. It sees them come and go, and can do nothing for them.
+/// Watches the units of requests with a pid file. It sees them come and go, and can send their processes signals, nothing else.
 public final class PidFileInit: InitSystem {
     public let name = "pidfile"
 
@@ -56,7 +56,21 @@ public final class PidFileInit: InitSystem {
     }
 
     public func perform(_ verb: UnitVerb, on unit: String, deadline: Duration, _ done: @escaping (Result<Void, ActionError>) -> Void) {
-        loop.after(.zero) { done(.failure(ActionError("nothing knows how to \(verb) a process that only has a pid file"))) }
+        guard case .signal(let number) = verb else {
+            loop.after(.zero) { done(.failure(ActionError("nothing knows how to \(verb) a process that only has a pid file"))) }
+            return
+        }
+        let outcome: Result<Void, ActionError> =
+            switch files[unit] {
+            case .none: .failure(ActionError("no pid file of \(unit) is watched"))
+            case .some(let file):
+                if let process = file.process {
+                    signal(number, to: process)
+                } else {
+                    .failure(ActionError("\(unit) is not running (\(file.lastSaid?.detail ?? file.path))"))
+                }
+            }
+        loop.after(.zero) { done(outcome) }
     }
 
     public func stop() {
@@ -185,7 +199,7 @@ extension PidFile {
     }
 }
 
-private func folder(of path: String) -> String {
+func folder(of path: String) -> String {
     guard let slash = path.lastIndex(of: "/") else { return "." }
     return slash == path.startIndex ? "/" : String(path[..<slash])
 }

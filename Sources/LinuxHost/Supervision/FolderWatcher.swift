@@ -6,19 +6,25 @@ import Platform
 /// Tells which of some folders changed. Several may be asked for by different keys; those that are not there are tried again
 /// whenever `watch` is called.
 final class FolderWatcher {
-    /// What is told of: entries written, moved in or out, made, deleted, and the folder's own end.
-    private static let events = UInt32(
+    /// Entries written, moved in or out, made, deleted, and the folder's own end.
+    static let entries = UInt32(
         IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
+    /// For a file that is written without being closed, such as a log, and that may be replaced.
+    static let writes = UInt32(IN_MODIFY | IN_DELETE_SELF | IN_MOVE_SELF)
 
     private let loop: Loop
+    private let events: UInt32
     private let changed: (Set<String>) -> Void
     private var descriptor: Int32
     private var folders: [Int32: Set<String>] = [:]
     private var numbers: [String: Int32] = [:]
 
-    /// - Parameter changed: is called with the folders in which something changed; with all of them when the kernel lost count.
-    init(loop: Loop, changed: @escaping (Set<String>) -> Void) {
+    /// - Parameters:
+    ///   - events: what is told of; files can be watched in place of folders for their writes.
+    ///   - changed: is called with the folders in which something changed; with all of them when the kernel lost count.
+    init(loop: Loop, for events: UInt32 = FolderWatcher.entries, changed: @escaping (Set<String>) -> Void) {
         self.loop = loop
+        self.events = events
         self.changed = changed
         descriptor = inotify_init1(Int32(IN_CLOEXEC | IN_NONBLOCK))
         guard descriptor >= 0 else { return }
@@ -38,7 +44,7 @@ final class FolderWatcher {
         guard descriptor >= 0 else { return false }
         for folder in numbers.keys where !wanted.contains(folder) { drop(folder) }
         for folder in wanted where numbers[folder] == nil {
-            let number = inotify_add_watch(descriptor, folder, Self.events)
+            let number = inotify_add_watch(descriptor, folder, events)
             guard number >= 0 else { continue }
             numbers[folder] = number
             // Two paths of one folder share a number.

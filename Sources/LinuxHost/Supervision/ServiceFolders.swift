@@ -273,19 +273,27 @@ final class ServiceFolders {
             let outcome = command(letter, service.folder, verb, unit)
             loop.after(.zero) { done(outcome) }
         case .start:
-            begin(verb, unit, service.folder, letters: "u", deadline, done) { $0.isUp && $0.process != nil }
+            begin(verb, unit, service.folder, letters: "u", deadline, done) { now in
+                if now.isUp, now.process != nil { return .success(()) }
+                guard now.process == nil, now.since != report.since, now.activity != .starting else { return nil }
+                return .failure(ActionError("\(unit) was started and \(now.lastExit.map { "\($0)" } ?? "ended") at once (\(now.detail))"))
+            }
         case .stop:
-            begin(verb, unit, service.folder, letters: "d", deadline, done) { ($0.activity == .stopped || $0.activity == .failed) && $0.process == nil }
+            begin(verb, unit, service.folder, letters: "d", deadline, done) { $0.isAtRest && $0.process == nil ? .success(()) : nil }
         case .restart:
             // A service that is down is only started.
             let letters = before == nil ? "u" : "u" + dialect.restart
-            begin(verb, unit, service.folder, letters: letters, deadline, done) { $0.isUp && $0.process != nil && $0.process != before }
+            begin(verb, unit, service.folder, letters: letters, deadline, done) { now in
+                if now.isUp, now.process != nil, now.process != before { return .success(()) }
+                guard now.isAtRest, now.since != report.since else { return nil }
+                return .failure(ActionError("\(unit) was ended and does not run again (\(now.detail))"))
+            }
         }
     }
 
     private func begin(
         _ verb: UnitVerb, _ unit: String, _ folder: String, letters: String, _ deadline: Duration,
-        _ done: @escaping (Result<Void, ActionError>) -> Void, until isDone: @escaping (UnitReport) -> Bool
+        _ done: @escaping (Result<Void, ActionError>) -> Void, until isDone: @escaping (UnitReport) -> Result<Void, ActionError>?
     ) {
         ledger.setChanging(unit, true)
         jobs.begin(
@@ -294,12 +302,14 @@ final class ServiceFolders {
                 guard let self else { return }
                 self.ledger.setChanging(unit, false)
                 self.loop.after(.zero) { self.check(unit) }
-            }, isDone: { isDone($0) ? .success(()) : nil }, done)
-        if case .failure(let error) = command(letters, folder, verb, unit) {
-            loop.after(.zero) { [weak self] in self?.jobs.finish(unit, .failure(error)) }
-            return
+            }, isDone: isDone, done)
+        loop.after(.zero) { [weak self] in
+            guard let self else { return }
+            // What it looks like before it is changed: that somebody asked is told first.
+            self.check(unit)
+            if case .failure(let error) = self.command(letters, folder, verb, unit) { return self.jobs.finish(unit, .failure(error)) }
+            self.check(unit)
         }
-        loop.after(.zero) { [weak self] in self?.check(unit) }
     }
 
     /// Writes letters into the control fifo, which a living supervisor reads.

@@ -80,7 +80,7 @@ struct UnitLedger {
             if followsRun, !unit.wasAsked { unit.restarts += 1 }
             unit.runProcess = process
         }
-        let isAtRest = report.activity == .stopped || report.activity == .failed
+        let isAtRest = report.isAtRest
         if isAtRest { unit.runProcess = nil }
         let isSameState = before.map { $0.report.activity == report.activity && $0.report.process == report.process } ?? false
         unit.since = report.since ?? (isSameState ? before?.since : before == nil ? nil : now)

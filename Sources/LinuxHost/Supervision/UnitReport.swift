@@ -18,4 +18,6 @@ struct UnitReport: Equatable, Sendable {
     var startTimeout: Duration?
 
     var isUp: Bool { activity == .running || activity == .reloading }
+    /// It does not run, and nobody is about to change that.
+    var isAtRest: Bool { activity == .stopped || activity == .failed }
 }

@@ -1,0 +1,98 @@
+// SysV init: scripts, and the pid files of what they start.
+
+public import AgentCore
+import Glibc
+public import Logging
+public import Platform
+
+/// The services whose scripts are in /etc/init.d, on hosts where nothing else speaks for those.
+public final class SysVInit: InitSystem {
+    public let name = "sysv"
+    private var services: ScriptedServices?
+
+    /// - Parameter root: of the file system; tests have their own.
+    public init(loop: Loop, root: String = "/", logger: Logger) {
+        services = ScriptedServices(SysVServices(root: root), of: self, loop: loop)
+    }
+
+    /// systemd and OpenRC run these scripts themselves, and know more about them.
+    static var isHere: Bool { access("/etc/init.d", F_OK) == 0 && access("/run/systemd/system", F_OK) != 0 && access("/run/openrc/softlevel", F_OK) != 0 }
+
+    public func start(watching requests: [UnitRequest], observer: any InitObserver) { services?.start(watching: requests, observer: observer) }
+    public func change(watching requests: [UnitRequest]) { services?.change(watching: requests) }
+    public func stop() { services?.stop() }
+    public func perform(_ verb: UnitVerb, on unit: String, deadline: Duration, _ done: @escaping (Result<Void, ActionError>) -> Void) {
+        services?.perform(verb, on: unit, deadline: deadline, done)
+    }
+}
+
+/// Reads a service's pid file: the one of the rule file, else the one that the script names, else where such files usually are.
+private struct SysVServices: ScriptedServiceKind {
+    let name = "sysv"
+    /// Ends with a slash.
+    private let root: String
+    private let proc = ProcFileSystem(root: "/")
+    private let clockTicks = UInt64(max(1, sysconf(Int32(_SC_CLK_TCK))))
+
+    init(root: String) { self.root = root.hasSuffix("/") ? root : root + "/" }
+
+    func names() -> [String] { (entries(of: root + "etc/init.d") ?? []).filter { script($0) != nil } }
+
+    func read(_ name: String, pidFile: String?, at now: Moment) -> UnitReport? {
+        guard let text = script(name) else { return nil }
+        let script = SysVScript(parsing: text)
+        var report = UnitReport(activity: .stopped, detail: "no pid file")
+        for path in paths(name, pidFile, script) {
+            let state = PidFile(at: path, proc: proc, now: now, clockTicks: clockTicks)
+            if state == .missing { continue }
+            report = state.report
+            break
+        }
+        report.canReload = script.reloadVerb != nil
+        return report
+    }
+
+    func folders(of name: String, pidFile: String?) -> Set<String> {
+        let scripts = root + "etc/init.d"
+        guard let text = script(name) else { return [scripts] }
+        return Set([scripts] + paths(name, pidFile, SysVScript(parsing: text)).map(folder))
+    }
+
+    func command(_ verb: UnitVerb, on name: String) -> Result<[String], ActionError> {
+        guard geteuid() == 0 else {
+            return .failure(ActionError("the agent may not \(verb) \(name): init scripts are root's to run"))
+        }
+        guard let text = script(name) else { return .failure(ActionError("there is no script for \(name) any longer")) }
+        let reload = SysVScript(parsing: text).reloadVerb
+        return .success(["\(root)etc/init.d/\(name)", verb == .reload ? reload ?? "reload" : verb.description])
+    }
+
+    /// `nil` for what is no script that somebody may run, and for one that hands over to Upstart.
+    private func script(_ name: String) -> [UInt8]? {
+        let path = "\(root)etc/init.d/\(name)"
+        var status = Glibc.stat()
+        guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_mode & S_IXUSR != 0 else { return nil }
+        var target = [CChar](repeating: 0, count: 256)
+        let length = readlink(path, &target, target.count)
+        if length > 0, String(decoding: target.prefix(length).map { UInt8(bitPattern: $0) }, as: UTF8.self).hasSuffix("/upstart-job") { return nil }
+        return readFile(path, limit: 1 << 18)
+    }
+
+    private func paths(_ name: String, _ pidFile: String?, _ script: SysVScript) -> [String] {
+        if let named = pidFile ?? script.pidFile { return [root + named.dropFirst()] }
+        return ["run/\(name).pid", "run/\(name)/\(name).pid", "var/run/\(name).pid", "var/run/\(name)/\(name).pid"].map { root + $0 }
+    }
+}
+
+extension PidFile {
+    /// What a pid file alone tells of its service.
+    var report: UnitReport {
+        switch self {
+        case .runs(let process): UnitReport(activity: .running, detail: "process \(process.pid)", process: process)
+        case .died(let pid): UnitReport(activity: .failed, detail: "process \(pid) has ended and left its pid file")
+        case .otherProcess(let pid): UnitReport(activity: .failed, detail: "process \(pid) is younger than the pid file that names it")
+        case .missing: UnitReport(activity: .stopped, detail: "no pid file")
+        case .unreadable(let why): UnitReport(activity: .failed, detail: "the pid file \(why)")
+        }
+    }
+}
