@@ -15,6 +15,7 @@ struct InitSystemKind: Sendable {
 let initSystemKinds: [InitSystemKind] = [
     // As sd_booted(3) finds out.
     InitSystemKind(isHere: { isFolder("/run/systemd/system") }, make: { SystemdInit(loop: $0, logger: $1) }),
+    InitSystemKind(isHere: { UpstartInit.isHere }, make: { UpstartInit(loop: $0, logger: $1) }),
     // These live beside any init system, or inside one.
     InitSystemKind(isHere: { RunitInit.isHere }, make: { RunitInit(loop: $0, logger: $1) }),
     InitSystemKind(isHere: { S6Init.isHere }, make: { S6Init(loop: $0, logger: $1) }),

@@ -8,6 +8,10 @@ public import Platform
 /// Upstart as the manager of jobs, each instance a unit: `worker`, or `worker/1` for the instance 1. What it signals is said on at once.
 public final class UpstartInit: InitSystem {
     public let name = "upstart"
+    /// Upstart's init has its tool beside it; systemd may have taken over since, and then nobody answers as Upstart.
+    static var isHere: Bool {
+        access("/run/systemd/system", F_OK) != 0 && ["/sbin/initctl", "/usr/sbin/initctl"].contains { access($0, X_OK) == 0 }
+    }
 
     private let loop: Loop
     private let addresses: [Address]
