@@ -7,7 +7,8 @@ import Synchronization
 /// Carries out transfers on a thread of its own: one libcurl multi handle on one `Loop`, so that a slow target delays no other.
 /// Cancelling the calling task ends its transfer.
 public final class Transfers: Sendable {
-    private let loop: Loop
+    /// Where the transfers run. Who never waits may live on it too; it ends with `shutdown`.
+    public let loop: Loop
     private let engine: Engine
     private let isClosed = Mutex(false)
     private let lastNumber = Atomic<UInt64>(0)
