@@ -44,6 +44,7 @@ let package = Package(
         // 4: the outside world, one room per technology
         .target(name: "AgentTalker", dependencies: ["AgentAPI", "AgentCore", "Platform", .logging, .nio, .nioHTTP1, .nioPosix, .nioSSL]),
         .target(name: "CheckKinds", dependencies: ["CPCRE2", "Checks", "Platform", "Transfer"]),
+        .target(name: "DaemonMetrics", dependencies: ["CMariaDB", "CPostgreSQL", "Checks", "Platform", "RuleLanguage", "Transfer"]),
         .target(
             name: "Dashboard",
             dependencies: [
@@ -71,7 +72,10 @@ let package = Package(
         // 0: C libraries
         .systemLibrary(name: "CCurl", path: "Sources/CLibraries/CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CLinux", path: "Sources/CLibraries/CLinux"),
+        .systemLibrary(
+            name: "CMariaDB", path: "Sources/CLibraries/CMariaDB", pkgConfig: "libmariadb", providers: [.apt(["libmariadb-dev"])]),
         .systemLibrary(name: "CPCRE2", path: "Sources/CLibraries/CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
+        .systemLibrary(name: "CPostgreSQL", path: "Sources/CLibraries/CPostgreSQL", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(name: "CSystemd", path: "Sources/CLibraries/CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
 
         // Tests
@@ -87,6 +91,7 @@ let package = Package(
         .testTarget(name: "AggregatorCoreTests", dependencies: ["AgentAPI", "AggregatorCore", "Checks", "Platform", "TestKit"], exclude: ["Golden"]),
         .testTarget(name: "CheckKindsTests", dependencies: ["CheckKinds", "Checks", "Platform", "TestKit", "Transfer"]),
         .testTarget(name: "ControlToolTests", dependencies: ["ControlTool", "Platform", "TestKit"], exclude: ["Golden"]),
+        .testTarget(name: "DaemonMetricsTests", dependencies: ["AgentCore", "Checks", "DaemonMetrics", "Platform", "TestKit", "Transfer"]),
         .testTarget(
             name: "DashboardTests",
             dependencies: ["AgentAPI", "AggregatorCore", "Checks", "Dashboard", "Platform", "TestKit", .hummingbird, .logging, .serviceLifecycle],

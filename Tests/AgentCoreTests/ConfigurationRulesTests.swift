@@ -90,7 +90,8 @@ private func shown(_ faults: [Fault]) -> [String] { faults.map { "\($0.line):\($
         #expect(shown(findings.warnings) == ["2:4 nothing measures \(metric) yet: this rule cannot fire"])
     }
 
-    @Test func daemonsHaveAsManyMetricsAsInspeqtorKnows() {
-        #expect(daemonFamilies.map(\.names.count) == [30, 33, 0, 7, 6, 5])
+    @Test func daemonsHaveAtLeastTheMetricsThatInspeqtorKnows() {
+        let known = ["redis": 30, "memcached": 33, "mysql": 0, "nginx": 7, "postgresql": 6, "memstats": 5]
+        for (family, count) in known { #expect(daemonFamilies.first { $0.family == family }.map { $0.names.count >= count } == true, "\(family)") }
     }
 }
