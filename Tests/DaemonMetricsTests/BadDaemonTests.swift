@@ -48,8 +48,8 @@ import Testing
     func aDaemonThatSaysNothingEndsWithTheDeadline(kind: Kind) async throws {
         let server = try BadServer(says: "", closes: false)
         defer { server.stop() }
-        let problem = try await problem(kind.word, kind.parameters(server.port), [kind.metric], deadline: .milliseconds(300))
-        #expect(problem.contains("has not come within 0.3 s") || problem.contains("no answer within") || problem.contains("in time"), "\(problem)")
+        let problem = try await problem(kind.word, kind.parameters(server.port), [kind.metric], deadline: .milliseconds(200))
+        #expect(problem.contains("has not come within 0.2 s") || problem.contains("no answer within") || problem.contains("in time"), "\(problem)")
     }
 
     @Test(arguments: kinds)
@@ -57,7 +57,7 @@ import Testing
         let server = try BadServer(says: "")
         defer { server.stop() }
         let problem = try await problem(kind.word, kind.parameters(server.port), [kind.metric])
-        #expect(problem.contains("clos") || problem.contains("reply") || problem.contains("Lost connection"), "\(problem)")
+        #expect(problem.contains("clos") || problem.contains("ended") || problem.contains("Lost connection"), "\(problem)")
     }
 
     @Test(arguments: kinds)
@@ -71,14 +71,15 @@ import Testing
 
     @Test(arguments: kinds)
     func somethingElseIsShown(kind: Kind) async throws {
-        let server = try BadServer(says: "220 mail.example.com ESMTP \u{1B}[31m ready, and much more to say than anybody would want to read\r\n\r\n\r\n")
+        let server = try BadServer(
+            says: "220 mail.example.com ESMTP \u{1B}[31m ready, and much more to say than anybody would want to read\r\n\r\n\r\n")
         defer { server.stop() }
         let problem = try await problem(kind.word, kind.parameters(server.port), [kind.metric], deadline: .seconds(2))
         #expect(!problem.hasPrefix("(no problem"), "\(problem)")
         #expect(problem.utf8.allSatisfy { $0 >= 32 && $0 < 127 }, "\(problem)")
         #expect(!problem.contains("secret-word"))
         if ["redis", "memcached", "php-fpm", "haproxy"].contains(kind.word) {
-            #expect(problem.contains("\"220 mail.example.com ESMTP .[31m ready, and much more to say th\"..."), "\(problem)")
+            #expect(problem.contains("\"220 mail.example.com ESMTP .[31m ready, and much more to say\"..."), "\(problem)")
         }
     }
 

@@ -24,10 +24,11 @@ struct DaemonBed: Sendable {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("rollcall-daemons-\(randomHex(bytes: 4))").path
         process = try ChildProcess(bed("daemons"), [folder])
         let lines = try await process.whenReady(folder + "/ready", within: .seconds(90)).split(separator: "\n")
-        places = Dictionary(uniqueKeysWithValues: lines.map { line in
-            let pair = line.split(separator: "=", maxSplits: 1).map(String.init)
-            return (pair[0], pair[1])
-        })
+        places = Dictionary(
+            uniqueKeysWithValues: lines.map { line in
+                let pair = line.split(separator: "=", maxSplits: 1).map(String.init)
+                return (pair[0], pair[1])
+            })
         authority = folder + "/ca.pem"
         passwordFile = folder + "/password"
     }

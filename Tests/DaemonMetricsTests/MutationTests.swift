@@ -29,11 +29,25 @@ import Testing
     @Test func fastCGI() { check("fastcgi") { phpFPMAnswer($0, "/status") } }
     @Test func phpFPM() { check("php-fpm-status") { poolStatus($0) } }
     @Test func haproxy() { check("haproxy-stat") { haproxySocketAnswer($0, true) } }
-    @Test func prometheus() { check("prometheus-text") { prometheusAnswer($0, ["node_load1", "go_gc_duration_seconds{quantile=\"0.5\"}"]) } }
-    @Test func memstats() { check("json-page") { memstatsAnswer($0) } }
-    @Test func json() { check("json-page") { jsonAnswer($0, ["queues[0].length", "[\"a.b\"][\"c d\"]"]) } }
-    @Test func jsonPaths() { check("json-path") { bytes in jsonAnswer(Array("{\"a\":[{\"b c\":1}]}".utf8), [String(decoding: bytes, as: UTF8.self)]) } }
+    @Test func prometheus() { check("prometheus-text") { prometheusAnswer($0, ["node_load1", #"go_gc_duration_seconds{quantile="0.5"}"#]) } }
+    @Test func jsonAndMemstats() {
+        var isMemstats = false
+        check("json-page") { bytes in
+            isMemstats.toggle()
+            return isMemstats ? memstatsAnswer(bytes) : jsonAnswer(bytes, ["queues[0].length", "[\"a.b\"][\"c d\"]"])
+        }
+    }
+
+    @Test func jsonPaths() {
+        let document: JSON = ["a": [["b c": 1]], "queues": ["mail": 2]]
+        check("json-path") { bytes in JSONPath(String(decoding: bytes, as: UTF8.self)).map { .success(["x": $0.value(in: document)?.number ?? 0]) } }
+    }
+
     @Test func selectors() {
-        check("prometheus-selector") { bytes in prometheusAnswer(Array("up{a=\"b\"} 1\n".utf8), [String(decoding: bytes, as: UTF8.self)]) }
+        let series = Series(Array(#"up{a="b",c="d"} 1"#.utf8)[...])
+        check("prometheus-selector") { bytes in
+            guard let selector = SeriesSelector(String(decoding: bytes, as: UTF8.self)), let series else { return nil }
+            return .success(["x": selector.selects(series) ? 1 : 0])
+        }
     }
 }

@@ -6,14 +6,16 @@ import Testing
 @Suite struct ParserTests {
     @Test(arguments: [
         ("0", 0.0), ("12", 12), ("-3", -3), ("1.5", 1.5), ("1e3", 1000), ("123456789012345678", 123_456_789_012_345_680), ("+1", 1),
-        (nil as String?, nil as Double?), ("", nil), ("abc", nil), ("1e999", nil), ("0x10", nil), ("nan", nil), ("1 2", nil), ("--1", nil), ("e", nil),
+        (nil as String?, nil as Double?), ("", nil), ("abc", nil), ("1e999", nil), ("0x10", nil), ("nan", nil), ("1 2", nil), ("--1", nil),
+        ("e", nil),
     ])
     func numbersAreDecimal(text: String?, value: Double?) {
         #expect(number(Array((text ?? "x").utf8)[...]) == value)
     }
 
     @Test func replicasOfRedisSayWhetherTheirMasterIsThere() {
-        let told = redisInfo(Array("# Replication\r\nmaster_link_status:down\r\nmaster_last_io_seconds_ago:-1\r\ndb0:keys=2,expires=1,avg_ttl=0\r\ndb12:keys=3,expires=0\r\n".utf8)[...])
+        let replication = "# Replication\r\nmaster_link_status:down\r\nmaster_last_io_seconds_ago:-1\r\n"
+        let told = redisInfo(Array((replication + "db0:keys=2,expires=1,avg_ttl=0\r\ndb12:keys=3,expires=0\r\n").utf8)[...])
         #expect(told == ["master_link_up": 0, "keys": 5, "keys_with_expiry": 1])
     }
 

@@ -42,27 +42,58 @@ func text(_ bytes: ArraySlice<UInt8>) -> String { String(decoding: bytes, as: UT
 
 /// Without blanks at both ends.
 func trimmed(_ bytes: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
-    var bytes = bytes
-    while let first = bytes.first, first == 32 || first == 9 { bytes.removeFirst() }
-    while let last = bytes.last, last == 32 || last == 9 { bytes.removeLast() }
-    return bytes
+    var (start, end) = (bytes.startIndex, bytes.endIndex)
+    while start < end, bytes[start] == 32 || bytes[start] == 9 { start += 1 }
+    while start < end, bytes[end - 1] == 32 || bytes[end - 1] == 9 { end -= 1 }
+    return bytes[start..<end]
+}
+
+/// What blanks and line ends part, at most `limit` of it.
+func words(of bytes: ArraySlice<UInt8>, limit: Int) -> [ArraySlice<UInt8>] {
+    bytes.withUnsafeBytes { buffer in
+        var words: [ArraySlice<UInt8>] = []
+        var at = 0
+        while words.count < limit {
+            while at < buffer.count, isBlank(buffer[at]) { at += 1 }
+            let start = at
+            while at < buffer.count, !isBlank(buffer[at]) { at += 1 }
+            if start == at { break }
+            words.append(bytes[(bytes.startIndex + start)..<(bytes.startIndex + at)])
+        }
+        return words
+    }
+}
+
+private func isBlank(_ byte: UInt8) -> Bool { byte == 32 || byte == 10 || byte == 13 || byte == 9 }
+
+func isText(_ bytes: ArraySlice<UInt8>, _ text: StaticString) -> Bool {
+    bytes.count == text.utf8CodeUnitCount && begins(bytes, with: text)
+}
+
+func begins(_ bytes: ArraySlice<UInt8>, with text: StaticString) -> Bool {
+    bytes.withUnsafeBytes { buffer in
+        guard let start = buffer.baseAddress, buffer.count >= text.utf8CodeUnitCount else { return text.utf8CodeUnitCount == 0 }
+        return memcmp(start, text.utf8Start, text.utf8CodeUnitCount) == 0
+    }
 }
 
 /// A decimal number, finite.
 func number(_ bytes: ArraySlice<UInt8>) -> Double? {
     // Whole numbers are nearly all there is, and reading them needs no text.
-    var whole = 0
-    for byte in bytes {
-        guard bytes.count <= 15, (48...57).contains(byte) else { return fraction(bytes) }
-        whole = whole * 10 + Int(byte - 48)
+    let whole: Int? = bytes.withUnsafeBytes { buffer in
+        guard (1...15).contains(buffer.count) else { return nil }
+        var value = 0
+        for index in 0..<buffer.count {
+            guard buffer[index] >= 48, buffer[index] <= 57 else { return nil }
+            value = value * 10 + Int(buffer[index] - 48)
+        }
+        return value
     }
-    return bytes.isEmpty ? nil : Double(whole)
-}
-
-private func fraction(_ bytes: ArraySlice<UInt8>) -> Double? {
+    if let whole { return Double(whole) }
     // Swift's reader knows more spellings than any daemon: hexadecimal, nan, infinity.
-    for byte in bytes where !(48...57).contains(byte) && !(43...46).contains(byte) && byte | 32 != UInt8(ascii: "e") { return nil }
-    guard bytes.count <= 64, let value = Double(text(bytes)), value.isFinite else { return nil }
+    guard (1...64).contains(bytes.count) else { return nil }
+    for byte in bytes where !(byte >= 48 && byte <= 57 || byte >= 43 && byte <= 46 || byte | 32 == UInt8(ascii: "e")) { return nil }
+    guard let value = Double(text(bytes)), value.isFinite else { return nil }
     return value
 }
 
@@ -78,6 +109,11 @@ func seen(_ text: String) -> String { seen(Array(text.utf8)) }
 /// A library's or server's message: one line, printable, of a length to be read.
 func oneLine(_ message: String) -> String {
     let words = message.split { $0.isNewline || $0 == "\t" || $0 == " " }.joined(separator: " ")
-    let shown = words.unicodeScalars.prefix(300).map { $0.properties.generalCategory == .control ? "." : Character($0) }
+    let shown = words.unicodeScalars.prefix(300).map { scalar -> Character in
+        switch scalar.properties.generalCategory {
+        case .control, .format: "."
+        default: Character(scalar)
+        }
+    }
     return String(shown)
 }

@@ -84,7 +84,9 @@ struct ParameterReader {
         let password = password()
         let authorities = authorities()
         if user == nil, given.contains("password") || given.contains("password_file") { fault("username", "is missing: the password needs one") }
-        if user != nil, !given.contains("password"), !given.contains("password_file") { fault("password_file", "is missing: username needs a password") }
+        if user != nil, !given.contains("password"), !given.contains("password_file") {
+            fault("password_file", "is missing: username needs a password")
+        }
         if user?.contains(":") ?? false { fault("username", "cannot hold a colon, which ends it in basic authentication") }
         guard let endpoint else { return nil }
         if user != nil, !endpoint.isEncrypted, !endpoint.isLoopback { fault("url", "must be https: the password would travel in the clear") }
@@ -92,6 +94,7 @@ struct ParameterReader {
         if let user, let password { request.credentials = Credentials(user: user, password: password) }
         request.authorities = authorities
         request.maximumBody = 4 << 20
+        request.freshConnection = true
         return request
     }
 
@@ -103,7 +106,7 @@ struct ParameterReader {
             return nil
         }
         let listener = listener(port: port ?? 80, hasSocket: false)
-        let page = pagePath(default: path)
+        guard let page = pagePath(default: path) else { return nil }
         do throws(EndpointError) {
             return try Endpoint.parse("http://\(listener)\(page)").0
         } catch {
@@ -112,14 +115,15 @@ struct ParameterReader {
         }
     }
 
-    /// `endpoint` or `path`: the page of the daemon.
-    mutating func pagePath(default path: String) -> String {
+    /// `endpoint` or `path`: the page of the daemon; `nil` after a fault.
+    mutating func pagePath(default path: String) -> String? {
         let endpoint = text("endpoint")
         if endpoint != nil, given.contains("path") { fault("path", "is another word for endpoint: write one of them") }
         let other = text("path")
         let page = endpoint ?? other ?? path
         if !page.hasPrefix("/") || !page.utf8.allSatisfy({ $0 > 32 && $0 < 127 && $0 != UInt8(ascii: "#") }) {
             fault(endpoint != nil ? "endpoint" : "path", "must begin with / and hold no blanks")
+            return nil
         }
         return page
     }

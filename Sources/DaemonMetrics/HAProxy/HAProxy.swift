@@ -37,7 +37,7 @@ extension DaemonKind {
 func haproxySocketAnswer(_ bytes: [UInt8], _ isAll: Bool) -> DaemonAnswer? {
     guard isAll, !bytes.isEmpty else { return nil }
     let isHalf = bytes.first == UInt8(ascii: "#") && position(of: Array("\n\nName:".utf8), in: bytes[...]) == nil
-    let hasEnd = bytes.suffix(2).elementsEqual([10, 10])
+    let hasEnd = isText(bytes.suffix(2), "\n\n")
     return bytes.first == UInt8(ascii: "#") && (isHalf || !hasEnd) ? nil : haproxyAnswer(bytes)
 }
 
@@ -48,7 +48,7 @@ func haproxyAnswer(_ bytes: [UInt8]) -> DaemonAnswer {
     for line in Lines(bytes) {
         if line.isEmpty { continue }
         if columns.isEmpty {
-            guard line.starts(with: "# pxname,svname,".utf8) else {
+            guard begins(line, with: "# pxname,svname,") else {
                 return .failure(DaemonError("this is not HAProxy's show stat: \(seen(bytes))"))
             }
             for (index, name) in commaSeparated(line.dropFirst(2)).enumerated() { columns[text(name)] = index }
@@ -81,7 +81,7 @@ private struct Row {
     var name: String { text(self["svname"]) }
     var status: String { text(self["status"]) }
     /// 0 frontend, 1 backend, 2 server, 3 socket.
-    var isServer: Bool { self["type"].elementsEqual("2".utf8) }
+    var isServer: Bool { isText(self["type"], "2") }
     func value(_ name: String) -> Double? { number(self[name]) }
 }
 
@@ -124,38 +124,3 @@ private let columnNames = [
     "dreq": "denied", "req_tot": "requests", "bin": "bytes_in", "bout": "bytes_out", "hrsp_4xx": "responses_4xx",
     "hrsp_5xx": "responses_5xx", "qcur": "queue", "wretr": "retries", "wredis": "redispatches",
 ]
-
-/// The fields of a line; a field in quotes may hold commas, and quotes twice.
-func commaSeparated(_ line: ArraySlice<UInt8>) -> [ArraySlice<UInt8>] {
-    var fields: [ArraySlice<UInt8>] = []
-    var rest = line
-    while true {
-        if rest.first == UInt8(ascii: "\"") {
-            let (field, end) = quoted(rest)
-            fields.append(field[...])
-            rest = rest[end...]
-        } else {
-            let end = position(of: UInt8(ascii: ","), in: rest) ?? rest.endIndex
-            fields.append(rest[..<end])
-            rest = rest[end...]
-        }
-        // What follows a closing quote up to the comma is nothing that HAProxy writes.
-        guard let comma = position(of: UInt8(ascii: ","), in: rest) else { return fields }
-        rest = rest[(comma + 1)...]
-    }
-}
-
-/// The field that begins with a quote, and where it ends.
-private func quoted(_ bytes: ArraySlice<UInt8>) -> (field: [UInt8], end: Int) {
-    var field: [UInt8] = []
-    var at = bytes.startIndex + 1
-    while at < bytes.endIndex {
-        if bytes[at] == UInt8(ascii: "\"") {
-            guard at + 1 < bytes.endIndex, bytes[at + 1] == UInt8(ascii: "\"") else { return (field, at + 1) }
-            at += 1
-        }
-        field.append(bytes[at])
-        at += 1
-    }
-    return (field, at)
-}

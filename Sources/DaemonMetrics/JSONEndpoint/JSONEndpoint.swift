@@ -27,7 +27,7 @@ func jsonAnswer(_ bytes: [UInt8], _ metrics: [String]) -> DaemonAnswer {
             }
             switch path.value(in: document) {
             case .bool(let value): told[metric] = value ? 1 : 0
-            case let value: told[metric] = value?.number
+            case let value: told[metric] = value?.finiteNumber
             }
         }
         return .success(told)
@@ -86,4 +86,9 @@ struct JSONPath: Equatable {
         }
         return value
     }
+}
+
+extension JSON {
+    /// Any number but those that are too large for one.
+    var finiteNumber: Double? { number.flatMap { $0.isFinite ? $0 : nil } }
 }

@@ -18,17 +18,20 @@ extension DaemonKind {
 /// The numbers of `STAT name value` lines, up to END. `nil` when more must come.
 func memcachedAnswer(_ bytes: [UInt8]) -> DaemonAnswer? {
     // Looked for first, so that a long answer is read once and not with each of its pieces.
-    let isWhole = bytes.count >= 5 && bytes[(bytes.count - 5)...].elementsEqual("END\r\n".utf8)
+    let isWhole = bytes.count >= 5 && isText(bytes[(bytes.count - 5)...], "END\r\n")
     var told: [String: Double] = [:]
     for line in Lines(bytes) {
-        if line.elementsEqual("END".utf8) { return .success(told) }
+        if isText(line, "END") { return .success(told) }
         // The last line may be half of one.
         if !isWhole, line.endIndex == bytes.count { return nil }
-        let words = line.split(separator: 32, maxSplits: 2)
-        guard words.count >= 2, words[0].elementsEqual("STAT".utf8) else {
-            let isRefusal = line.elementsEqual("CLIENT_ERROR unauthenticated".utf8)
+        let words = words(of: line, limit: 4)
+        guard words.count >= 2, isText(words[0], "STAT") else {
+            let isRefusal = isText(line, "CLIENT_ERROR unauthenticated")
             return .failure(
-                DaemonError(isRefusal ? "it wants a password, and there is no way to give it one: let it listen without, on a socket" : "this is no answer to stats: \(seen(line))"))
+                DaemonError(
+                    isRefusal
+                        ? "it wants a password, and there is no way to give it one: let it listen without, on a socket"
+                        : "this is no answer to stats: \(seen(line))"))
         }
         if words.count == 3, let value = number(words[2]) { told[text(words[1])] = value }
     }

@@ -24,7 +24,7 @@ func memstatsAnswer(_ bytes: [UInt8]) -> DaemonAnswer {
             return .failure(DaemonError("there is no memstats in this page: \(seen(bytes))"))
         }
         var told: [String: Double] = [:]
-        for member in members { told[member.name] = member.value.number }
+        for member in members { told[member.name] = member.value.finiteNumber }
         return .success(told)
     } catch {
         return .failure(DaemonError("the page is not JSON (\(error)): \(seen(bytes))"))

@@ -17,7 +17,9 @@ extension DaemonKind {
             let user = reader.text("username") ?? "root"
             let password = reader.password()
             let authorities = reader.authorities()
-            if parameters["socket"] != nil, parameters["ca_file"] != nil { reader.fault("ca_file", "is not for sockets, which never leave this machine") }
+            if parameters["socket"] != nil, parameters["ca_file"] != nil {
+                reader.fault("ca_file", "is not for sockets, which never leave this machine")
+            }
             let account = MySQLAccount(listener: listener, user: user, password: password, authorities: authorities)
             let turn = MySQLTurn()
             let loop = transfers.loop

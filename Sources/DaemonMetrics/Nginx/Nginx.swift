@@ -18,17 +18,22 @@ extension DaemonKind {
 
 /// Seven numbers in four lines.
 func nginxAnswer(_ bytes: [UInt8]) -> DaemonAnswer {
-    let words = bytes.split { $0 == 32 || $0 == 10 || $0 == 13 }
-    let expected = [
-        "Active", "connections:", nil, "server", "accepts", "handled", "requests", nil, nil, nil, "Reading:", nil, "Writing:", nil, "Waiting:", nil,
-    ]
-    guard words.count == expected.count, zip(words, expected).allSatisfy({ word, wanted in wanted.map { word.elementsEqual($0.utf8) } ?? true })
-    else { return .failure(DaemonError("this is not the page of stub_status: \(seen(bytes))")) }
-    let names = [2: "Active_connections", 7: "accepts", 8: "handled", 9: "requests", 11: "Reading", 13: "Writing", 15: "Waiting"]
+    let words = words(of: bytes[...], limit: 17)
     var told: [String: Double] = [:]
-    for (index, name) in names {
-        guard let value = number(words[index]) else { return .failure(DaemonError("this is not the page of stub_status: \(seen(bytes))")) }
-        told[name] = value
-    }
-    return .success(told)
+    let isPage =
+        words.count == 16 && nginxWords.allSatisfy { index, word in isText(words[index], word) }
+        && nginxNames.allSatisfy { index, name in
+            told[name] = number(words[index])
+            return told[name] != nil
+        }
+    return isPage ? .success(told) : .failure(DaemonError("this is not the page of stub_status: \(seen(bytes))"))
 }
+
+private let nginxWords: [(Int, StaticString)] = [
+    (0, "Active"), (1, "connections:"), (3, "server"), (4, "accepts"), (5, "handled"), (6, "requests"), (10, "Reading:"), (12, "Writing:"),
+    (14, "Waiting:"),
+]
+
+private let nginxNames = [
+    (2, "Active_connections"), (7, "accepts"), (8, "handled"), (9, "requests"), (11, "Reading"), (13, "Writing"), (15, "Waiting"),
+]

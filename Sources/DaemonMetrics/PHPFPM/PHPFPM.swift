@@ -16,7 +16,7 @@ extension DaemonKind {
                 return reader.finished(page.map { .fetching($0, "php-fpm", transfers) } as LoopReader?)
             }
             let listener = reader.listener(port: 9000)
-            let path = reader.pagePath(default: "/status")
+            let path = reader.pagePath(default: "/status") ?? ""
             let question = Question(bytes: fastCGIRequest(path), answerName: "the status page") { received, _ in phpFPMAnswer(received, path) }
             return reader.finished(LoopReader.asking({ _ in question }, listener, "php-fpm", transfers))
         }
@@ -35,7 +35,7 @@ func phpFPMAnswer(_ bytes: [UInt8], _ path: String) -> DaemonAnswer? {
         guard let end = position(of: [13, 10, 13, 10], in: output[...]) else {
             return .failure(DaemonError("this is no answer of PHP: \(seen(output))"))
         }
-        for header in Lines(Array(output[..<end])) where header.starts(with: "Status:".utf8) {
+        for header in Lines(Array(output[..<end])) where begins(header, with: "Status:") {
             let status = text(trimmed(header.dropFirst(7)))
             if !status.hasPrefix("200") {
                 let isMissing = status.hasPrefix("403") || status.hasPrefix("404")
@@ -51,7 +51,10 @@ func poolStatus(_ bytes: [UInt8]) -> DaemonAnswer {
     var told: [String: Double] = [:]
     for line in Lines(bytes) {
         guard let colon = position(of: UInt8(ascii: ":"), in: line), let value = number(trimmed(line[(colon + 1)...])) else { continue }
-        let name = line[..<colon].map { $0 == 32 || $0 == UInt8(ascii: "-") ? UInt8(ascii: "_") : $0 }
+        var name = Array(line[..<colon])
+        name.withUnsafeMutableBytes { letters in
+            for index in 0..<letters.count where letters[index] == 32 || letters[index] == UInt8(ascii: "-") { letters[index] = UInt8(ascii: "_") }
+        }
         told[text(name[...])] = value
     }
     guard told["accepted_conn"] != nil else { return .failure(DaemonError("this is not the status page of PHP-FPM: \(seen(bytes))")) }

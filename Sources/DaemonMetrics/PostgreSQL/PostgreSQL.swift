@@ -20,7 +20,9 @@ extension DaemonKind {
             if password != nil, !listener.isLocal, parameters["ca_file"] == nil {
                 reader.fault("ca_file", "is missing: without it the password could be had by whoever answers in the server's place")
             }
-            if parameters["socket"] != nil, parameters["ca_file"] != nil { reader.fault("ca_file", "is not for sockets, which never leave this machine") }
+            if parameters["socket"] != nil, parameters["ca_file"] != nil {
+                reader.fault("ca_file", "is not for sockets, which never leave this machine")
+            }
             var settings = [
                 "user": user, "dbname": database, "application_name": "rollcall", "client_encoding": "UTF8", "gssencmode": "disable",
                 "sslmode": listener.isLocal ? "disable" : "prefer",

@@ -55,8 +55,7 @@ struct Series: Equatable {
         self.labels = labels
         let rest = line[labels.end...]
         guard let first = rest.first, first == 32 || first == 9 else { return nil }
-        let words = rest.split(maxSplits: 2) { $0 == 32 || $0 == 9 }
-        guard let word = words.first else { return nil }
+        guard let word = words(of: rest, limit: 1).first else { return nil }
         if let value = number(word) {
             self.value = value
         } else {
@@ -82,7 +81,7 @@ struct Labels: Equatable {
         func word() -> ArraySlice<UInt8>? {
             let start = at
             while at < limit, isPartOfName(line[at]) { at += 1 }
-            return at > start && !(48...57).contains(line[start]) ? line[start..<at] : nil
+            return at > start && !(line[start] >= 48 && line[start] <= 57) ? line[start..<at] : nil
         }
         func skipBlanks() { while at < limit, line[at] == 32 || line[at] == 9 { at += 1 } }
         func take(_ byte: UInt8) -> Bool {
@@ -127,13 +126,10 @@ struct Labels: Equatable {
     }
 }
 
+/// A letter, a digit, `_` or `:`.
 private func isPartOfName(_ byte: UInt8) -> Bool {
-    switch byte {
-    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"),
-        UInt8(ascii: ":"):
-        true
-    default: false
-    }
+    let letter = byte | 32
+    return letter >= 97 && letter <= 122 || byte >= 48 && byte <= 58 || byte == 95
 }
 
 /// What a rule selects: a name, and labels that a series must have beside any others.
@@ -148,9 +144,9 @@ struct SeriesSelector {
     }
 
     func selects(_ series: Series) -> Bool {
-        series.name.elementsEqual(wanted.name)
+        series.name == wanted.name
             && wanted.pairs.allSatisfy { pair in
-                series.labels.pairs.contains { $0.name.elementsEqual(pair.name) && $0.value == pair.value }
+                series.labels.pairs.contains { $0.name == pair.name && $0.value == pair.value }
             }
     }
 }

@@ -109,12 +109,11 @@ func redisInfo(_ bytes: ArraySlice<UInt8>) -> [String: Double] {
             if !(isTime && number < 0) { told[name] = number }
         } else if name == "master_link_status" {
             told["master_link_up"] = text(value) == "up" ? 1 : 0
-        } else if name.hasPrefix("db"), name.dropFirst(2).allSatisfy(\.isNumber) {
-            for part in text(value).split(separator: ",") {
-                let pair = part.split(separator: "=", maxSplits: 1)
-                guard pair.count == 2, let count = number(Array(pair[1].utf8)[...]) else { continue }
-                if pair[0] == "keys" { told["keys", default: 0] += count }
-                if pair[0] == "expires" { told["keys_with_expiry", default: 0] += count }
+        } else if name.hasPrefix("db"), number(line[..<colon].dropFirst(2)) != nil {
+            // db0:keys=1,expires=0,avg_ttl=0
+            for part in commaSeparated(value) {
+                if begins(part, with: "keys="), let count = number(part.dropFirst(5)) { told["keys", default: 0] += count }
+                if begins(part, with: "expires="), let count = number(part.dropFirst(8)) { told["keys_with_expiry", default: 0] += count }
             }
         }
     }
