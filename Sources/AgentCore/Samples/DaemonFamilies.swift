@@ -95,7 +95,8 @@ public let daemonFamilies: [DaemonFamily] = [
             "active_processes", "idle_processes", "total_processes", "max_active_processes", "listen_queue", "max_listen_queue", "listen_queue_len",
             "max_children_reached", "accepted_conn", "slow_requests", "start_since",
         ],
-        counters: ["max_children_reached", "accepted_conn", "slow_requests"], units: ["start_since": .seconds], parameters: ["socket", "hostname", "port"] + ofPage),
+        counters: ["max_children_reached", "accepted_conn", "slow_requests"], units: ["start_since": .seconds],
+        parameters: ["socket", "hostname", "port"] + ofPage),
     DaemonFamily(
         family: "haproxy",
         names: [
