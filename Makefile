@@ -3,10 +3,11 @@
 # Each verb first asks apt for the Debian packages that it needs and that are missing; when all are there it asks nobody.
 
 # What to build with: the C libraries that Package.swift names, and how to find them.
-BUILD_PACKAGES := libcurl4-openssl-dev libpcre2-dev libsqlite3-dev libsystemd-dev pkg-config
-# What the tests start: real init systems, application servers, mail servers, browsers.
-TEST_PACKAGES := $(BUILD_PACKAGES) chromium chromium-driver curl dbus duktape iproute2 openssl polkitd procps puma python3 python3-aiosmtpd \
-    python3-selenium ruby ruby-rack runit s6 supervisor systemd util-linux
+BUILD_PACKAGES := libcurl4-openssl-dev libmariadb-dev libpcre2-dev libpq-dev libsqlite3-dev libsystemd-dev pkg-config
+# What the tests start: real init systems, application servers, mail servers, browsers, daemons to ask for their numbers.
+TEST_PACKAGES := $(BUILD_PACKAGES) chromium chromium-driver curl dbus duktape haproxy iproute2 mariadb-client-core mariadb-server-core memcached \
+    nginx openssl php-fpm polkitd postgresql procps prometheus-node-exporter puma python3 python3-aiosmtpd python3-selenium redis-server \
+    ruby ruby-rack systemd util-linux
 SWIFT_VERSION := 6.3
 
 PROGRAMS := rollcall rollcall-agent rollcall-aggregator verify-token
@@ -130,7 +131,8 @@ build-packages:
 test-packages:
 	@$(call get-packages,$(TEST_PACKAGES))
 
-# Elsewhere than on Debian and its relatives it can only say what is needed.
+# Elsewhere than on Debian and its relatives it can only say what is needed. Debian starts the daemons of a package that is installed, which
+# nobody asked for here: while packages are installed, policy-rc.d forbids it, unless this machine has a policy of its own.
 define get-packages
 if ! command -v dpkg-query >/dev/null; then \
 	    echo 'This is no Debian system: please see to it that what these packages hold is installed: $(1)'; exit 0; \
@@ -142,6 +144,12 @@ if ! command -v dpkg-query >/dev/null; then \
 	echo "Installing what is missing: $${missing[*]}"; \
 	sudo=; \
 	if [ "$$(id -u)" != 0 ]; then $(needs-root); sudo=sudo; fi; \
+	policy=/usr/sbin/policy-rc.d; \
+	if [ ! -e "$$policy" ] && [ ! -L "$$policy" ]; then \
+	    trap '$$sudo rm -f "$$policy"' EXIT; \
+	    printf '#!/bin/sh\n# Rollcall: no service starts while packages are installed for its tests.\nexit 101\n' | \
+	        $$sudo install -m 755 /dev/stdin "$$policy"; \
+	fi; \
 	$$sudo apt-get update -q || echo 'apt-get update failed; going on with the lists of packages that are there.'; \
 	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends -o DPkg::Lock::Timeout=120 "$${missing[@]}"
 endef
