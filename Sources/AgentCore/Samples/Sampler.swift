@@ -17,6 +17,10 @@ public protocol Sampler: AnyObject {
     /// The unit's workers, each with its own values: all of its processes but the main one, or the main one when it is alone.
     func sampleWorkers(of unit: SampledUnit, _ metrics: MetricList) -> [WorkerSamples]
 
+    /// The state of a unit's main process as it was read in this cycle; `nil` when it could not be read.
+    /// - Parameter unit: the `key` of a unit.
+    func state(of unit: String) -> ProcessState?
+
     /// Why a metric was absent in this cycle.
     /// - Parameter unit: the `key` of a unit; `nil` for the host.
     func absence(of metric: MetricName, unit: String?) -> Absence
@@ -65,6 +69,11 @@ public struct WorkerSamples: Equatable, Sendable {
         self.process = process
         self.values = values
     }
+}
+
+/// What the kernel says that a process does.
+public enum ProcessState: Sendable {
+    case running, blocked, stopped, zombie, other
 }
 
 /// Why a value is absent.
