@@ -1,4 +1,5 @@
 import AgentCore
+import TestKit
 import Testing
 
 @testable import LinuxHost
@@ -36,7 +37,7 @@ import Testing
         ("2000 345 300 1 0 100 0\n", UInt64?(345)), ("0 0 0 0 0 0 0\n", nil), ("", nil), ("12", nil), ("12 x", nil),
     ])
     func readsResidentPages(_ text: String, pages: UInt64?) {
-        #expect(residentPages(parsing: text.utf8) == pages)
+        #expect(residentPages(parsing: bytes(text).span) == pages)
     }
 
     @Test(arguments: [
@@ -47,40 +48,126 @@ import Testing
         #expect(decimal(text.utf8) == number)
     }
 
-    @Test func readsProcessorTimes() throws {
-        let stat = try #require(HostStat(parsing: "cpu  10 20 30 4000 50 6 7 8 9 0\ncpu0 1 2 3 4\nintr 5\n".utf8))
-        #expect(stat.busy == 10 + 20 + 30 + 50 + 6 + 7 + 8)
-        #expect(stat.steal == 8)
-        #expect(HostStat(parsing: "cpu 1 2 3 4 5 6 7\n".utf8)?.steal == nil)
-        #expect(HostStat(parsing: "cpu 1 2 3\n".utf8) == nil)
-        #expect(HostStat(parsing: "intr 1 2 3 4 5 6 7 8".utf8) == nil)
+    @Test func readsProcessorTimes() {
+        let stat = HostStat(parsing: bytes("cpu  10 20 30 4000 50 6 7 8 9 0\ncpu0 1 2 3 4\nintr 5\n").span)
+        #expect(stat?.busy == 10 + 20 + 30 + 50 + 6 + 7 + 8)
+        #expect(stat?.steal == 8)
+        #expect(HostStat(parsing: bytes("cpu 1 2 3 4 5 6 7\r\n").span)?.steal == nil)
+        #expect(HostStat(parsing: bytes("cpu 1 2 3\n").span) == nil)
+        #expect(HostStat(parsing: bytes("intr 1 2 3 4 5 6 7 8").span) == nil)
     }
 
     @Test func readsLoad() {
-        #expect(LoadAverage(parsing: "0.52 1.00 12.34 2/345 6789\n".utf8) == LoadAverage(parsing: "0.52 1 12.34".utf8))
-        #expect(LoadAverage(parsing: "0.52 1.00 12.34 2/345 6789\n".utf8)?.fifteen == 12.34)
+        let load = LoadAverage(parsing: "0.52 1.00 12.34 2/345 6789\n".utf8)
+        #expect(load?.one == 0.52 && load?.five == 1 && load?.fifteen == 12.34)
+        #expect(load?.tasks == 345)
+        #expect(LoadAverage(parsing: "0.52 1 12.34".utf8)?.tasks == nil)
         #expect(LoadAverage(parsing: "nan inf 1".utf8) == nil)
         #expect(LoadAverage(parsing: "".utf8) == nil)
     }
 
     @Test func readsMemory() {
         let text =
-            "MemTotal:       24565008 kB\nMemFree: 1 kB\nMemAvailable:   20000000 kB\nSwapTotal:       1000 kB\nSwapFree:         250 kB\nHugePages_Total:       0\n"
-        let memory = MemoryInfo(parsing: text.utf8)
+            "MemTotal:       24565008 kB\nMemFree: 1 kB\nMemAvailable:   20000000 kB\r\nSwapTotal:       1000 kB\nSwapFree:         250 kB\nHugePages_Total:       0\n"
+        let memory = MemoryInfo(parsing: bytes(text).span)
         #expect(memory.total == 24_565_008 * 1024)
         #expect(memory.available == 20_000_000 * 1024)
+        #expect(memory.used == 4_565_008 * 1024)
         #expect(memory.swapUsed == 75)
     }
 
-    @Test(arguments: ["SwapTotal: 0 kB\nSwapFree: 0 kB\n", "MemTotal: 5 kB\n", "SwapTotal: 99999999999999999999 kB\nSwapFree: 1 kB\n"])
+    @Test(arguments: ["SwapTotal: 0 kB\nSwapFree: 0 kB\n", "MemTotal: 5 kB\n", "SwapTotal: 99999999999999999999 kB\nSwapFree: 1 kB\n", ""])
     func aHostWithoutSwapHasNoSwapMetric(_ text: String) {
-        #expect(MemoryInfo(parsing: text.utf8).swapUsed == nil)
+        #expect(MemoryInfo(parsing: bytes(text).span).swapUsed == nil)
     }
 
-    @Test func readsMountPointsWithOddNames() {
+    @Test func readsMountsWithOddNames() {
         let text =
-            "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n30 22 0:5 / /mnt/my\\040disk rw shared:1 - nfs srv:/x rw\n31 22 0:6 / /a\\134b rw - tmpfs t rw\nbad\n"
-        #expect(mountPoints(parsing: text.utf8) == ["/", "/mnt/my disk", "/a\\b"])
+            "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n30 22 0:5 / /mnt/my\\040disk ro,noatime shared:1 - nfs srv:/x rw\n31 22 0:6 / /a\\134b rw master:2 - tmpfs t ro\nbad\n32 1 0:7 / /cut"
+        let table = mounts(parsing: bytes(text).span)
+        #expect(
+            table == [
+                "/": Mount(isReadOnly: false), "/mnt/my disk": Mount(isReadOnly: true), "/a\\b": Mount(isReadOnly: true),
+            ])
+    }
+
+    @Test(arguments: [
+        ("some avg10=1.50 avg60=0.20 avg300=0.00 total=2\nfull avg10=9.99 avg60=1 avg300=1 total=1\n", Double?(1.5)),
+        ("some avg10=100.00 avg60=0 avg300=0 total=0", 100), ("full avg10=1.00 avg60=1 avg300=1 total=1\n", nil), ("some avg10= avg60=1", nil),
+        ("some avg10=1.2.3 avg60=1", nil), ("some avg10=99999999999999999999", nil), ("", nil), ("some", nil),
+    ])
+    func readsPressure(_ text: String, percent: Double?) {
+        #expect(Pressure(parsing: bytes(text).span)?.some == percent)
+    }
+
+    @Test(arguments: [
+        ("Max open files            1024                 524288               files     \n", Limit?(.atMost(1024))),
+        ("Limit   Soft Limit\r\nMax open files            unlimited            unlimited            files\r\n", .unlimited),
+        ("Max open files", nil), ("Max processes 5 6", nil), ("", nil), ("Max open files many", nil),
+    ])
+    func readsTheLimitOfOpenFiles(_ text: String, limit: Limit?) {
+        #expect(Limit(openFilesOf: bytes(text).span) == limit)
+    }
+
+    @Test(arguments: [("max\n", Limit?(.unlimited)), ("4096\n", .atMost(4096)), ("", nil), ("maximal", nil), ("18446744073709551616", nil)])
+    func readsTheLimitOfAGroup(_ text: String, limit: Limit?) {
+        #expect(Limit(ofGroup: bytes(text).span) == limit)
+    }
+
+    @Test func readsOpenFiles() {
+        #expect(FileCount(parsing: bytes("591\t1\t2465620\n").span).map { [$0.open, $0.limit] } == [590, 2_465_620])
+        #expect(FileCount(parsing: bytes("591\t0\t9223372036854775807\n").span)?.limit == nil)
+        #expect(FileCount(parsing: bytes("591 0").span) == nil)
+    }
+
+    @Test func readsAnInterface() {
+        let text = bytes(
+            "Inter-|   Receive\n face |bytes\n    lo: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n  eth0:1000 2 3 4 0 0 0 0 500 10 11 12 0 0 0 0\n")
+        let counters = InterfaceCounters(of: "eth0", parsing: text.span)
+        #expect(counters?.received == 1000 && counters?.sent == 500 && counters?.errors == 30)
+        #expect(InterfaceCounters(of: "eth", parsing: text.span) == nil)
+        #expect(InterfaceCounters(of: "lo", parsing: bytes("lo: 1 2 3").span) == nil)
+        #expect(InterfaceCounters(of: "", parsing: text.span) == nil)
+    }
+
+    @Test func readsMappedMemory() {
+        let memory = MappedMemory(parsing: bytes("Rss: 9 kB\nPss:  329 kB\nPss_Dirty: 7 kB\nPrivate_Clean: 64 kB\nPrivate_Dirty: 120 kB\n").span)
+        #expect(memory?.proportional == 329 * 1024)
+        #expect(memory?.unshared == 184 * 1024)
+        #expect(MappedMemory(parsing: bytes("Pss: 329 MB\nPrivate_Clean: 1 kB\nPrivate_Dirty: 2 kB\n").span) == nil)
+        #expect(MappedMemory(parsing: bytes("Pss: 329 kB\n").span) == nil)
+    }
+
+    @Test(arguments: [("11 12 \n", [Int32(11), 12]), ("1\n2\r\n3", [1, 2, 3]), ("0\n5\n", [5]), ("x 5 99999999999", [5]), ("", []), ("\n\n", [])])
+    func readsListsOfProcesses(_ text: String, pids: [Int32]) {
+        var found: [Int32] = []
+        appendProcesses(parsing: bytes(text).span, to: &found)
+        #expect(found == pids)
+    }
+
+    @Test(arguments: [
+        ("8:0 rbytes=100 wbytes=20 rios=1\n8:16 rbytes=11 wbytes=2\n", UInt64?(111), UInt64?(22)), ("", 0, 0), ("8:0 \n8:16 rbytes=5\r\n", 5, 0),
+        ("8:0 rbytes=18446744073709551615\n8:1 rbytes=1", nil, nil), ("8:0 rbytes= wbytes=x", 0, 0),
+    ])
+    func readsTransfersOfAGroup(_ text: String, read: UInt64?, write: UInt64?) {
+        let transfer = ProcessTransfer(second: bytes(text).span)
+        #expect(transfer?.read == read && transfer?.write == write)
+    }
+
+    @Test(arguments: [
+        ("8:0 Read 100\n8:0 Write 20\n8:0 Total 120\n8:1 Read 1\nTotal 121\n", UInt64?(101), UInt64?(20)), ("Total 0\n", 0, 0), ("", nil, nil),
+        ("8:0 Read 100\n", nil, nil),
+    ])
+    func readsTransfersOfALegacyGroup(_ text: String, read: UInt64?, write: UInt64?) {
+        let transfer = ProcessTransfer(first: bytes(text).span)
+        #expect(transfer?.read == read && transfer?.write == write)
+    }
+
+    @Test func aKeyIsAWholeWord() {
+        #expect(bytes("user_usec 1\nuser 2\n").span.number(of: "user") == 2)
+        #expect(bytes("a_user 1\n").span.number(of: "user") == nil)
+        #expect(bytes("user").span.number(of: "user") == nil)
+        #expect(bytes("user x\nuser 3\n").span.number(of: "user") == nil)
     }
 
     @Test func findsATreeAndNothingOfAnotherProcess() {
@@ -88,9 +175,9 @@ import Testing
             ProcessStat(parsing: "\(pid) (x) S \(parent) 1 1 0 -1 0 0 0 0 0 5 6 0 0 20 0 1 0 \(start)".utf8)!
         }
         let table = ProcessTable([process(1, 0), process(10, 1), process(11, 10), process(12, 11), process(20, 1), process(30, 31), process(31, 30)])
-        #expect(table.tree(below: .init(pid: 10, startTicks: 5)).map(\.pid).sorted() == [10, 11, 12])
+        #expect(table.tree(below: .init(pid: 10, startTicks: 5)).sorted() == [10, 11, 12])
         #expect(table.tree(below: .init(pid: 10, startTicks: 6)).isEmpty)
-        #expect(table.tree(below: .init(pid: 30, startTicks: 5)).map(\.pid).sorted() == [30, 31])
+        #expect(table.tree(below: .init(pid: 30, startTicks: 5)).sorted() == [30, 31])
         #expect(table.tree(below: .init(pid: 99, startTicks: 5)).isEmpty)
     }
 
@@ -102,3 +189,61 @@ import Testing
         #expect(pidNumber(parsing: text.utf8) == pid)
     }
 }
+
+/// Whatever a file says, a parser answers; the bounds of what it reads are checked by Swift.
+@Suite struct ProcMutationTests {
+    @Test func processStat() {
+        Mutations.run(seeds: Mutations.seeds("process-stat")) { bytes in
+            // Both see the same numbers, or one of them refuses the text.
+            if let stat = ProcessStat(parsing: bytes), ProcessCounters(parsing: bytes.span) != stat.counters { Issue.record("two answers") }
+        }
+    }
+
+    @Test func processFiles() {
+        Mutations.run(seeds: Mutations.seeds("process-files")) { bytes in
+            _ = residentPages(parsing: bytes.span)
+            _ = ProcessTransfer(parsing: bytes.span)
+            _ = Limit(openFilesOf: bytes.span)
+            _ = MappedMemory(parsing: bytes.span)
+            var pids: [Int32] = []
+            appendProcesses(parsing: bytes.span, to: &pids)
+            if pids.contains(where: { $0 <= 0 }) { Issue.record("no process has a pid below 1") }
+        }
+    }
+
+    @Test func hostFiles() {
+        Mutations.run(seeds: Mutations.seeds("host-files")) { bytes in
+            if let pressure = Pressure(parsing: bytes.span), !pressure.some.isFinite || pressure.some < 0 { Issue.record("no pressure") }
+            _ = FileCount(parsing: bytes.span)
+            _ = InterfaceCounters(of: "eth0", parsing: bytes.span)
+            if let load = LoadAverage(parsing: bytes), !load.one.isFinite { Issue.record("no load") }
+            if let used = MemoryInfo(parsing: bytes.span).swapUsed, !(0...100).contains(used) { Issue.record("no percentage") }
+        }
+    }
+
+    @Test func hostStat() {
+        Mutations.run(seeds: Mutations.seeds("host-stat")) { bytes in _ = HostStat(parsing: bytes.span)?.busy }
+    }
+
+    @Test func mountTable() {
+        Mutations.run(seeds: Mutations.seeds("mounts")) { bytes in _ = mounts(parsing: bytes.span) }
+    }
+
+    @Test func cgroupFiles() {
+        Mutations.run(seeds: Mutations.seeds("cgroup-files")) { bytes in
+            let text = bytes.span
+            _ = CgroupMemory(first: text)
+            _ = CgroupMemory(second: text)
+            var processor = CgroupProcessor(first: text)
+            processor?.addSplit(text, clockTicks: 100)
+            _ = CgroupProcessor(second: text)
+            _ = CgroupThrottling(parsing: text)
+            _ = CgroupMemoryEvents(parsing: text)
+            _ = Limit(ofGroup: text)
+            _ = ProcessTransfer(first: text)
+            _ = ProcessTransfer(second: text)
+        }
+    }
+}
+
+private func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }

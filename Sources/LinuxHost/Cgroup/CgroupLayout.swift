@@ -6,7 +6,7 @@ import Glibc
 enum CgroupLayout: Equatable, Sendable {
     /// Version 2 alone.
     case unified
-    /// Version 1 controllers, and an empty version 2 beside them at `unified`.
+    /// Version 1 controllers, and a version 2 beside them at `unified`, most often without any.
     case hybrid
     /// Version 1 alone.
     case legacy
@@ -27,39 +27,47 @@ enum CgroupLayout: Equatable, Sendable {
     }
 }
 
-/// Where to read what about a group, best first.
-struct CgroupPaths: Equatable, Sendable {
-    /// Of version 2, with microseconds, `nil` without such a hierarchy. It needs no controller.
-    var cpuStat: String?
-    /// Of version 1: nanoseconds.
-    var cpuUsage: [String] = []
-    /// Of version 1: `user` and `system` in clock ticks.
-    var cpuSplit: [String] = []
-    var memory: String
-    /// With the pages that can be had back for the asking.
-    var memoryStat: String
-    var inactiveKey: String
-    /// The group itself, where systemd keeps its processes.
-    var folder: String
-
-    /// - Parameter group: with a leading slash, as systemd writes it.
-    init?(_ group: String, layout: CgroupLayout?, below top: String) {
-        guard let layout, group.hasPrefix("/"), !group.split(separator: "/").contains("..") else { return nil }
-        switch layout {
-        case .unified:
-            folder = top + group
-            memory = folder + "/memory.current"
-            memoryStat = folder + "/memory.stat"
-            inactiveKey = "inactive_file"
-            cpuStat = folder + "/cpu.stat"
-        case .hybrid, .legacy:
-            folder = top + (layout == .hybrid ? "/unified" : "/systemd") + group
-            memory = "\(top)/memory\(group)/memory.usage_in_bytes"
-            memoryStat = "\(top)/memory\(group)/memory.stat"
-            inactiveKey = "total_inactive_file"
-            cpuStat = layout == .hybrid ? folder + "/cpu.stat" : nil
-            cpuUsage = ["\(top)/cpu,cpuacct\(group)/cpuacct.usage", "\(top)/cpuacct\(group)/cpuacct.usage"]
-            cpuSplit = ["\(top)/cpu,cpuacct\(group)/cpuacct.stat", "\(top)/cpuacct\(group)/cpuacct.stat"]
-        }
+/// Where each controller's files are.
+struct CgroupHierarchies: Equatable, Sendable {
+    /// The folder of a hierarchy's root.
+    enum Controller: Equatable, Sendable {
+        case first(String)
+        case second(String)
     }
+
+    let layout: CgroupLayout
+    /// The hierarchy in which systemd keeps the processes.
+    let main: String
+    let processor: Controller
+    /// `cpuacct` of version 1, which may be mounted apart from `cpu`.
+    let accounting: Controller
+    let memory: Controller
+    let tasks: Controller
+    let transfer: Controller
+
+    init?(at top: String) {
+        guard let layout = CgroupLayout(at: top) else { return nil }
+        self.layout = layout
+        let main =
+            switch layout {
+            case .unified: top
+            case .hybrid: top + "/unified"
+            case .legacy: top + "/systemd"
+            }
+        self.main = main
+        func find(_ names: String...) -> Controller {
+            if layout == .unified { return .second(main) }
+            for name in names where access("\(top)/\(name)", F_OK) == 0 { return .first("\(top)/\(name)") }
+            // A controller that is not mounted as version 1 may be in the other hierarchy.
+            return layout == .hybrid ? .second(main) : .first("\(top)/\(names[0])")
+        }
+        processor = find("cpu", "cpu,cpuacct")
+        accounting = find("cpuacct", "cpu,cpuacct")
+        memory = find("memory")
+        tasks = find("pids")
+        transfer = find("blkio")
+    }
+
+    /// What systemd writes as a unit's group, if it is one: it never leads out of the hierarchy.
+    static func isGroup(_ group: String) -> Bool { group.hasPrefix("/") && !group.split(separator: "/").contains("..") }
 }

@@ -12,12 +12,11 @@ struct HostStat: Equatable, Sendable {
     /// Taken away by the hypervisor; kernels before 2.6.11 do not tell.
     var steal: UInt64?
 
-    init?(parsing text: some Collection<UInt8>) {
-        let line = Array(text).prefix { $0 != UInt8(ascii: "\n") }
-        let fields = Fields(line)
-        guard fields.text(at: 0) == "cpu", let user = fields.number(at: 1), let nice = fields.number(at: 2), let system = fields.number(at: 3),
-            let idle = fields.number(at: 4), let ioWait = fields.number(at: 5), let interrupts = fields.number(at: 6),
-            let softInterrupts = fields.number(at: 7)
+    init?(parsing text: Span<UInt8>) {
+        var position = 0
+        guard text.takes("cpu", &position), let user = text.number(&position), let nice = text.number(&position),
+            let system = text.number(&position), let idle = text.number(&position), let ioWait = text.number(&position),
+            let interrupts = text.number(&position), let softInterrupts = text.number(&position)
         else { return nil }
         self.user = user
         self.nice = nice
@@ -26,7 +25,7 @@ struct HostStat: Equatable, Sendable {
         self.ioWait = ioWait
         self.interrupts = interrupts
         self.softInterrupts = softInterrupts
-        steal = fields.number(at: 8)
+        steal = text.number(&position)
     }
 
     /// Everything but idling, waiting for disks included. Guests are part of `user` already.

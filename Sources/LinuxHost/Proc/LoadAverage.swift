@@ -5,6 +5,8 @@ struct LoadAverage: Equatable, Sendable {
     var one: Double
     var five: Double
     var fifteen: Double
+    /// Processes and threads that there are.
+    var tasks: UInt64?
 
     init?(parsing text: some Collection<UInt8>) {
         let fields = Fields(Array(text)[...])
@@ -12,5 +14,7 @@ struct LoadAverage: Equatable, Sendable {
         self.one = one
         self.five = five
         self.fifteen = fifteen
+        // `running/all`
+        tasks = fields.text(at: 3).flatMap { word in word.firstIndex(of: "/").flatMap { decimal(word[$0...].dropFirst().utf8) } }
     }
 }

@@ -8,20 +8,17 @@ struct MemoryInfo: Equatable, Sendable {
     var swapTotal: UInt64?
     var swapFree: UInt64?
 
-    init(parsing text: some Collection<UInt8>) {
-        for line in Array(text).split(separator: UInt8(ascii: "\n")) {
-            let fields = Fields(line)
-            guard let key = fields.text(at: 0), fields.text(at: 2) == "kB" else { continue }
-            let (bytes, overflow) = (fields.number(at: 1) ?? 0).multipliedReportingOverflow(by: 1024)
-            let value = fields.number(at: 1) == nil || overflow ? nil : bytes
-            switch key {
-            case "MemTotal:": total = value
-            case "MemAvailable:": available = value
-            case "SwapTotal:": swapTotal = value
-            case "SwapFree:": swapFree = value
-            default: break
-            }
-        }
+    init(parsing text: Span<UInt8>) {
+        total = kilobytes(of: "MemTotal:", in: text)
+        available = kilobytes(of: "MemAvailable:", in: text)
+        swapTotal = kilobytes(of: "SwapTotal:", in: text)
+        swapFree = kilobytes(of: "SwapFree:", in: text)
+    }
+
+    /// What programs cannot get any more without swapping.
+    var used: UInt64? {
+        guard let total, let available, available <= total else { return nil }
+        return total - available
     }
 
     /// Percent of the swap that is used; a host without swap has none to fill.

@@ -13,20 +13,37 @@ struct ProcFileSystem: Sendable {
     func path(of pid: Int32, _ name: String) -> String { "\(root)proc/\(pid)/\(name)" }
 
     func stat(of pid: Int32) -> ProcessStat? { readFile(path(of: pid, "stat"), limit: 4096).flatMap { ProcessStat(parsing: $0) } }
-    func residentPages(of pid: Int32) -> UInt64? {
-        readFile(path(of: pid, "statm"), limit: 256).flatMap { LinuxHost.residentPages(parsing: $0) }
-    }
 
     /// Everything that has a number as its name.
     func processes() -> [Int32] {
-        guard let folder = opendir(root + "proc") else { return [] }
-        defer { closedir(folder) }
         var pids: [Int32] = []
-        while let entry = readdir(folder) {
-            if let pid = decimal(nameBytes(of: entry)) { pids.append(Int32(clamping: pid)) }
+        forEachEntry(of: root + "proc") { name, _ in
+            if let pid = decimal(name).flatMap({ Int32(exactly: $0) }) { pids.append(pid) }
         }
         return pids
     }
+
+    /// Whether the kernel stands behind it; a captured one is only files.
+    var isOfKernel: Bool {
+        var status = Glibc.stat()
+        // The number of its root, which no folder within another file system has.
+        return lstat(root + "proc", &status) == 0 && status.st_ino == 1
+    }
+}
+
+/// Calls `body` with the name and the type of each entry of a folder; `false` when it cannot be read.
+@discardableResult
+func forEachEntry(of folder: String, _ body: (UnsafeBufferPointer<UInt8>, UInt8) -> Void) -> Bool {
+    guard let entries = opendir(folder) else { return false }
+    defer { closedir(entries) }
+    while let entry = readdir(entries) {
+        let type = entry.pointee.d_type
+        withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
+            let name = bytes.bindMemory(to: UInt8.self)
+            body(UnsafeBufferPointer(rebasing: name[..<(name.firstIndex(of: 0) ?? name.count)]), type)
+        }
+    }
+    return true
 }
 
 /// The beginning of a file, up to `limit` bytes; `nil` when it cannot be read.
@@ -49,9 +66,4 @@ func readBeginning(of descriptor: Int32, limit: Int) -> [UInt8]? {
         used = filled
     }
     return count < 0 ? nil : bytes
-}
-
-/// The name of a folder's entry, without its end.
-func nameBytes(of entry: UnsafeMutablePointer<dirent>) -> [UInt8] {
-    withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
 }
