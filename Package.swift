@@ -78,6 +78,11 @@ let package = Package(
         .systemLibrary(name: "CPostgreSQL", path: "Sources/CLibraries/CPostgreSQL", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(name: "CSystemd", path: "Sources/CLibraries/CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
 
+        // Measured by `make bench`; nobody installs it
+        .executableTarget(
+            name: "SamplerBenchmark", dependencies: ["AgentCore", "LinuxHost", "Platform", "RuleLanguage", .logging],
+            path: "Benchmarks/SamplerBenchmark"),
+
         // Tests
         .target(name: "TestKit", dependencies: ["Platform"], path: "Tests/TestKit"),
         .testTarget(name: "AgentAPITests", dependencies: ["AgentAPI", "Platform", "TestKit"], exclude: ["Golden"]),
