@@ -3,11 +3,12 @@
 # Each verb first asks apt for the Debian packages that it needs and that are missing; when all are there it asks nobody.
 
 # What to build with: the C libraries that Package.swift names, and how to find them.
-BUILD_PACKAGES := libcurl4-openssl-dev libmariadb-dev libpcre2-dev libpq-dev libsqlite3-dev libsystemd-dev pkg-config
-# What the tests start: real init systems, application servers, mail servers, browsers, daemons to ask for their numbers.
-TEST_PACKAGES := $(BUILD_PACKAGES) chromium chromium-driver curl dbus duktape haproxy iproute2 mariadb-client-core mariadb-server-core memcached \
-    nginx openssl php-fpm polkitd postgresql procps prometheus-node-exporter puma python3 python3-aiosmtpd python3-selenium redis-server \
-    ruby ruby-rack systemd util-linux
+BUILD_PACKAGES := libcurl4-openssl-dev libpcre2-dev libsqlite3-dev libsystemd-dev pkg-config
+# What the tests start: real init systems, application servers, mail servers, browsers.
+TEST_PACKAGES := $(BUILD_PACKAGES) chromium chromium-driver curl dbus duktape iproute2 openssl polkitd procps puma python3 python3-aiosmtpd \
+    python3-selenium ruby ruby-rack systemd util-linux
+# What `make bench` measures beside the agent, and what it needs for that.
+BENCH_PACKAGES := dbus gcc libc6-dev monit openssl polkitd prometheus-node-exporter prometheus-process-exporter python3 supervisor systemd util-linux
 SWIFT_VERSION := 6.3
 
 PROGRAMS := rollcall rollcall-agent rollcall-aggregator verify-token
@@ -21,13 +22,14 @@ SHELL := /bin/bash
 # swift uses all cores by itself.
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help run test fuzz build install build-packages test-packages swift format-test init-test swift-test
+.PHONY: help run test build install bench bench-packages build-packages test-packages swift format-test init-test swift-test
 
 help:
 	@echo 'make run      build, then start an aggregator and an agent that watches this machine; Ctrl-C ends both'
 	@echo 'make test     check the format, the imports, the init files, and run all tests'
 	@echo 'make fuzz     let libFuzzer look for input that a parser cannot bear, $(FUZZ_SECONDS) s for each parser'
 	@echo 'make build    build the programs as they are installed: optimised, with the Swift runtime inside'
+	@echo 'make bench    build, then measure the agent beside what Debian packages for the same job (root, 20 minutes)'
 	@echo 'make install  build, then install programs, units and polkit rule (PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) INIT=$(INIT))'
 
 # Run
@@ -123,7 +125,15 @@ $$sudo install -D -m 644 "$$staged"/upstart/*.conf -t '$(DESTDIR)/etc/init'; \
 	fi
 endef
 
+# Measure: writes Benchmarks/RESULTS.md. Other programs running meanwhile are in the figures.
+
+bench: build bench-packages
+	@if [ "$$(id -u)" != 0 ]; then $(needs-root); sudo=sudo; fi; $${sudo:-} Benchmarks/bench.py --programs "$$($(BUILD) --show-bin-path)"
+
 # What the verbs need
+
+bench-packages:
+	@$(call get-packages,$(BENCH_PACKAGES))
 
 build-packages:
 	@$(call get-packages,$(BUILD_PACKAGES))

@@ -5,7 +5,7 @@ Each program watches 50 and then 500 processes that sleep. Measured are: its CPU
 nanoseconds), again with 2,000 more processes that nobody watches, its memory, its threads, how often it wakes up, and how long
 it takes from `kill -9` until it says so. It needs root, and ends everything that it started, by pid.
 """
-import argparse, datetime, os, platform, random, re, shutil, signal, statistics, subprocess, sys, tempfile, threading, time
+import argparse, datetime, math, os, platform, random, re, shutil, signal, statistics, subprocess, sys, tempfile, threading, time
 import http.client, socket
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -536,7 +536,7 @@ def table(rows):
     for row in rows:
         times = sorted(row.get("latencies", []))
         median = f"{statistics.median(times):.1f}" if times else "-"
-        late = f"{times[min(len(times) - 1, int(0.95 * len(times)))]:.1f}" if times else "-"
+        late = f"{times[math.ceil(0.95 * len(times)) - 1]:.1f}" if times else "-"
         told = str(len(times)) if "latencies" in row else "-"
         name = f"{row['program']} ({row['note']})" + (f": **failed**, {row['failed']}" if "failed" in row else "")
         lines.append(
@@ -624,4 +624,5 @@ def main():
         sys.exit(1)
 
 
-main()
+if __name__ == "__main__":
+    main()
