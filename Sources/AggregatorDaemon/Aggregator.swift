@@ -4,6 +4,7 @@ import AggregatorCore
 import Dashboard
 import Glibc
 import Logging
+import Messages
 import Platform
 import SQLiteStore
 import ServiceLifecycle

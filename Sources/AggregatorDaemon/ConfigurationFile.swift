@@ -5,6 +5,7 @@ import ArgumentParser
 import CheckKinds
 import Checks
 import Glibc
+import Messages
 import Notifiers
 import Platform
 import Transfer

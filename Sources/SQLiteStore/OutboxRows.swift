@@ -2,6 +2,7 @@
 
 public import AggregatorCore
 import GRDB
+import Messages
 public import Platform
 
 /// Which notifier takes the messages; there is one.

@@ -1,4 +1,5 @@
 import AgentAPI
+import Messages
 import Platform
 import TestKit
 import Testing

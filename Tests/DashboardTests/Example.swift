@@ -3,6 +3,7 @@
 import AgentAPI
 import AggregatorCore
 import Glibc
+import Messages
 import Platform
 
 enum Example {

@@ -2,6 +2,7 @@
 
 import AgentAPI
 import AggregatorCore
+import Messages
 import Platform
 import Synchronization
 

@@ -3,6 +3,7 @@
 import AgentAPI
 import AggregatorCore
 import Checks
+import Messages
 import Platform
 import Testing
 

@@ -1,5 +1,6 @@
 import AgentAPI
 import AggregatorCore
+import Messages
 import Platform
 import SQLiteStore
 import Synchronization

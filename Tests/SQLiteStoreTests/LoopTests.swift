@@ -1,6 +1,7 @@
 import AgentAPI
 import AggregatorCore
 import Checks
+import Messages
 import Platform
 import SQLiteStore
 import Synchronization

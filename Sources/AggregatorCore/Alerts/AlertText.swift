@@ -1,6 +1,7 @@
 // An alert as a mail says it.
 
 import AgentAPI
+import Messages
 import Platform
 
 /// The texts of one alert.

@@ -1,5 +1,6 @@
 // A unit that fails again and again: the first restart is told at once, the following ones together.
 
+import Messages
 public import Platform
 
 /// The restarts of one unit after failures, as far as they are news.

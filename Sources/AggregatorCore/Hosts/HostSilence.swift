@@ -1,6 +1,7 @@
 // When an agent has been quiet for too long, and what that means.
 
 import AgentAPI
+import Messages
 public import Platform
 
 /// The decision about an agent that does not report.

@@ -2,6 +2,7 @@
 
 public import AgentAPI
 import Logging
+import Messages
 public import Platform
 
 /// Takes reports, decides what follows from them, and tells the pages.

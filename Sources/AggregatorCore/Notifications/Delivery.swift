@@ -1,6 +1,7 @@
 // Sends what waits in the outbox: sends, then marks, so that a crash repeats at most one message and forgets none.
 
 import Logging
+public import Messages
 public import Platform
 public import ServiceLifecycle
 
@@ -141,7 +142,8 @@ public struct Delivery: Service {
         case .correct: return nil
         case .retry:
             guard now - claimed.message.createdAt < BackOff.patience else { return nil }
-            return now + BackOff.delay(afterAttempt: claimed.attempts)
+            let wait = min(error.wait ?? .zero, BackOff.longest)
+            return now + max(wait, BackOff.delay(afterAttempt: claimed.attempts))
         }
     }
 }

@@ -1,5 +1,6 @@
 // Messages between the decision and the delivery: rows that survive a crash.
 
+public import Messages
 public import Platform
 
 /// A message to one person that the store is to keep until it has been delivered.

@@ -1,6 +1,7 @@
 // How services change when something begins or ceases to fail, and what people have to hear of that.
 
 import AgentAPI
+import Messages
 import Platform
 
 /// One decision in the making: every step changes the situation and may add an alert, in the order in which things happened.

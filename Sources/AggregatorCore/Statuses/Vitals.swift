@@ -1,5 +1,6 @@
 // Signs of life of the aggregator's own loops, and what /status/ makes of them.
 
+import Messages
 public import Platform
 import Synchronization
 

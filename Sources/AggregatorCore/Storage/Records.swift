@@ -1,6 +1,7 @@
 // What the aggregator remembers, as its pages and its API read it.
 
 public import AgentAPI
+public import Messages
 public import Platform
 
 public struct HostRecord: Equatable, Sendable {

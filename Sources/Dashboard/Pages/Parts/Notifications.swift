@@ -1,6 +1,7 @@
 // Who was told, when, by what, or why not yet.
 
 import AggregatorCore
+import Messages
 import Platform
 
 func notificationTable(_ notifications: [NotificationRecord], at now: Timestamp) -> HTML {

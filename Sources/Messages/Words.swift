@@ -1,10 +1,10 @@
 // Times and texts as people read them in mails.
 
-import Platform
+public import Platform
 
 extension Timestamp {
     /// `2026-11-21 03:44:31 UTC`
-    var words: String {
+    public var words: String {
         let text = text(fraction: false)
         return "\(text.prefix(10)) \(text.dropFirst(11).prefix(8)) UTC"
     }
@@ -12,7 +12,7 @@ extension Timestamp {
 
 extension Duration {
     /// `45 s`, `2 min 10 s`, `3 h 5 min`, `4 days 2 h`: the two largest units, rounded down.
-    var words: String {
+    public var words: String {
         let seconds = max(0, microseconds / 1_000_000)
         func both(_ large: Int64, _ largeUnit: String, _ small: Int64, _ smallUnit: String) -> String {
             small == 0 ? "\(large) \(largeUnit)" : "\(large) \(largeUnit) \(small) \(smallUnit)"
@@ -28,7 +28,7 @@ extension Duration {
 
 extension String {
     /// The text on one line without control characters, cut to `limit` characters.
-    func onOneLine(limit: Int) -> String {
+    public func onOneLine(limit: Int) -> String {
         let line = String(String.UnicodeScalarView(unicodeScalars.map { isBreak($0) ? " " : $0 }))
         return line.count <= limit ? line : line.prefix(limit - 1) + "…"
     }
