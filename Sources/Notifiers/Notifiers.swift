@@ -1,13 +1,16 @@
 // Every way to reach people that a configuration can name.
 
-public import AggregatorCore
 public import Checks
+public import Messages
 public import Transfer
 
 /// The kinds of notifiers, each under its word.
 public func notifierKinds(transfers: Transfers) -> [NotifierKind] {
     [
-        .mail(transfers)
+        .mail(transfers),
+        .slack(transfers),
+        .webhook(transfers),
+        .pagerDuty(transfers),
     ]
 }
 

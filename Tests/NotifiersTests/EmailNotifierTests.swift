@@ -1,6 +1,6 @@
-import AggregatorCore
 import Checks
 import Foundation
+import Messages
 import Platform
 import TestKit
 import Testing

@@ -1,32 +1,31 @@
 // The mail server of Tests/Beds, one for each test.
 
 import Foundation
-import TestKit
 
 /// A running `Tests/Beds/smtp`; it ends with this value.
-final class MailBed {
-    struct Mail: Decodable {
-        var tls: Bool
-        var user: String?
-        var from: String
-        var to: [String]
-        var data: String
+public final class MailBed: Sendable {
+    public struct Mail: Decodable, Sendable {
+        public var tls: Bool
+        public var user: String?
+        public var from: String
+        public var to: [String]
+        public var data: String
     }
 
-    struct Reading: Decodable {
-        var subject: String
-        var id: String
-        var body: String
+    public struct Reading: Decodable, Sendable {
+        public var subject: String
+        public var id: String
+        public var body: String
     }
 
-    let user = "rollcall"
-    let password = "correct horse"
-    let server: String
-    let authority: String
+    public let user = "rollcall"
+    public let password = "correct horse"
+    public let server: String
+    public let authority: String
     private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("rollcall-mail-\(UUID().uuidString)").path
     private let process: ChildProcess
 
-    init(startTLS: Bool = true) async throws {
+    public init(startTLS: Bool = true) async throws {
         process = try ChildProcess(
             bed("smtp"), [folder, "--until-end-of-input"] + (startTLS ? ["--user", user, "--password", password] : ["--without-starttls"]))
         server = "smtp://localhost:\(try await process.whenReady(folder + "/port"))"
@@ -35,15 +34,15 @@ final class MailBed {
 
     deinit { try? FileManager.default.removeItem(atPath: folder) }
 
-    func stop() async { await process.stop() }
+    public func stop() async { await process.stop() }
 
-    func mails() throws -> [Mail] {
+    public func mails() throws -> [Mail] {
         guard let text = try? String(contentsOfFile: folder + "/mails.jsonl", encoding: .utf8) else { return [] }
         return try text.split(separator: "\n").map { try JSONDecoder().decode(Mail.self, from: Data($0.utf8)) }
     }
 
     /// What a mail reader makes of it.
-    func read(_ mail: Mail) async throws -> Reading {
+    public func read(_ mail: Mail) async throws -> Reading {
         let script = """
             import sys, json, email, email.policy
             mail = email.message_from_bytes(sys.stdin.buffer.read(), policy=email.policy.default)

@@ -1,7 +1,7 @@
 // Hands messages to a mail server.
 
-public import AggregatorCore
 import Checks
+public import Messages
 import Platform
 public import Transfer
 
@@ -11,7 +11,7 @@ extension NotifierKind {
     /// - `from` (required): the sender's address.
     /// - `encryption` (default `required`): what happens with `smtp://`: `required` is STARTTLS or no mail; `offered` uses it where
     ///   the server has it; `none` does not.
-    /// - `user`, `password_file`: how to log in; never without encryption, except on this machine.
+    /// - `user`, and `password` or the file that holds it as `password_file`: how to log in; never without encryption, except on this machine.
     /// - `ca_file`: the authorities to trust instead of the system's.
     static func mail(_ transfers: Transfers) -> NotifierKind {
         NotifierKind(word: "mail") { name, settings in
@@ -48,7 +48,7 @@ public struct MailConfiguration: Sendable {
                 reader.fault("encryption", "must be required, offered or none")
             }
         }
-        let login = reader.userAndPassword()
+        let login = reader.login()
         if login != nil, let server, encryption != .required, !server.isEncrypted, !server.isLoopback {
             reader.fault("encryption", "must be required: the password would travel in the clear")
         }

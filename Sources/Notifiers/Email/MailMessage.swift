@@ -1,6 +1,6 @@
 // A message as mail servers and mail readers want it (RFC 5322, 2045, 2047).
 
-import AggregatorCore
+import Messages
 import Platform
 
 /// The text of one mail. The same message gives the same text at every attempt.
