@@ -1,0 +1,37 @@
+// Which events belong together: the beginning and the end of one problem.
+
+extension Event {
+    /// What an event does to a problem that lasts.
+    public enum Effect: Sendable {
+        case begins, ends
+        /// It has happened, and nothing of it lasts.
+        case none
+    }
+
+    public var effect: Effect {
+        switch kind {
+        case .unitDown, .ruleFailed, .unitStuck, .actionsSuspended, .jobOverdue, .jobFailed, .sourceFailed: .begins
+        case .unitUp, .ruleRecovered, .unitUnstuck, .actionsResumed, .jobRan, .sourceRecovered: .ends
+        case .agentStarted, .agentStopped, .unitRestarted, .actionSucceeded, .actionFailed, .deployStarted, .deployFinished,
+            .monitoringStopped, .monitoringResumed, .eventsLost:
+            .none
+        }
+    }
+
+    /// On one host the same for the beginning and the end of one problem, and for no other.
+    public var problem: String {
+        let subject = unit ?? "host"
+        return switch kind {
+        case .unitDown, .unitUp: "down \(subject)"
+        case .ruleFailed, .ruleRecovered: "rule \(subject): \(rule ?? "")"
+        case .unitStuck, .unitUnstuck: "stuck \(subject)"
+        case .actionsSuspended, .actionsResumed: "suspended \(subject): \(rule ?? "")"
+        case .jobOverdue, .jobFailed, .jobRan: "job \(unit ?? rule ?? "")"
+        // Its detail begins with the source's name: `systemd: no answer`, `systemd answers again`.
+        case .sourceFailed, .sourceRecovered: "source \(subject): \(detail.prefix { $0 != " " && $0 != ":" })"
+        case .actionSucceeded, .actionFailed: "action \(subject): \(rule ?? "")"
+        case .unitRestarted, .agentStarted, .agentStopped, .deployStarted, .deployFinished, .monitoringStopped, .monitoringResumed, .eventsLost:
+            "\(kind.rawValue) \(subject)"
+        }
+    }
+}
