@@ -3,7 +3,7 @@
 # Each verb first asks apt for the Debian packages that it needs and that are missing; when all are there it asks nobody.
 
 # What to build with: the C libraries that Package.swift names, and how to find them.
-BUILD_PACKAGES := libcurl4-openssl-dev libpcre2-dev libsqlite3-dev libsystemd-dev pkg-config
+BUILD_PACKAGES := libcurl4-openssl-dev libpcre2-dev libsqlite3-dev libssl-dev libsystemd-dev pkg-config
 # What the tests start: real init systems, application servers, mail servers, browsers.
 TEST_PACKAGES := $(BUILD_PACKAGES) chromium chromium-driver curl dbus duktape iproute2 openssl polkitd procps puma python3 python3-aiosmtpd \
     python3-selenium ruby ruby-rack systemd util-linux
@@ -11,7 +11,7 @@ TEST_PACKAGES := $(BUILD_PACKAGES) chromium chromium-driver curl dbus duktape ip
 BENCH_PACKAGES := dbus gcc libc6-dev monit openssl polkitd prometheus-node-exporter prometheus-process-exporter python3 supervisor systemd util-linux
 SWIFT_VERSION := 6.3
 
-PROGRAMS := rollcall rollcall-agent rollcall-aggregator verify-token
+PROGRAMS := rollcall rollcall-agent rollcall-aggregator rollcall-runner verify-token
 PREFIX := /usr/local
 DESTDIR :=
 # Whose files `make install` installs: systemd or upstart.

@@ -1,0 +1,135 @@
+// Delivers the agent's own alerts.
+
+import AgentAPI
+import Checks
+import Messages
+import Notifiers
+import Platform
+
+/// Hands each alert to the channel of its route, and tells how that went.
+///
+/// Everything here happens on the loop's thread.
+final class Deliveries: @unchecked Sendable {
+    /// How many messages may be on their way at a time.
+    static let atOnce = 100
+
+    private struct Channel {
+        var notifier: any Notifier
+        /// Each gets a message of its own; for channels without addresses one empty one.
+        var recipients: [String]
+        /// Before this the provider does not want to hear of us.
+        var notBefore = Duration.zero
+    }
+
+    private let loop: Loop
+    private let time = SystemTime()
+    private let kinds: [String: NotifierKind]
+    private let tell: (RunnerAnswer) -> Void
+    private var configured: [AlertChannel] = []
+    private var channels: [String?: Result<Channel, DeliveryError>] = [:]
+    private var underway = 0
+    /// Who has got an alert that others have not got yet.
+    private var served: [UInt64: Set<String>] = [:]
+
+    init(loop: Loop, kinds: [NotifierKind], tell: @escaping (RunnerAnswer) -> Void) {
+        self.loop = loop
+        // The agent's rule language has called it so for longer.
+        self.kinds = Dictionary(kinds.map { ($0.word == "mail" ? "email" : $0.word, $0) }, uniquingKeysWith: { first, _ in first })
+        self.tell = tell
+    }
+
+    /// - Returns: what is wrong with the channels that cannot be used.
+    func change(_ channels: [AlertChannel]) -> [String] {
+        guard channels != configured else { return [] }
+        configured = channels
+        self.channels = Dictionary(channels.map { ($0.route, channel($0)) }, uniquingKeysWith: { first, _ in first })
+        return channels.compactMap { if case .failure(let error)? = self.channels[$0.route] { "\(error)" } else { nil } }
+    }
+
+    private func channel(_ told: AlertChannel) -> Result<Channel, DeliveryError> {
+        let name = told.route.map { "\(told.kind) of route \($0)" } ?? told.kind
+        func wrong(_ problem: String) -> Result<Channel, DeliveryError> {
+            .failure(DeliveryError(notifier: name, remedy: .correct, detail: problem))
+        }
+        guard let kind = kinds[told.kind] else { return wrong("there is no such way to send alerts") }
+        var settings = told.parameters.mapValues(Setting.text)
+        var recipients = [""]
+        if told.kind == "email" {
+            guard case .text(let to)? = settings.removeValue(forKey: "to") else { return wrong("`to` is missing") }
+            recipients = to.split { $0 == "," || $0 == " " }.map(String.init)
+            guard !recipients.isEmpty else { return wrong("`to` names nobody") }
+        }
+        return kind.makeNotifier(name, settings).map { Channel(notifier: $0, recipients: recipients) }.mapError { errors in
+            DeliveryError(notifier: name, remedy: .correct, detail: errors.all.map(\.description).joined(separator: ", "))
+        }
+    }
+
+    func deliver(_ alert: OutgoingAlert) {
+        let channel: Channel
+        switch channels[alert.route] {
+        case nil: return tell(.undelivered(alert.id, why: "there is no way to send alerts to \(alert.route ?? "the default route")", mayRetry: false))
+        case .failure(let error)?: return tell(.undelivered(alert.id, why: "\(error)", mayRetry: false))
+        case .success(let value)?: channel = value
+        }
+        let now = time.now().uptime
+        guard channel.notBefore <= now else {
+            let left = (channel.notBefore - now).microseconds / 1_000_000 + 1
+            return tell(.undelivered(alert.id, why: "\(channel.notifier.name): asked to wait for another \(left) s", mayRetry: true))
+        }
+        guard underway < Self.atOnce else { return tell(.undelivered(alert.id, why: "too many messages at once", mayRetry: true)) }
+        underway += 1
+        let recipients = channel.recipients.filter { !(served[alert.id]?.contains($0) ?? false) }
+        let messages = recipients.map { message(alert, to: $0) }
+        Task { [loop, notifier = channel.notifier] in
+            var (taken, failure) = ([String](), DeliveryError?.none)
+            for message in messages {
+                do throws(DeliveryError) {
+                    try await notifier.deliver(message)
+                    taken.append(message.recipient)
+                } catch {
+                    // One that may still work counts for more than one that never will.
+                    if failure?.remedy != .retry { failure = error }
+                }
+            }
+            loop.post { [taken, failure] in self.finish(alert, taken, failure) }
+        }
+    }
+
+    private func finish(_ alert: OutgoingAlert, _ taken: [String], _ failure: DeliveryError?) {
+        underway -= 1
+        guard let failure else {
+            served[alert.id] = nil
+            return tell(.delivered(alert.id))
+        }
+        if failure.remedy == .retry {
+            if let wait = failure.wait, case .success(var channel)? = channels[alert.route] {
+                channel.notBefore = time.now().uptime + wait
+                channels[alert.route] = .success(channel)
+            }
+            if !taken.isEmpty, served.count < 1000 { served[alert.id, default: []].formUnion(taken) }
+        } else {
+            served[alert.id] = nil
+        }
+        tell(.undelivered(alert.id, why: "\(failure)", mayRetry: failure.remedy == .retry))
+    }
+
+    private func message(_ alert: OutgoingAlert, to recipient: String) -> Message {
+        Message(
+            id: "\(alert.host)/\(alert.id)", recipient: recipient, subject: alert.subject, body: alert.body, createdAt: alert.at,
+            occurrences: alert.events.map { event in
+                Occurrence(
+                    kind: event.kind.rawValue, at: event.at, host: alert.host, unit: event.unit, rule: event.rule,
+                    importance: event.importance, detail: event.detail, effect: event.effect.inMessages, problem: event.problem)
+            })
+    }
+}
+
+extension Event.Effect {
+    fileprivate var inMessages: Occurrence.Effect {
+        switch self {
+        case .begins: .begins
+        case .ends: .ends
+        case .none: .none
+        }
+    }
+}
