@@ -1,0 +1,443 @@
+import AgentAPI
+@testable import AgentCore
+import Platform
+import TestKit
+import Testing
+
+private let start = Timestamp("2026-11-21T03:00:00Z")!
+
+/// A desk and the time that a test gives it.
+private struct Story {
+    var desk: AlertDesk
+    var now = Moment(wall: start, uptime: .seconds(1000))
+    /// `ROUTE: SUBJECT`, in the order of delivery; every delivery succeeds.
+    var told: [String] = []
+    var alerts: [OutgoingAlert] = []
+    var isProviderThere = true
+
+    init(_ routes: [String?] = [nil], patience: Duration? = nil) {
+        desk = AlertDesk(host: "web1", routes: routes, aggregatorPatience: patience, at: Moment(wall: start, uptime: .seconds(1000)))
+    }
+
+    /// Lets time go by, second by second.
+    mutating func pass(_ seconds: Int) {
+        for _ in 0..<seconds {
+            now = Moment(wall: now.wall + .seconds(1), uptime: now.uptime + .seconds(1))
+            deliver()
+        }
+    }
+
+    mutating func deliver() {
+        for alert in desk.due(at: now) {
+            if isProviderThere {
+                told.append("\(alert.route ?? "default"): \(alert.subject)")
+                alerts.append(alert)
+                desk.delivered(alert.id)
+            } else {
+                _ = desk.undelivered(alert.id, mayRetry: true, at: now)
+            }
+        }
+    }
+
+    mutating func happens(_ event: Event) {
+        var event = event
+        event.at = now.wall
+        desk.take(event, at: now)
+    }
+
+    mutating func aggregator(_ isReachable: Bool) { desk.aggregatorIsReachable(isReachable, at: now) }
+}
+
+private func event(
+    _ kind: Event.Kind, _ unit: String? = "puma.service", rule: String? = nil, _ importance: Importance? = nil, cause: Event.Cause? = nil,
+    _ detail: String = "", routes: [String?] = [nil]
+) -> Event {
+    Event(kind: kind, at: start, unit: unit, rule: rule, importance: importance, cause: cause, detail: detail, routes: routes)
+}
+
+private let down = event(.unitDown, .some("puma.service"), .error, cause: .failure, "killed by SIGKILL (failed/failed)")
+private let up = event(.unitUp)
+
+@Suite struct AlertDeskTests {
+    @Test func whatHappensIsToldAfterAFewSeconds() {
+        var story = Story()
+        story.happens(down)
+        story.pass(4)
+        #expect(story.told == [])
+        story.pass(1)
+        #expect(story.told == ["default: [error] puma.service on web1 is down: killed by SIGKILL (failed/failed)"])
+        story.pass(100)
+        story.happens(up)
+        story.pass(5)
+        #expect(story.told.dropFirst() == ["default: [ok] puma.service on web1 is up again"])
+    }
+
+    @Test func whatHappensWithinSecondsIsOneMessage() {
+        var story = Story()
+        story.happens(down)
+        story.pass(2)
+        story.happens(event(.ruleFailed, "redis.service", rule: "if memory:rss > 1g then alert", .critical, "memory:rss is 1.2g, over 1g"))
+        story.pass(2)
+        story.happens(up)
+        story.pass(60)
+        #expect(story.told == ["default: [critical] redis.service on web1: memory:rss is 1.2g, over 1g, and 2 more"])
+        #expect(story.alerts.first?.events.count == 3)
+    }
+
+    @Test func aFloodIsOneMessageAMinute() {
+        var story = Story()
+        for number in 0..<300 {
+            story.happens(event(.unitDown, "unit\(number).service", .error))
+            story.pass(1)
+        }
+        story.pass(120)
+        // Three at once, then one in each minute.
+        #expect(story.told.count == 9)
+        #expect(story.alerts.map(\.events.count).min() ?? 0 > 1)
+    }
+
+    @Test func noMessageIsLongerThanAnybodyReads() throws {
+        var story = Story()
+        for number in 0..<1000 { story.happens(event(.unitDown, "unit\(number).service", .error)) }
+        story.pass(5)
+        let alert = try #require(story.alerts.first)
+        #expect(alert.events.count == 50)
+        #expect(alert.subject.hasSuffix("and 999 more"))
+        #expect(alert.body.contains("  and 950 more\n"))
+    }
+
+    @Test(arguments: [
+        event(.unitRestarted, .some("a"), .warning, cause: .failure, "killed by SIGSEGV; systemd restarted it"),
+        event(.unitRestarted, .some("a"), .warning, cause: .finished), event(.unitDown, .some("a"), .error, cause: .request),
+        event(.ruleFailed, .some("a"), rule: "r", .warning), event(.sourceFailed, .none, .error, "systemd: no answer"),
+        event(.actionFailed, .some("a"), rule: "r", .error), event(.actionsSuspended, .some("a"), rule: "r", .error),
+        event(.jobOverdue, .some("backup"), .error), event(.jobFailed, .some("backup"), .error), event(.unitStuck, .some("a"), .error),
+        event(.deployFinished, .some("a"), .error, "down"), event(.agentStarted, .none, .warning, "after a crash"), event(.eventsLost, .none),
+    ])
+    func whatSomebodyMustHearOfIsTold(event: Event) {
+        var story = Story()
+        story.happens(event)
+        story.pass(5)
+        #expect(story.told.count == 1)
+    }
+
+    @Test(arguments: [
+        event(.unitRestarted, .some("a"), cause: .request), event(.unitUp), event(.ruleRecovered, .some("a"), rule: "r", .warning),
+        event(.sourceRecovered, .none, "systemd answers again"), event(.actionSucceeded, .some("a"), rule: "r", .error),
+        event(.jobRan, .some("backup")),
+        event(.deployStarted), event(.deployFinished), event(.agentStarted, .none, "0.1.0"), event(.agentStopped, .none),
+        event(.monitoringStopped), event(.unitDown, .some("a"), .error, routes: []), event(.unitDown, .some("a"), .error, routes: ["nobody"]),
+    ])
+    func whatNobodyNeedsToHearOfIsNotTold(event: Event) {
+        var story = Story(["ops"])
+        story.happens(event)
+        story.pass(10)
+        #expect(story.told == [])
+    }
+
+    @Test func eachEventGoesWhereItsRulesSay() {
+        var story = Story([nil, "ops", "chat"])
+        story.happens(event(.ruleFailed, .some("a"), rule: "r", .error, "too much", routes: ["ops", "chat", "ops"]))
+        story.pass(5)
+        #expect(story.told.sorted() == ["chat: [error] a on web1: too much", "ops: [error] a on web1: too much"])
+        // A route without a channel is the default route's.
+        story.happens(event(.ruleFailed, .some("b"), rule: "r", .error, "too much", routes: ["team", nil]))
+        story.pass(5)
+        #expect(story.told.dropFirst(2) == ["default: [error] b on web1: too much"])
+    }
+
+    @Test func anEndIsToldWhereItsBeginningWas() {
+        var story = Story([nil, "ops"])
+        story.happens(event(.ruleFailed, .some("a"), rule: "r", .error, "too much", routes: ["ops"]))
+        story.pass(5)
+        story.happens(event(.ruleRecovered, .some("a"), rule: "r", .error, routes: [nil]))
+        story.pass(5)
+        #expect(story.told.last == "ops: [ok] a on web1 has recovered")
+    }
+
+    /// An agent that was restarted says again what is wrong.
+    @Test func whatWasToldIsNotToldAgain() {
+        var story = Story()
+        story.happens(down)
+        story.pass(5)
+        story.happens(down)
+        story.pass(60)
+        #expect(story.told.count == 1)
+        story.happens(event(.unitDown, .some("puma.service"), .error, cause: .failure, "exit status 1"))
+        story.pass(60)
+        #expect(story.told.count == 2)
+    }
+
+    // MARK: With an aggregator
+
+    @Test func whileTheAggregatorIsThereThisHostIsSilent() {
+        var story = Story(patience: .seconds(300))
+        story.aggregator(true)
+        story.happens(down)
+        story.pass(600)
+        story.happens(up)
+        story.pass(600)
+        #expect(story.told == [])
+    }
+
+    @Test func withoutTheAggregatorThisHostTellsThemItself() throws {
+        var story = Story(patience: .seconds(300))
+        story.aggregator(true)
+        story.happens(event(.unitDown, .some("old.service"), .error))
+        story.pass(100)
+        story.aggregator(false)
+        story.happens(event(.unitDown, .some("short.service"), .error, "down for a moment"))
+        story.happens(down)
+        story.happens(event(.unitRestarted, .some("worker.service"), .warning, cause: .failure, "exit status 1"))
+        story.pass(10)
+        story.happens(event(.unitUp, .some("short.service")))
+        story.pass(289)
+        #expect(story.told == [])
+        story.pass(6)
+        #expect(story.told == ["default: [error] puma.service on web1 is down: killed by SIGKILL (failed/failed), and 1 more"])
+        let first = try #require(story.alerts.first)
+        #expect(first.body.hasPrefix("The aggregator cannot be reached since 2026-11-21 03:01:40 UTC; web1 tells you itself.\n"))
+        #expect(!first.body.contains("short.service") && !first.body.contains("old.service"))
+        // From now on it tells what happens, the end of what the aggregator had told too.
+        story.happens(event(.unitUp, .some("old.service")))
+        story.pass(10)
+        #expect(story.told.last == "default: [ok] old.service on web1 is up again")
+        story.aggregator(true)
+        story.pass(10)
+        #expect(story.told.last == "default: [ok] web1 reaches the aggregator again")
+        story.happens(up)
+        story.happens(down)
+        story.pass(600)
+        #expect(story.told.count == 3)
+    }
+
+    @Test func aShortAbsenceIsNotToldAtAll() {
+        var story = Story(patience: .seconds(300))
+        story.aggregator(true)
+        for _ in 0..<5 {
+            story.aggregator(false)
+            story.happens(down)
+            story.pass(200)
+            story.aggregator(true)
+            story.pass(200)
+        }
+        #expect(story.told == [])
+    }
+
+    @Test func anAggregatorThatWasNeverThereIsMissedToo() {
+        var story = Story(["ops"], patience: .seconds(300))
+        story.pass(310)
+        #expect(story.told == ["ops: [warning] web1 cannot reach the aggregator"])
+        story.pass(3600)
+        #expect(story.told.count == 1)
+    }
+
+    // MARK: Delivery
+
+    @Test func whatIsNotDeliveredWaitsInOrder() {
+        var story = Story()
+        story.isProviderThere = false
+        story.happens(down)
+        story.pass(100)
+        story.happens(up)
+        story.pass(3000)
+        #expect(story.told == [])
+        story.isProviderThere = true
+        story.pass(600)
+        #expect(story.told.map { $0.prefix(14) } == ["default: [erro", "default: [ok] "])
+    }
+
+    @Test func twoDaysOldIsNoNews() {
+        var story = Story()
+        story.isProviderThere = false
+        story.happens(down)
+        story.pass(60)
+        #expect(story.desk.outbox.entries.count == 1)
+        story.now = Moment(wall: story.now.wall + .seconds(2 * 86400), uptime: story.now.uptime + .seconds(2 * 86400))
+        story.pass(1)
+        #expect(story.desk.outbox.entries.isEmpty)
+        story.isProviderThere = true
+        story.happens(event(.unitDown, .some("b"), .error))
+        story.pass(5)
+        #expect(story.alerts.first?.body.contains("\nOne earlier message could not be delivered.\n") == true)
+    }
+
+    @Test func somebodyIsWokenOnlyWhenThereIsSomethingToDo() {
+        var story = Story(patience: .seconds(300))
+        #expect(story.desk.nextTime(at: story.now) == .seconds(1300))
+        story.aggregator(true)
+        #expect(story.desk.nextTime(at: story.now) == nil)
+        var alone = Story()
+        #expect(alone.desk.nextTime(at: alone.now) == nil)
+        alone.happens(down)
+        #expect(alone.desk.nextTime(at: alone.now) == .seconds(1005))
+        alone.isProviderThere = false
+        alone.pass(5)
+        #expect(alone.desk.nextTime(at: alone.now) == .seconds(1010))
+    }
+
+    @Test func aRouteThatIsGoneLeavesItsMessagesToTheDefaultRoute() {
+        var story = Story([nil, "ops"])
+        story.isProviderThere = false
+        story.happens(event(.unitDown, .some("a"), .error, routes: ["ops"]))
+        story.pass(5)
+        story.happens(event(.unitDown, .some("b"), .error, routes: ["ops"]))
+        story.desk.change(host: "web1", routes: [nil], aggregatorPatience: nil, at: story.now)
+        story.isProviderThere = true
+        story.pass(20)
+        #expect(story.told == ["default: [error] a on web1 is down", "default: [error] b on web1 is down"])
+    }
+
+    // MARK: Restarts of the agent
+
+    private func restarted(_ story: Story, routes: [String?] = [nil], patience: Duration? = nil) throws -> Story {
+        var next = Story(routes, patience: patience)
+        next.now = Moment(wall: story.now.wall + .seconds(10), uptime: .seconds(20))
+        next.desk = AlertDesk(host: "web1", routes: routes, aggregatorPatience: patience, at: next.now)
+        #expect(next.desk.resume(from: try JSON(parsing: story.desk.json.bytes), at: next.now) == 0)
+        return next
+    }
+
+    @Test func aRestartLosesNothingAndRepeatsNothing() throws {
+        var story = Story([nil, "ops"])
+        story.happens(event(.unitDown, .some("told"), .error))
+        story.pass(5)
+        story.isProviderThere = false
+        story.happens(event(.unitDown, .some("written"), .error, routes: ["ops"]))
+        story.pass(5)
+        story.happens(event(.unitDown, .some("gathered"), .error))
+        let id = try #require(story.desk.outbox.entries.first?.alert.id)
+        var next = try restarted(story, routes: [nil, "ops"])
+        for unit in ["told", "written", "gathered"] { next.happens(event(.unitDown, unit, .error)) }
+        next.pass(10)
+        #expect(next.told == ["ops: [error] written on web1 is down", "default: [error] gathered on web1 is down"])
+        #expect(next.alerts.first?.id == id)
+        #expect(next.alerts.last.map { $0.id > id } == true)
+        next.happens(event(.unitUp, .some("told")))
+        next.pass(10)
+        #expect(next.told.last == "default: [ok] told on web1 is up again")
+    }
+
+    @Test func whoHasTakenOverGoesOnAfterARestart() throws {
+        var story = Story(patience: .seconds(300))
+        story.pass(310)
+        #expect(story.told.count == 1)
+        var next = try restarted(story, patience: .seconds(300))
+        next.happens(down)
+        next.pass(10)
+        #expect(next.told.count == 1)
+        next.aggregator(true)
+        next.pass(10)
+        #expect(next.told.last == "default: [ok] web1 reaches the aggregator again")
+        var last = try restarted(next, patience: .seconds(300))
+        last.aggregator(true)
+        last.happens(down)
+        last.pass(600)
+        #expect(last.told == [])
+    }
+
+    @Test func aDamagedFileNeverStopsTheAgent() {
+        let now = Moment(wall: start, uptime: .seconds(5))
+        Mutations.run(seeds: Mutations.seeds("alert-file")) { bytes in
+            guard let json = try? JSON(parsing: bytes) else { return }
+            var desk = AlertDesk(host: "web1", routes: [nil, "ops"], aggregatorPatience: .seconds(300), at: now)
+            _ = desk.resume(from: json, at: now)
+            desk.take(down, at: now)
+            _ = desk.due(at: Moment(wall: start + .seconds(10), uptime: .seconds(15)))
+            _ = desk.nextTime(at: now)
+        }
+    }
+}
+
+@Suite struct AlertOutboxTests {
+    private func moment(_ seconds: Int64) -> Moment { Moment(wall: start + .seconds(seconds), uptime: .seconds(1000 + seconds)) }
+
+    @Test(arguments: zip([1, 2, 3, 7, 8, 9, 1000, 0, -5], [5, 10, 20, 320, 600, 600, 600, 5, 5])) func pausesGrow(attempt: Int, seconds: Int) {
+        #expect(AlertOutbox.pause(afterAttempt: attempt) == .seconds(seconds))
+    }
+
+    @Test func theNumberStaysTheSameForEveryAttempt() throws {
+        var outbox = AlertOutbox()
+        outbox.add(route: nil, subject: "a", body: "", events: [], host: "h", at: moment(0))
+        let first = try #require(outbox.due(at: moment(0)).first)
+        #expect(outbox.due(at: moment(1)).isEmpty)
+        #expect(outbox.undelivered(first.id, mayRetry: true, at: moment(1)))
+        #expect(outbox.due(at: moment(5)).isEmpty)
+        #expect(outbox.due(at: moment(6)) == [first])
+        #expect(!outbox.undelivered(first.id, mayRetry: false, at: moment(7)))
+        #expect(outbox.due(at: moment(9999)).isEmpty)
+        #expect(outbox.takeDropped(of: nil) == 1 && outbox.takeDropped(of: nil) == 0)
+    }
+
+    @Test func numbersNeverRepeat() {
+        var outbox = AlertOutbox()
+        for _ in 0..<10 { outbox.add(route: nil, subject: "", body: "", events: [], host: "h", at: moment(0)) }
+        outbox.add(route: nil, subject: "", body: "", events: [], host: "h", at: moment(-3600))
+        #expect(zip(outbox.entries, outbox.entries.dropFirst()).allSatisfy { $0.alert.id < $1.alert.id })
+    }
+
+    /// What is over goes first, with its end; then the oldest.
+    @Test func aFullOutboxForgetsWhatIsOverFirst() {
+        var outbox = AlertOutbox()
+        func add(_ name: String, _ events: [Event]) { outbox.add(route: nil, subject: name, body: "", events: events, host: "h", at: moment(0)) }
+        add("oldest", [event(.unitDown, "x")])
+        add("a down", [event(.unitDown, "a")])
+        add("a up", [event(.unitUp, "a")])
+        for number in 0..<(AlertOutbox.longest - 3) { add("\(number)", [event(.unitDown, "u\(number)")]) }
+        #expect(outbox.entries.count == AlertOutbox.longest)
+        add("one more", [event(.unitDown, "y")])
+        #expect(outbox.entries.prefix(2).map(\.alert.subject) == ["oldest", "0"])
+        add("another", [event(.unitDown, "z")])
+        add("and another", [event(.unitDown, "zz")])
+        #expect(outbox.entries.count == AlertOutbox.longest)
+        #expect(outbox.entries.first?.alert.subject == "0")
+        #expect(outbox.takeDropped(of: nil) == 3)
+    }
+}
+
+@Suite struct OwnAlertTextTests {
+    private func text(_ news: [Event], more: Int = 0, notes: [AlertDesk.Note] = [], dropped: Int = 0, later: Int = 5) -> String {
+        let text = OwnAlertText(host: "web1", news: news, more: more, notes: notes, dropped: dropped, at: start + .seconds(later))
+        return "Subject: \(text.subject)\n\n\(text.body)"
+    }
+
+    private static let failed = event(
+        .ruleFailed, .some("puma.service"), rule: "if memory:total_rss > 500m for 2 cycles then alert", .critical,
+        "memory:total_rss is 512.3m, over 500m for 2 cycles")
+
+    @Test func oneProblem() throws { try expectGolden(text([down]), "down.txt") }
+    @Test func oneRule() throws { try expectGolden(text([Self.failed], dropped: 3, later: 725), "rule.txt") }
+    @Test func oneRecovery() throws {
+        try expectGolden(text([event(.ruleRecovered, .some("puma.service"), rule: "if cpu > 90% then alert", "cpu is 3%")]), "recovered.txt")
+    }
+
+    @Test func severalThings() throws {
+        try expectGolden(
+            text(
+                [
+                    down, event(.unitRestarted, .some("worker.service"), .warning, cause: .failure, "killed by SIGSEGV; systemd restarted it"),
+                    Self.failed, up,
+                ], more: 7), "several.txt")
+    }
+
+    @Test func takingOver() throws {
+        let since = start - .seconds(300)
+        try expectGolden(text([], notes: [.takingOver(since: since)]), "taking-over.txt")
+        try expectGolden(text([down], notes: [.takingOver(since: since)]), "taking-over-one.txt")
+        try expectGolden(text([down, Self.failed], notes: [.takingOver(since: since)]), "taking-over-several.txt")
+        try expectGolden(text([], notes: [.aggregatorIsBack(since: start)]), "back.txt")
+    }
+
+    @Test func everyKindOfEventHasItsSentence() throws {
+        let all = Event.Kind.allCases.map { event($0, .some("u"), rule: "r", .error, "why") }
+        try expectGolden(text(all), "every-kind.txt")
+        try expectGolden(text(Event.Kind.allCases.map { event($0, .none) }), "every-kind-of-the-host.txt")
+    }
+
+    @Test func nothingInAnEventBreaksTheText() {
+        let evil = event(.unitDown, .some("a\nSubject: b"), "x\r\n\u{2028}y\u{7}")
+        let lines = text([evil]).split(separator: "\n", omittingEmptySubsequences: false)
+        #expect(!lines.contains { $0.hasPrefix("Subject: b") })
+        #expect(lines.first == "Subject: [error] a Subject: b on web1 is down: x   y ")
+    }
+}
