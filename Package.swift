@@ -121,7 +121,9 @@ let package = Package(
         .testTarget(name: "RuleLanguageTests", dependencies: ["Platform", "RuleLanguage", "TestKit"], exclude: ["Golden"]),
         .testTarget(
             name: "RunnerDaemonTests",
-            dependencies: ["AgentAPI", "AgentCore", "LinuxHost", "Platform", "RunnerDaemon", "TestKit", .logging]),
+            dependencies: [
+                "AgentAPI", "AgentCore", "Checks", "DaemonMetrics", "LinuxHost", "Platform", "RunnerDaemon", "TestKit", .logging,
+            ]),
         .testTarget(
             name: "SQLiteStoreTests", dependencies: ["AgentAPI", "AggregatorCore", "Checks", "Messages", "Platform", "SQLiteStore", "TestKit", .grdb]),
         .testTarget(

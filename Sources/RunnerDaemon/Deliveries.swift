@@ -14,8 +14,8 @@ final class Deliveries: @unchecked Sendable {
     static let atOnce = 100
 
     private struct Channel {
-        var notifier: any Notifier
-        /// Each gets a message of its own; for channels without addresses one empty one.
+        /// `nil` says nothing to nobody.
+        var notifier: (any Notifier)?
         var recipients: [String]
         /// Before this the provider does not want to hear of us.
         var notBefore = Duration.zero
@@ -24,6 +24,7 @@ final class Deliveries: @unchecked Sendable {
     private let loop: Loop
     private let time = SystemTime()
     private let kinds: [String: NotifierKind]
+    private let host: String
     private let tell: (RunnerAnswer) -> Void
     private var configured: [AlertChannel] = []
     private var channels: [String?: Result<Channel, DeliveryError>] = [:]
@@ -31,10 +32,11 @@ final class Deliveries: @unchecked Sendable {
     /// Who has got an alert that others have not got yet.
     private var served: [UInt64: Set<String>] = [:]
 
-    init(loop: Loop, kinds: [NotifierKind], tell: @escaping (RunnerAnswer) -> Void) {
+    /// - Parameter host: this machine's name, from which mails come where nothing else is said.
+    init(loop: Loop, kinds: [NotifierKind], host: String, tell: @escaping (RunnerAnswer) -> Void) {
         self.loop = loop
-        // The agent's rule language has called it so for longer.
-        self.kinds = Dictionary(kinds.map { ($0.word == "mail" ? "email" : $0.word, $0) }, uniquingKeysWith: { first, _ in first })
+        self.host = host
+        self.kinds = Dictionary(kinds.map { ($0.word, $0) }, uniquingKeysWith: { first, _ in first })
         self.tell = tell
     }
 
@@ -51,17 +53,15 @@ final class Deliveries: @unchecked Sendable {
         func wrong(_ problem: String) -> Result<Channel, DeliveryError> {
             .failure(DeliveryError(notifier: name, remedy: .correct, detail: problem))
         }
-        guard let kind = kinds[told.kind] else { return wrong("there is no such way to send alerts") }
-        var settings = told.parameters.mapValues(Setting.text)
-        var recipients = [""]
-        if told.kind == "email" {
-            guard case .text(let to)? = settings.removeValue(forKey: "to") else { return wrong("`to` is missing") }
-            recipients = to.split { $0 == "," || $0 == " " }.map(String.init)
-            guard !recipients.isEmpty else { return wrong("`to` names nobody") }
-        }
-        return kind.makeNotifier(name, settings).map { Channel(notifier: $0, recipients: recipients) }.mapError { errors in
-            DeliveryError(notifier: name, remedy: .correct, detail: errors.all.map(\.description).joined(separator: ", "))
-        }
+        let meaning = ChannelMeaning(told, host: host)
+        guard let word = meaning.notifier else { return .success(Channel(recipients: [])) }
+        guard let kind = kinds[word] else { return wrong("there is no such way to send alerts") }
+        guard !meaning.recipients.isEmpty else { return wrong("to_email names nobody") }
+        return kind.makeNotifier(name, meaning.settings.mapValues(Setting.text)).map { Channel(notifier: $0, recipients: meaning.recipients) }
+            .mapError { errors in
+                let problems = errors.all.map { SettingError(key: meaning.words[$0.key] ?? $0.key, problem: $0.problem).description }
+                return DeliveryError(notifier: name, remedy: .correct, detail: problems.joined(separator: ", "))
+            }
     }
 
     func deliver(_ alert: OutgoingAlert) {
@@ -71,16 +71,17 @@ final class Deliveries: @unchecked Sendable {
         case .failure(let error)?: return tell(.undelivered(alert.id, why: "\(error)", mayRetry: false))
         case .success(let value)?: channel = value
         }
+        guard let notifier = channel.notifier else { return tell(.delivered(alert.id)) }
         let now = time.now().uptime
         guard channel.notBefore <= now else {
             let left = (channel.notBefore - now).microseconds / 1_000_000 + 1
-            return tell(.undelivered(alert.id, why: "\(channel.notifier.name): asked to wait for another \(left) s", mayRetry: true))
+            return tell(.undelivered(alert.id, why: "\(notifier.name): asked to wait for another \(left) s", mayRetry: true))
         }
         guard underway < Self.atOnce else { return tell(.undelivered(alert.id, why: "too many messages at once", mayRetry: true)) }
         underway += 1
         let recipients = channel.recipients.filter { !(served[alert.id]?.contains($0) ?? false) }
         let messages = recipients.map { message(alert, to: $0) }
-        Task { [loop, notifier = channel.notifier] in
+        Task { [loop] in
             var (taken, failure) = ([String](), DeliveryError?.none)
             for message in messages {
                 do throws(DeliveryError) {

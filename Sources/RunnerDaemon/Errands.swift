@@ -20,7 +20,7 @@ final class Errands {
         self.loop = loop
         self.logger = logger
         rounds = Rounds(loop: loop, kinds: daemonKinds(transfers: transfers), tell: tell)
-        deliveries = Deliveries(loop: loop, kinds: notifierKinds(transfers: transfers), tell: tell)
+        deliveries = Deliveries(loop: loop, kinds: notifierKinds(transfers: transfers), host: hostName(), tell: tell)
     }
 
     func start() throws(SystemError) {
@@ -72,4 +72,10 @@ private func tell(_ answer: RunnerAnswer) {
         guard count > 0 else { exit(0) }
         written += count
     }
+}
+
+private func hostName() -> String {
+    var name = [CChar](repeating: 0, count: 256)
+    guard gethostname(&name, name.count - 1) == 0 else { return "localhost" }
+    return String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
 }

@@ -63,9 +63,9 @@ final class Rounds: @unchecked Sendable {
     }
 
     private func reader(of source: DaemonSource) -> Result<any DaemonReader, DaemonError> {
-        guard let kind = kinds[source.family] else { return .failure(DaemonError(problem: "nobody knows how to ask \(source.family)")) }
+        guard let kind = kinds[source.family] else { return .failure(DaemonError("nobody knows how to ask \(source.family)")) }
         return kind.make(source.parameters).mapError { errors in
-            DaemonError(problem: "cannot be asked: " + errors.all.map(\.description).joined(separator: ", "))
+            DaemonError("cannot be asked: " + errors.all.map(\.description).joined(separator: ", "))
         }
     }
 
@@ -87,7 +87,7 @@ final class Rounds: @unchecked Sendable {
         round.look = look
         let limit = min(interval, Self.longestLook)
         round.deadline = loop.after(limit + Self.grace) { [unowned self, unowned round] in
-            finish(round.source.id, look, .failure(DaemonError(problem: "no answer within \(limit.inSeconds) s")))
+            finish(round.source.id, look, .failure(DaemonError("no answer within \(limit.inSeconds) s")))
         }
         let id = round.source.id
         reader.read(round.source.metrics, deadline: limit) { [weak self, loop] result in
