@@ -10,9 +10,7 @@ public import Platform
 /// With an aggregator it is silent for as long as that can be reached. After `patience` without it, it takes over: first with what is
 /// wrong and what the aggregator cannot know of, then with everything that happens, until the aggregator is back.
 public struct AlertDesk: Sendable {
-    /// How long things are gathered into one message.
-    static let gathering = Duration.seconds(5)
-    /// After this many messages of a route within `flood` there is one in each `flood`.
+    /// How many messages a route may get in a row. Each uses up one, and one comes back in each `flood`.
     static let messagesBeforeFlood = 3
     static let flood = Duration.seconds(60)
     /// A problem that begins again without an end, and says the same, is no news for so long: the agent was restarted.
@@ -42,8 +40,8 @@ public struct AlertDesk: Sendable {
         /// What the message says before its news.
         var notes: [Note] = []
         var since: Duration?
-        /// When its latest messages were written, at most `messagesBeforeFlood`.
-        var written: [Duration] = []
+        /// When all of its messages have come back; `nil`: they are all there.
+        var busyUntil: Duration?
 
         var isEmpty: Bool { news.isEmpty && more == 0 && notes.isEmpty }
     }
@@ -57,6 +55,8 @@ public struct AlertDesk: Sendable {
     private let host: String
     private let routes: [String?]
     private let patience: Duration
+    /// How long things are gathered into one message.
+    private let gathering: Duration
     var aggregator: Aggregator?
     /// By what they are.
     var problems: [String: Problem] = [:]
@@ -69,7 +69,9 @@ public struct AlertDesk: Sendable {
     ///   - routes: those that have a channel; `nil` among them is the default route.
     ///   - aggregatorPatience: how long the aggregator may be away before this host tells people itself; `nil` where there is none, and
     ///     this host always does.
-    public init(host: String, routes: [String?], aggregatorPatience: Duration?, at now: Moment) {
+    ///   - gathering: how long things are gathered into one message.
+    public init(host: String, routes: [String?], aggregatorPatience: Duration?, gathering: Duration = .seconds(5), at now: Moment) {
+        self.gathering = gathering
         self.host = host
         self.routes = routes
         patience = aggregatorPatience ?? .zero
@@ -81,7 +83,7 @@ public struct AlertDesk: Sendable {
     mutating func change(host: String, routes: [String?], aggregatorPatience: Duration?, at now: Moment) {
         var aggregator: Aggregator?
         if aggregatorPatience != nil { aggregator = self.aggregator ?? .unreachable(since: now, hasTakenOver: false) }
-        var desk = AlertDesk(host: host, routes: routes, aggregatorPatience: aggregatorPatience, at: now)
+        var desk = AlertDesk(host: host, routes: routes, aggregatorPatience: aggregatorPatience, gathering: gathering, at: now)
         desk.aggregator = aggregator
         desk.problems = problems
         desk.unheard = unheard
@@ -231,18 +233,15 @@ public struct AlertDesk: Sendable {
 
     private func dueTime(of gathering: Gathering) -> Duration? {
         guard let since = gathering.since else { return nil }
-        let calm = since + Self.gathering
-        guard gathering.written.count >= Self.messagesBeforeFlood, let first = gathering.written.first, let last = gathering.written.last,
-            calm - first < Self.flood
-        else { return calm }
-        return max(calm, last + Self.flood)
+        let calm = since + self.gathering
+        return gathering.busyUntil.map { max(calm, $0 - Self.flood * (Self.messagesBeforeFlood - 1)) } ?? calm
     }
 
     private mutating func write(_ gathering: Gathering, for route: String?, at now: Moment) {
         let dropped = outbox.takeDropped(of: route)
         let text = OwnAlertText(host: host, news: gathering.news, more: gathering.more, notes: gathering.notes, dropped: dropped, at: now.wall)
         outbox.add(route: route, subject: text.subject, body: text.body, events: gathering.news, host: host, at: now)
-        gatherings[route] = Gathering(written: Array((gathering.written + [now.uptime]).suffix(Self.messagesBeforeFlood)))
+        gatherings[route] = Gathering(busyUntil: max(now.uptime, gathering.busyUntil ?? now.uptime) + Self.flood)
     }
 }
 
@@ -261,7 +260,7 @@ extension AlertDesk.Gathering {
         more += other.more + max(0, all.count - Self.longest)
         notes += other.notes.filter { !notes.contains($0) }
         since = [since, other.since].compactMap { $0 }.min()
-        written = Array((written + other.written).sorted().suffix(AlertDesk.messagesBeforeFlood))
+        busyUntil = [busyUntil, other.busyUntil].compactMap { $0 }.max()
     }
 }
 

@@ -22,9 +22,10 @@ public final class OwnAlerts {
     /// - Parameters:
     ///   - file: where it is kept what is to be told, in the agent's state folder.
     ///   - aggregatorPatience: how long the aggregator may be away before this host tells people itself; `nil` where there is none.
+    ///   - gathering: how long things are gathered into one message.
     public init(
         loop: Loop, time: any TimeSource, runner: any Runner, file path: String, host: String, channels: [AlertChannel],
-        aggregatorPatience: Duration?, logger: Logger
+        aggregatorPatience: Duration?, gathering: Duration = .seconds(5), logger: Logger
     ) {
         self.loop = loop
         self.time = time
@@ -32,9 +33,10 @@ public final class OwnAlerts {
         self.logger = logger
         file = BackgroundFile(path) { error in logger.error("alerts cannot be kept", metadata: ["problem": "\(error)"]) }
         let now = time.now()
-        desk = AlertDesk(host: host, routes: channels.map(\.route), aggregatorPatience: aggregatorPatience, at: now)
+        desk = AlertDesk(host: host, routes: channels.map(\.route), aggregatorPatience: aggregatorPatience, gathering: gathering, at: now)
         resume(from: path, at: now)
-        pass()
+        // Later: the runner may not know its work yet.
+        timer = loop.after(.zero) { [weak self] in self?.pass() }
     }
 
     /// Takes a new configuration.
