@@ -41,16 +41,25 @@ public struct DaemonSource: Equatable, Sendable {
 public struct AlertChannel: Equatable, Sendable {
     /// `nil` is the default route. Each route has one channel.
     public var route: String?
-    /// `email`, `slack`, `webhook`, `pagerduty`
+    /// `email`, `gmail`, `slack`, `webhook`, `pagerduty`, `null`
     public var kind: String
-    /// A secret that is in a file (`password_file`) stands here as what the file holds, under the name without `_file`: the runner
-    /// cannot read such files.
+    /// For the runner, which cannot read such files, what a secret's file (`password_file`) holds stands under the name without `_file`.
     public var parameters: [String: String]
 
     public init(route: String?, kind: String, parameters: [String: String]) {
         self.route = route
         self.kind = kind
         self.parameters = parameters
+    }
+
+    /// With the secrets in place of the files that hold them. One that could not be read is missing, and its reader knows why.
+    public func revealed(_ read: (_ path: String) -> Secret?) -> AlertChannel {
+        var channel = self
+        for (key, path) in parameters where key.hasSuffix("_file") && key != "ca_file" {
+            channel.parameters[key] = nil
+            channel.parameters[String(key.dropLast("_file".count))] = read(path)?.reveal()
+        }
+        return channel
     }
 }
 
