@@ -63,6 +63,9 @@ public final class RunnerProcess: Runner {
         return ([folder].compactMap { $0 } + ["/usr/local/bin", "/usr/bin"]).map { "\($0)/rollcall-runner" }.first { access($0, X_OK) == 0 }
     }
 
+    /// Of the process that runs now.
+    public var pid: Int32? { child?.pid }
+
     // MARK: The seam
 
     public func start(observer: any RunnerObserver) { self.observer = observer }
@@ -85,7 +88,7 @@ public final class RunnerProcess: Runner {
 
     public func deliver(_ alert: OutgoingAlert) {
         let order = RunnerOrder.deliver(alert)
-        guard !work.channels.isEmpty else { return refuse(alert.id, why: "no way to send alerts is configured", mayRetry: false) }
+        guard !work.channels.isEmpty else { return refuse(alert.id, why: "no way to send alerts is configured", mayRetry: true) }
         guard order.line.count <= RunnerLimits.order else { return refuse(alert.id, why: "it is too long", mayRetry: false) }
         // Somebody may have installed it meanwhile.
         if child == nil, restart == nil { launch() }
