@@ -10,16 +10,18 @@ extension NotifierKind {
     ///
     /// Settings:
     /// - `url`, or the file that holds it as `url_file` (required): the webhook's address; who knows it can post there.
+    /// - `icon_emoji`: what stands beside the messages, such as `:ghost:`, where the service lets a webhook choose that.
     /// - `ca_file`: the authorities to trust instead of the system's.
     static func slack(_ transfers: Transfers) -> NotifierKind {
         NotifierKind(word: "slack") { name, settings in
             var reader = SettingReader(settings)
             let address = reader.webAddress("url")
+            let icon = reader.text("icon_emoji")
             let authorities = reader.readableFile("ca_file")
             return reader.finished(
                 address.map { address in
                     SlackNotifier(
-                        name: name,
+                        name: name, icon: icon,
                         post: JSONPost(
                             notifier: name, endpoint: address.endpoint, authorities: authorities, credentials: address.credentials,
                             secrets: address.endpoint.secrets, transfers: transfers)) as any Notifier
@@ -31,13 +33,16 @@ extension NotifierKind {
 /// Delivers messages to the room of an incoming webhook. The room comes with the address; a message's recipient means nothing here.
 struct SlackNotifier: Notifier {
     let name: String
+    let icon: String?
     let post: JSONPost
 
     /// Discord refuses more than 2000 characters; what is longer is no chat.
     static let longestText = 1900
 
     func deliver(_ message: Message) async throws(DeliveryError) {
-        try await post.send((["text": .string(Self.text(message))] as JSON).bytes)
+        var members = [JSON.Member("text", .string(Self.text(message)))]
+        if let icon { members.append(JSON.Member("icon_emoji", .string(icon))) }
+        try await post.send(JSON.object(members).bytes)
     }
 
     /// The subject in bold, and the body as it is, in a block of its own.
