@@ -139,9 +139,11 @@ struct Lexer {
         guard let wrong else { return }
         let scalar = source.scalars[wrong]
         let isVisible = scalar.properties.generalCategory != .control
+        // A password with a semicolon in it is nobody's business.
+        let isSecret = tokens.dropLast().last.map { isSecretKey($0.text) } ?? false
         faults.add(
             "\(isVisible ? quoted(String(scalar)) : "the character \(codePoint(scalar))") may stand only inside quotes", at: source.place(at: wrong),
-            help: isVisible && wrong < at - 1
+            help: isVisible && wrong < at - 1 && !isSecret
                 ? "put quotes around the name: \(inQuotes(printable(text)))" : "remove it, or put quotes around the name")
     }
 

@@ -212,19 +212,22 @@ public struct MetricName: Hashable, Sendable, CustomStringConvertible {
 
 /// The number a rule compares with.
 public struct Amount: Equatable, Sendable {
-    /// In base units: `500m` is 524 288 000, `90%` is 90.
+    /// In base units: `500m` is 524 288 000, `90%` is 90, `5min` is 300.
     public var value: Double
     /// `/sec`: the metric's growth is compared, not its value.
     public var perSecond: Bool
     /// Written with `%`.
     public var percent: Bool
+    /// Written with a unit of time, which only metrics of seconds have; `value` is in seconds.
+    public var isTime: Bool
     /// As it was written.
     public var text: String
 
-    public init(value: Double, perSecond: Bool = false, percent: Bool = false, text: String) {
+    public init(value: Double, perSecond: Bool = false, percent: Bool = false, isTime: Bool = false, text: String) {
         self.value = value
         self.perSecond = perSecond
         self.percent = percent
+        self.isTime = isTime
         self.text = text
     }
 }

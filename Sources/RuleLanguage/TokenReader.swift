@@ -2,7 +2,7 @@
 
 /// Walks over tokens and gathers faults, one for each place that is wrong: what follows from a fault is not told again.
 struct TokenReader {
-    let tokens: [Token]
+    private(set) var tokens: [Token]
     var faults: FaultList
     private let reserved: Set<String>
     private var at = 0
@@ -18,6 +18,8 @@ struct TokenReader {
     var current: Token { tokens[at] }
     /// The token after the current one.
     var following: Token { tokens[min(at + 1, tokens.count - 1)] }
+    /// The token after that.
+    var second: Token { tokens[min(at + 2, tokens.count - 1)] }
     var previous: Token? { at > 0 ? tokens[at - 1] : nil }
     var isAtEnd: Bool { current.kind == .end }
 
@@ -36,11 +38,26 @@ struct TokenReader {
     /// Whether the token after the current one may.
     var isNameFollowing: Bool { following.kind == .string || following.kind == .word && !isReserved(following) }
 
+    /// `depends on`, also with a slip in the first word.
+    var isAtDepends: Bool {
+        current.kind == .word && following.kind == .word && following.text == "on"
+            && (current.text == "depends" || nearest(to: current.text, among: ["depends"]) != nil)
+    }
+
+    /// `3 times`: a number, and the word behind it.
+    var isAtTimes: Bool {
+        isAtName && !current.text.isEmpty && current.text.utf8.allSatisfy { (48...57).contains($0) } && following.kind == .word
+            && ["times", "time"].contains(following.text)
+    }
+
     func isAt(_ words: String...) -> Bool { current.kind == .word && words.contains(current.text) }
     func isAt(symbol symbols: String...) -> Bool { current.kind == .symbol && symbols.contains(current.text) }
 
     func isAt(_ words: Set<String>) -> Bool { current.kind == .word && words.contains(current.text) }
     func isAt(symbols: Set<String>) -> Bool { current.kind == .symbol && symbols.contains(current.text) }
+
+    /// Whether these two words stand here one after the other.
+    func isAt(_ first: String, then second: String) -> Bool { isAt(first) && following.kind == .word && following.text == second }
 
     mutating func take(_ word: String) -> Bool {
         guard isAt(word) else { return false }
@@ -51,6 +68,20 @@ struct TokenReader {
     mutating func take(symbol: String) -> Bool {
         guard isAt(symbol: symbol) else { return false }
         advance()
+        return true
+    }
+
+    /// Takes the beginning of a word, such as the sign that is glued to its amount; the rest becomes the current token.
+    mutating func take(prefix: String) -> Bool {
+        guard current.kind == .word, current.text.hasPrefix(prefix) else { return false }
+        guard current.text != prefix else {
+            advance()
+            return true
+        }
+        let count = prefix.unicodeScalars.count
+        tokens[at].text.removeFirst(prefix.count)
+        tokens[at].start += count
+        tokens[at].place.column += count
         return true
     }
 
@@ -98,6 +129,7 @@ struct TokenReader {
                 lines[key.text] = key.place.line
                 parameters.append(Parameter(key: key.text, value: value.text, place: key.place))
             }
+            if isAtDepends { return }
             if isAtName, isNameFollowing, !isNearFollower(followers) {
                 fault(expected: "`,` before the next parameter")
                 continue
@@ -125,11 +157,8 @@ struct TokenReader {
         faults.add(message, at: current.place, help: help)
     }
 
-    /// The current token is part of a fault that has just been told: no other fault is told of it.
-    mutating func markFaulty() {
-        troubles += 1
-        lastFault = at
-    }
+    /// Something was wrong that no token is to blame for.
+    mutating func addTrouble() { troubles += 1 }
 
     /// `did you mean ...?`, or the rule about small letters.
     func slip(for word: String) -> String {

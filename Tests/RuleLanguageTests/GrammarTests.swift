@@ -130,45 +130,114 @@ private func puma(_ rule: String) -> String { "check service puma\n  \(rule)\n" 
         Sentence("check host expose a", faults: "1:12 `expose` belongs to a service, not to the host"),
         Sentence("check host web1", faults: "1:12 found `web1`, expected `with`, `if` or the end of the file"),
         Sentence("check service a\ncheck service b", faults: "2:1 a second `check` in one file"),
-        Sentence("check process nginx with pidfile /x", faults: "1:7 found `process`, expected `service NAME`, `host` or `jobs`"),
+        Sentence("check process nginx with pidfile /x", faults: "1:7 found `process`, expected `service NAME`, `host`, `failed units` or `jobs`"),
         Sentence("check service", faults: "1:14 found the end of the file, expected the name of the service"),
         Sentence("check service\nif memory:rss > 5 then alert", faults: "2:1 found `if`, expected the name of the service"),
         Sentence(
             "check service a b c\nif memory:rss > 5 then alert", faults: "1:17 found `b`, expected `with`, `expose`, `if` or the end of the file"),
-        Sentence("", faults: "1:1 found the end of the file, expected `check service NAME`, `check host` or `check jobs`"),
+        Sentence("", faults: "1:1 found the end of the file, expected `check service NAME`, `check host`, `check failed units` or `check jobs`"),
+        Sentence("check failed", faults: "1:13 found the end of the file, expected `units` after `check failed`"),
+        Sentence("check failed unit", faults: "1:14 found `unit`, expected `units`"),
+        Sentence("check failed units puma", faults: "1:20 found `puma`, expected `with`, `if` or the end of the file"),
+        Sentence("check failed units expose a", faults: "1:20 `expose` belongs to a service, not to failed units"),
+        Sentence("check host depends on a", faults: "1:12 `depends on` belongs to a service"),
+        Sentence("check service p depends a", faults: "1:25 found `a`, expected `on` after `depends`"),
+        Sentence("check service p depends on", faults: "1:27 found the end of the file, expected the name of a service"),
+        Sentence("check service p depends on a, a", faults: "1:31 the service `a` was given before, in line 1"),
+        Sentence("check service p depends on p", faults: "1:28 a service cannot depend on itself"),
+        Sentence("check service p depends on a depends on b", faults: "1:30 a second `depends on`"),
+        Sentence("check service p depends on a b", faults: "1:30 found `b`, expected `,`, `expose`, `if` or the end of the file"),
+        Sentence("check service p with owner a depnds on b", faults: "1:30 found `depnds`, expected `depends`"),
+        Sentence(puma("if memory:rss > 5 then alert\ndepends on a"), faults: "3:1 `depends on` stands before the rules"),
     ])
     func whatIsWrongAroundTheRulesIsSaidOnce(sentence: Sentence) { sentence.verify() }
 
     @Test(arguments: [
-        Sentence(puma("if memory:rss >= 5 then alert"), faults: "2:17 found `>=`, expected `>` or `<`"),
-        Sentence(puma("if memory:rss >=5 then alert"), faults: "2:17 found `>=`, expected `>` or `<`"),
-        Sentence(puma("if memory:rss == 5 then alert"), faults: "2:17 found `==`, expected `>` or `<`"),
-        Sentence(puma("if memory:rss above 5 then alert"), faults: "2:17 found `above`, expected `>` or `<`"),
-        Sentence(puma("if memory:rss 5 then alert"), faults: "2:17 found `5`, expected `>` or `<`"),
-        Sentence(puma("if memory:rss then alert"), faults: "2:17 found `then`, expected `>` or `<`"),
+        Sentence(puma("if memory:rss above 5 then alert"), faults: "2:17 found `above`, expected a comparison such as `>`"),
+        Sentence(puma("if memory:rss = 5 then alert"), faults: "2:17 found `=`, expected a comparison such as `>`"),
+        Sentence(puma("if memory:rss => 5 then alert"), faults: "2:17 found `=`, expected a comparison such as `>`"),
+        Sentence(puma("if memory:rss > =5 then alert"), faults: "2:19 `=5` is not an amount"),
+        Sentence(puma("if memory:rss <> 5 then alert"), faults: "2:18 found `>`, expected an amount such as 500m, 90% or 100/sec"),
+        Sentence(puma("if memory:rss==5 then alert"), faults: "2:20 found `then`, expected a comparison such as `>`"),
+        Sentence(puma("if memory:rss 5 then alert"), faults: "2:17 found `5`, expected a comparison such as `>`"),
+        Sentence(puma("if memory:rss then alert"), faults: "2:17 found `then`, expected a comparison such as `>`"),
         Sentence(puma("if > 5 then alert"), faults: "2:6 found `>`, expected the name of a metric"),
         Sentence(puma("if disk(/ > 5 then alert"), faults: "2:13 found `>`, expected `)` after `disk(/`"),
         Sentence(puma("if memory:rss > then alert"), faults: "2:19 found `then`, expected an amount such as 500m, 90% or 100/sec"),
         Sentence(puma("if memory:rss > 5 alert"), faults: "2:21 found `alert`, expected `for` or `then`"),
         Sentence(puma("if memory:rss > 5 m then alert"), faults: "2:21 found `m`, expected `for` or `then`"),
-        Sentence(puma("if memory:rss > 5 and cpu:user > 3 for 2 cycles then alert"), faults: "2:21 found `and`, expected `for` or `then`"),
-        Sentence(puma("if memory:rss > 5 or cpu:user > 3 then alert"), faults: "2:21 found `or`, expected `for` or `then`"),
+        Sentence(puma("if uptime < 5 minutes then alert"), faults: "2:17 found `minutes`, expected `for` or `then`"),
+        Sentence(puma("if memory:rss > 5 && cpu:user > 3 then alert"), faults: "2:21 found `&&`, expected `and`"),
+        Sentence(puma("if memory:rss > 5 || cpu:user > 3 then alert"), faults: "2:21 found `||`, expected `or`"),
+        Sentence(puma("if memory:rss > 5 and then alert"), faults: "2:25 found `then`, expected the name of a metric"),
+        Sentence(puma("if (memory:rss > 5 then alert"), faults: "2:22 found `then`, expected `and`, `or` or `)`"),
+        Sentence(puma("if memory:rss > 5) then alert"), faults: "2:20 found `)`, expected `for` or `then`"),
+        Sentence(puma("if () then alert"), faults: "2:7 found `)`, expected the name of a metric"),
+        Sentence(puma("if each wroker memory:rss > 5 then alert"), faults: "2:11 found `wroker`, expected `worker`"),
+        Sentence(puma("if each process memory:rss > 5 then alert"), faults: "2:11 found `process`, expected `worker` after `each`"),
+        Sentence(puma("if each worker down then alert"), faults: "2:23 found `then`, expected a comparison such as `>`"),
+        Sentence(puma("if dwon then alert"), faults: "2:11 found `then`, expected a comparison such as `>`"),
         Sentence(puma("if memory:rss > 5 for 0 cycles then alert"), faults: "2:25 `for 0 cycles` never comes true"),
         Sentence(puma("if memory:rss > 5 for -1 cycles then alert"), faults: "2:25 `for -1 cycles` never comes true"),
         Sentence(puma("if memory:rss > 5 for 99999999999999999999 cycles then alert"), faults: "2:25 `99999999999999999999` cycles are too many"),
-        Sentence(puma("if memory:rss > 5 for two cycles then alert"), faults: "2:25 found `two`, expected a number of cycles"),
-        Sentence(puma("if memory:rss > 5 for 5 minutes then alert"), faults: "2:27 found `minutes`, expected `cycles`"),
-        Sentence(puma("if memory:rss > 5 for 5 then alert"), faults: "2:27 found `then`, expected `cycles`"),
-        Sentence(puma("if memory:rss > 5 then"), faults: "2:25 found the end of the file, expected an action: `alert`, `reload` or `restart`"),
+        Sentence(puma("if memory:rss > 5 for two cycles then alert"), faults: "2:25 found `two`, expected a number of cycles, or a time such as 30s"),
+        Sentence(puma("if memory:rss > 5 for 5 weeks then alert"), faults: "2:27 found `weeks`, expected `cycles`, or a unit of time"),
+        Sentence(puma("if memory:rss > 5 for 5 then alert"), faults: "2:27 found `then`, expected `cycles`, or a unit of time"),
+        Sentence(puma("if memory:rss > 5 for 0s then alert"), faults: "2:25 `0s` is no time at all"),
+        Sentence(puma("if memory:rss > 5 for 0 minutes then alert"), faults: "2:25 `0 minutes` is no time at all"),
+        Sentence(puma("if memory:rss > 5 for 36601d then alert"), faults: "2:25 `36601d` is longer than a hundred years"),
         Sentence(
-            puma("if memory:rss > 5 then alert, if cpu:user > 5 then alert"),
-            faults: "2:33 found `if`, expected an action: `alert`, `reload` or `restart`"),
+            puma("if memory:rss > 5 for 99999999999999999999h then alert"), faults: "2:25 `99999999999999999999h` is longer than a hundred years"),
+        Sentence(puma("if memory:rss > 5 for 1.5h then alert"), faults: "2:25 found `1.5h`, expected a number of cycles, or a time such as 30s"),
+        Sentence(puma("if memory:rss > 5 for 3 cycles for 5s then alert"), faults: "2:34 a second `for` in one rule"),
+        Sentence(puma("if memory:rss > 5 3 times within 2 cycles then alert"), faults: "2:36 3 times within 2 cycles never comes true"),
+        Sentence(puma("if memory:rss > 5 3 times within 1001 cycles then alert"), faults: "2:36 1001 cycles are too many to remember"),
+        Sentence(puma("if memory:rss > 5 0 times within 2 cycles then alert"), faults: "2:21 `for 0 times` never comes true"),
+        Sentence(puma("if memory:rss > 5 3 times then alert"), faults: "2:29 found `then`, expected `within` and a number of cycles"),
+        Sentence(puma("if memory:rss > 5 3 times within 10 minutes then alert"), faults: "2:39 found `minutes`, expected `cycles`"),
+        Sentence(puma("if memory:rss > 5 clear then alert"), faults: "2:27 found `then`, expected a threshold such as `< 400m`, or `for`"),
+        Sentence(puma("if memory:rss > 5 clear 4 then alert"), faults: "2:27 found `4`, expected a threshold such as `< 400m`, or `for`"),
+        Sentence(puma("if memory:rss > 5 clear < 4 clear < 3 then alert"), faults: "2:31 a second `clear` in one rule"),
+        Sentence(puma("if memory:rss > 5 clear for 3 times within 5 cycles then alert"), faults: "2:31 `times within` cannot clear a rule"),
+        Sentence(
+            puma("if memory:rss > 5 or cpu:user > 5 clear < 4 then alert"),
+            faults: "2:43 `clear` has a threshold, and the condition more than one metric"),
+        Sentence(
+            puma("if memory:rss > 5 during mon-fri 09:00-17:00 then alert"),
+            faults: "2:28 found `mon-fri`, expected a window in quotes, such as \"mon-fri 09:00-17:00\""),
+        Sentence(puma("if memory:rss > 5 during \"mon-fry\" then alert"), faults: "2:28 `mon-fry` is not a day of the week"),
+        Sentence(puma("if memory:rss > 5 during \"sat\" except \"sun\" then alert"), faults: "2:34 a second window in one rule"),
+        Sentence(puma("if memory:rss > 5 as fatal then alert"), faults: "2:24 found `fatal`, expected `warning`, `error` or `critical`"),
+        Sentence(puma("if memory:rss > 5 as error as error then alert"), faults: "2:30 a second `as` in one rule"),
+        Sentence(puma("if memory:rss > 5 then"), faults: "2:25 found the end of the file, expected an action"),
+        Sentence(puma("if memory:rss > 5 then alert, if cpu:user > 5 then alert"), faults: "2:33 found `if`, expected an action"),
         Sentence(puma("if memory:rss > 5 then alert restart"), faults: "2:32 found `restart`, expected `,` between two actions"),
-        Sentence(puma("if memory:rss > 5 then restart puma"), faults: "2:34 found `puma`, expected `,`, `if` or the end of the file"),
+        Sentence(puma("if memory:rss > 5 then alert ops stop"), faults: "2:36 found `stop`, expected `,` between two actions"),
+        Sentence(puma("if memory:rss > 5 then restart puma"), faults: "2:34 found `puma`, expected `,`, `else`, `if` or the end of the file"),
+        Sentence(puma("if memory:rss > 5 then unmonitor"), faults: "2:26 found `unmonitor`, expected an action"),
+        Sentence(puma("if memory:rss > 5 then restart else"), faults: "2:38 found the end of the file, expected an action"),
+        Sentence(puma("if memory:rss > 5 then alert elze alert"), faults: "2:32 found `elze`, expected `else`"),
         Sentence(
-            puma("if memory:rss > 5 then exec \"/bin/x y\", alert"), faults: "2:26 found `exec`, expected an action: `alert`, `reload` or `restart`"),
-        Sentence(puma("if memory:rss > 5 then alert else restart"), faults: "2:32 found `else`, expected `,`, `if` or the end of the file"),
+            puma("if memory:rss > 5 then alert else restart else alert"),
+            faults: "2:45 found `else`, expected `if` or the end of the file"),
+        Sentence(
+            puma("if memory:rss > 5 then exec"),
+            faults: "2:30 found the end of the file, expected a program with its arguments in quotes, such as \"/usr/local/bin/heal --fast\""),
+        Sentence(puma("if memory:rss > 5 then exec \"heal\", alert"), faults: "2:31 `heal` is not an absolute path"),
+        Sentence(
+            puma("if memory:rss > 5 then exec /bin/heal fast, alert"), faults: "2:41 found `fast`, expected `,`, `else`, `if` or the end of the file"),
+        Sentence(puma("if memory:rss > 5 then exec \"/bin/heal\" as, alert"), faults: "2:45 found `,`, expected the name of a user"),
+        Sentence(puma("if memory:rss > 5 then exec \"/bin/heal\" timeout 30, alert"), faults: "2:51 `30` has no unit of time"),
+        Sentence(puma("if memory:rss > 5 then exec \"/bin/heal\" timeout 3s timeout 4s"), faults: "2:54 a second `timeout` of one `exec`"),
+        Sentence(
+            puma("if memory:rss > 5 then signal"),
+            faults: "2:32 found the end of the file, expected a signal such as QUIT, or several such as \"QUIT 30s KILL\""),
+        Sentence(puma("if memory:rss > 5 then signal TREM, alert"), faults: "2:33 there is no signal `TREM`"),
+        Sentence(
+            puma("if memory:rss > 5 then signal QUIT 30s KILL, alert"), faults: "2:38 found `30s`, expected `,`, `else`, `if` or the end of the file"),
         Sentence(puma("if memory:rss > 5 then alert\nmemory:rss > 6 then alert"), faults: "3:1 found `memory`, expected `if`"),
+        Sentence(puma("if memory:rss > 5 then alert\neach worker memory:rss > 6 then alert"), faults: "3:1 found `each`, expected `if`"),
+        Sentence(puma("if memory:rss > 5 then alert\ndown then alert"), faults: "3:1 found `down`, expected `if`"),
         Sentence(puma("if memory:rss > 5 then alert\nfi cpu:user > 6 then alert"), faults: "3:1 found `fi`, expected `if`"),
         Sentence(puma("if memory:rss > 5 then restart\nIf cpu:user > 6 then alert"), faults: "3:1 found `If`, expected `if`"),
     ])
@@ -180,15 +249,38 @@ private func puma(_ rule: String) -> String { "check service puma\n  \(rule)\n" 
 
     @Test(arguments: [
         ("chekc service p", "did you mean `check`?"), ("CHECK service p", "keywords are written in small letters: `check`"),
-        ("check sevrice p", "did you mean `service`?"), ("check hosts", "did you mean `host`?"),
-        ("check service p wiht owner x", "did you mean `with`?"),
+        ("check sevrice p", "did you mean `service`?"), ("check hosts", "did you mean `host`?"), ("check faild units", "did you mean `failed`?"),
+        ("check service p wiht owner x", "did you mean `with`?"), ("check service p depend on x", "did you mean `depends`?"),
         (puma("fi memory:rss > 5 then alert"), "did you mean `if`?"), (puma("if memory:rss > 5 fro 2 cycles then alert"), "did you mean `for`?"),
         (puma("if memory:rss > 5 for 2 cylces then alert"), "did you mean `cycles`?"), (puma("if memory:rss > 5 than alert"), "did you mean `then`?"),
+        (puma("if memory:rss > 5 for 2 minuts then alert"), "did you mean `minutes`?"),
+        (puma("if memory:rss > 5 cler < 3 then alert"), "did you mean `clear`?"),
+        (puma("if memory:rss > 5 durring \"sat\" then alert"), "did you mean `during`?"),
+        (puma("if memory:rss > 5 during \"sta\" then alert"), "did you mean `sat`?"),
+        (puma("if memory:rss > 5 as eror then alert"), "did you mean `error`?"),
+        (puma("if memory:rss > 5 3 times wihtin 5 cycles then alert"), "did you mean `within`?"),
+        (puma("if each wroker memory:rss > 5 then alert"), "did you mean `worker`?"), (puma("if dwon then alert"), "did you mean `down`?"),
         (puma("if memory:rss > 5 then restrat"), "did you mean `restart`?"), (puma("if memory:rss > 5 then alter ops"), "did you mean `alert`?"),
-        (puma("if memory:rss > 5 then relaod"), "did you mean `reload`?"),
+        (puma("if memory:rss > 5 then relaod"), "did you mean `reload`?"), (puma("if memory:rss > 5 then singal QUIT"), "did you mean `signal`?"),
+        (puma("if memory:rss > 5 then signal TREM"), "did you mean `TERM`?"), (puma("if memory:rss > 5 then signal 9"), "signal 9 is called KILL"),
+        (puma("if memory:rss > 5 then exec \"/x\" tiemout 3s"), "did you mean `timeout`?"),
+        (puma("if memory:rss > 5 then alert elze restart"), "did you mean `else`?"),
         (puma("if memory:rss > 5 then Alert"), "keywords are written in small letters: `alert`"),
         (puma("if memory:rss > 5 then alert owner ops"), nil), (puma("if memory:rss > 5 m then alert"), "write the unit without a space: 5m"),
+        (puma("if uptime < 5 minutes then alert"), "a time in an amount is written without a space: 30s, 5min, 2h or 1d"),
+        (puma("if uptime < 5minutes then alert"), "write 5min; 5m is mebi"), (puma("if memory:rss > .5 then alert"), "write 0.5"),
+        (puma("if memory:rss = 5 then alert"), "equality is written `==`"), (puma("if memory:rss => 5 then alert"), "write `>=`"),
+        (puma("if memory:rss <> 5 then alert"), "inequality is written `!=`"), (puma("if memory:rss exceeds 5 then alert"), "write `>`"),
+        (puma("if memory:rss > 5 && up > 1 then alert"), "write `and`"),
+        (puma("if memory:rss > 5 clear 4 then alert"), "write `clear < 4`"),
+        (puma("if memory:rss > 5 then restart puma"), "`restart` acts on the service of the file; it takes no name"),
+        (puma("if memory:rss > 5 then signal QUIT 3s KILL"), "put several signals in quotes, such as \"QUIT 30s KILL\""),
+        (puma("if memory:rss > 5 then exec /bin/x y"), "put the program and its arguments in quotes"),
+        (puma("if memory:rss > 5 then exec \"x\""), "begin it with a slash, such as /usr/bin/x"),
+        (puma("if memory:rss > 5 then alert and restart"), "separate actions with a comma"),
         (puma("if\u{A0}memory:rss > 5 then alert"), "there is an invisible character (U+00A0) in it; write a plain space"),
+        ("check jobs a happens at \"0 3 * *\"", "for example \"30 3 * * 1-5\": 03:30 from Monday to Friday"),
+        ("check jobs a happens every day wihtin 3 minutes", "did you mean `within`?"),
     ])
     func aSlipOfTheKeyboardIsTheOnlyFaultAndGetsAHint(text: String, help: String?) {
         let faults = RuleFile.parse(text, file: "t").faults
@@ -206,7 +298,21 @@ private func puma(_ rule: String) -> String { "check service puma\n  \(rule)\n" 
             is: "check jobs\n  with owner ops\n  \"my job\" happens every 90 minutes\n"),
         Sentence("check jobs # all\njob#1 happens every 7 days", is: "check jobs\n  job#1 happens every 7 days\n"),
         Sentence("check jobs restart happens every 1 day", is: "check jobs\n  restart happens every day\n"),
-        Sentence("check jobs", faults: "1:11 found the end of the file, expected a job: `NAME happens every N minutes`"),
+        Sentence(
+            "check jobs", faults: "1:11 found the end of the file, expected a job: `NAME happens every N minutes` or `NAME happens at \"CRON\"`"),
+        Sentence(
+            "check jobs a happens at \"30 3 * * mon-fri\" within 30 minutes for at most 2 hours b happens every day for at most 90m within 1h",
+            is: "check jobs\n  a happens at \"30 3 * * mon-fri\" within 30m for at most 2h\n  b happens every day within 1h for at most 90m\n"),
+        Sentence("check jobs a happens at \"@daily\"", is: "check jobs\n  a happens at \"@daily\"\n"),
+        Sentence(
+            "check jobs within happens every day for happens every day within 2 days at happens every day",
+            is: "check jobs\n  within happens every day\n  for happens every day within 2d\n  at happens every day\n"),
+        Sentence("check jobs a happens at 3", faults: "1:25 found `3`, expected a cron expression in quotes, such as \"30 3 * * *\""),
+        Sentence("check jobs a happens at \"0 25 * * *\"", faults: "1:25 `25` is no hour of a cron expression"),
+        Sentence("check jobs a happens every day within 5", faults: "1:39 `5` has no unit of time"),
+        Sentence("check jobs a happens every day for 2 hours", faults: "1:36 found `2`, expected `for at most` and a time"),
+        Sentence("check jobs a happens every day within 1h within 2h", faults: "1:42 a second `within` of one job"),
+        Sentence("check jobs a happens sometimes", faults: "1:22 found `sometimes`, expected `every` or `at`"),
         Sentence("check jobs a happens every 0 days", faults: "1:28 found `0`, expected a number of minutes, hours or days"),
         Sentence("check jobs a happens every 5 weeks", faults: "1:30 found `weeks`, expected `minutes`, `hours` or `days`"),
         Sentence(
@@ -240,7 +346,7 @@ private func puma(_ rule: String) -> String { "check service puma\n  \(rule)\n" 
     }
 
     @Test func aFileFullOfFaultsTellsTheFirstHundred() {
-        let faults = RuleFile.parse("check host\n" + String(repeating: "if cpu >= 5 then alert\n", count: 2000), file: "t").faults
+        let faults = RuleFile.parse("check host\n" + String(repeating: "if cpu => 5 then alert\n", count: 2000), file: "t").faults
         #expect(faults.count == 101)
         #expect(faults.last?.message == "more than 100 faults; the rest is not shown")
     }
@@ -250,7 +356,7 @@ private func puma(_ rule: String) -> String { "check service puma\n  \(rule)\n" 
         let faults = RuleFile.parse(text, file: "host.inq").faults
         #expect(
             faults.first?.rendered(in: text) == """
-                host.inq:2:17: found `alret`, expected an action: `alert`, `reload` or `restart`
+                host.inq:2:17: found `alret`, expected an action
                     if cpu > 5 then alret
                                     ^
                     did you mean `alert`?
