@@ -34,7 +34,10 @@ extension Parser {
         }
         let isForeign = word.kind == .word && foreignActions.contains(word.text)
         let meant = word.kind == .word && !reader.isReserved(word) && !isForeign ? nearest(to: word.text, among: actionWords) : nil
-        let help = meant.map { reader.slip(for: $0) } ?? (isForeign ? "there is no `\(word.text)`; \(actionsHelp)" : actionsHelp)
+        let isQuoted = word.kind == .string && actionWords.contains(word.text)
+        let help =
+            isQuoted
+            ? "an action stands without quotes" : meant.map { reader.slip(for: $0) } ?? (isForeign ? "there is no `\(word.text)`; \(actionsHelp)" : actionsHelp)
         reader.fault(expected: "an action", help: help)
         guard word.kind != .symbol, reader.isAtName else { return nil }
         if isLikelyRuleStart { return nil }

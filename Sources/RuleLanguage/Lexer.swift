@@ -2,36 +2,39 @@
 
 /// One of the three languages: which characters a bare name may hold, which stand for themselves, which words are taken.
 struct Dialect: Sendable {
-    var symbols: Set<Unicode.Scalar>
-    /// Beyond letters, digits, U+0080 and above, and the characters that every dialect allows.
-    var moreNameCharacters: Set<Unicode.Scalar> = []
-    var reserved: Set<String>
+    let reserved: Set<String>
+    private let symbols: [Bool]
+    private let nameCharacters: [Bool]
+
+    /// - Parameter moreNameCharacters: beyond letters, digits, U+0080 and above, and the characters that every dialect allows.
+    private init(symbols: String, moreNameCharacters: String = "", reserved: Set<String>) {
+        self.reserved = reserved
+        self.symbols = table(of: symbols)
+        nameCharacters = table(
+            of: "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!$%&'*+-/=?^_`{|}~.@" + moreNameCharacters)
+    }
 
     static let rules = Dialect(
-        symbols: [",", ":", "(", ")", ">", "<"],
+        symbols: ",:()><",
         reserved: ["check", "service", "host", "expose", "with", "if", "then", "for", "cycles", "restart", "reload", "alert"])
 
     /// A job's name may hold `#`, but not begin with it: that is a comment.
     static let jobs = Dialect(
-        symbols: [","], moreNameCharacters: ["#"],
+        symbols: ",", moreNameCharacters: "#",
         reserved: ["check", "jobs", "with", "happens", "every", "minute", "minutes", "hour", "hours", "day", "days"])
 
     static let settings = Dialect(
-        symbols: [","], moreNameCharacters: [":", ";", "<", ">"], reserved: ["set", "send", "alerts", "to", "via", "with"])
+        symbols: ",", moreNameCharacters: ":;<>", reserved: ["set", "send", "alerts", "to", "via", "with"])
 
-    func allowsInName(_ scalar: Unicode.Scalar) -> Bool {
-        switch scalar {
-        case "A"..."Z", "a"..."z", "0"..."9", "\u{80}"...: true
-        case "!", "$", "%", "&", "'", "*", "+", "-", "/", "=", "?", "^", "_", "`", "{", "|", "}", "~", ".", "@": true
-        default: moreNameCharacters.contains(scalar)
-        }
-    }
+    func allowsInName(_ scalar: Unicode.Scalar) -> Bool { scalar.value >= 128 || nameCharacters[Int(scalar.value)] }
+
+    func isSymbol(_ scalar: Unicode.Scalar) -> Bool { scalar.value < 128 && symbols[Int(scalar.value)] }
 
     /// Whether a bare name is over before this character. What neither belongs to a name nor ends it is a fault.
     func endsName(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar {
         case " ", "\t", "\r", "\n", "\"", "#": true
-        default: symbols.contains(scalar)
+        default: isSymbol(scalar)
         }
     }
 
@@ -40,6 +43,13 @@ struct Dialect: Sendable {
         !name.isEmpty && !reserved.contains(name) && name.unicodeScalars.first != "#" && name.unicodeScalars.first != "\u{FEFF}"
             && name.unicodeScalars.allSatisfy(allowsInName)
     }
+}
+
+/// For each of the 128 characters of ASCII whether it is among these.
+private func table(of characters: String) -> [Bool] {
+    var table = [Bool](repeating: false, count: 128)
+    for scalar in characters.unicodeScalars where scalar.isASCII { table[Int(scalar.value)] = true }
+    return table
 }
 
 struct Token {
@@ -76,6 +86,8 @@ struct Token {
 
 struct Lexer {
     private let source: SourceText
+    /// The source's; by itself, because it is asked for every character.
+    private let scalars: [Unicode.Scalar]
     private let dialect: Dialect
     private var at = 0
     private var tokens: [Token] = []
@@ -90,18 +102,19 @@ struct Lexer {
 
     private init(source: SourceText, dialect: Dialect, faults: FaultList) {
         self.source = source
+        scalars = source.scalars
         self.dialect = dialect
         self.faults = faults
     }
 
     private mutating func run() {
-        while at < source.scalars.count {
-            let scalar = source.scalars[at]
+        while at < scalars.count {
+            let scalar = scalars[at]
             switch scalar {
             case " ", "\t", "\r", "\n": at += 1
-            case "#": while at < source.scalars.count, source.scalars[at] != "\n" { at += 1 }
+            case "#": while at < scalars.count, scalars[at] != "\n" { at += 1 }
             case "\"": string()
-            case _ where dialect.symbols.contains(scalar):
+            case _ where dialect.isSymbol(scalar):
                 append(.symbol, String(scalar), from: at, to: at + 1)
                 at += 1
             default: word()
@@ -126,8 +139,8 @@ struct Lexer {
         let start = at
         var text = ""
         var wrong: Int?
-        while at < source.scalars.count {
-            let scalar = source.scalars[at]
+        while at < scalars.count {
+            let scalar = scalars[at]
             if !dialect.allowsInName(scalar) {
                 if dialect.endsName(scalar) { break }
                 wrong = wrong ?? at
@@ -137,7 +150,7 @@ struct Lexer {
         }
         append(.word, text, from: start, to: at, isFaulty: wrong != nil)
         guard let wrong else { return }
-        let scalar = source.scalars[wrong]
+        let scalar = scalars[wrong]
         let isVisible = scalar.properties.generalCategory != .control
         // A password with a semicolon in it is nobody's business.
         let isSecret = tokens.dropLast().last.map { isSecretKey($0.text) } ?? false
@@ -154,8 +167,8 @@ struct Lexer {
         var bytes: [UInt8] = []
         var isFaulty = false
         at += 1
-        while at < source.scalars.count {
-            let scalar = source.scalars[at]
+        while at < scalars.count {
+            let scalar = scalars[at]
             switch scalar {
             case "\"":
                 at += 1
@@ -170,7 +183,7 @@ struct Lexer {
                 return append(.string, text, from: start, to: at, isFaulty: isFaulty)
             case "\n":
                 return unclosed(from: start, bytes)
-            case "\\" where at + 1 < source.scalars.count && source.scalars[at + 1] != "\n":
+            case "\\" where at + 1 < scalars.count && scalars[at + 1] != "\n":
                 if !escape(into: &bytes) { isFaulty = true }
             default:
                 bytes += String(scalar).utf8
@@ -190,7 +203,7 @@ struct Lexer {
     /// Takes `\n`, `\x41`, `\101`, `\u00e4`, ...: false, and a fault, for what is none.
     private mutating func escape(into bytes: inout [UInt8]) -> Bool {
         let start = at
-        let letter = source.scalars[at + 1]
+        let letter = scalars[at + 1]
         at += 2
         switch letter {
         case "\"", "\\": bytes.append(UInt8(letter.value))
@@ -222,8 +235,8 @@ struct Lexer {
     private mutating func digits(_ count: Int, radix: UInt32) -> UInt32? {
         var value: UInt32 = 0
         for offset in 0..<count {
-            guard at + offset < source.scalars.count, let digit = Character(source.scalars[at + offset]).hexDigitValue, digit < Int(radix),
-                source.scalars[at + offset].isASCII
+            guard at + offset < scalars.count, let digit = Character(scalars[at + offset]).hexDigitValue, digit < Int(radix),
+                scalars[at + offset].isASCII
             else { return nil }
             value = value &* radix &+ UInt32(digit)
         }
@@ -233,8 +246,8 @@ struct Lexer {
 
     private mutating func wrongEscape(_ start: Int, _ help: String) -> Bool {
         // Not past a quote: `"C:\xQ"` still ends where it ends.
-        at = min(start + 2, source.scalars.count)
-        let letter = source.scalars[at - 1]
+        at = min(start + 2, scalars.count)
+        let letter = scalars[at - 1]
         faults.add("\(quoted("\\\(letter)")) does not begin a known escape", at: source.place(at: start), help: help)
         return false
     }

@@ -64,7 +64,7 @@ extension Parser {
         while true {
             if let part = part(&self, &isLost) { parts.append(part) } else { isWhole = false }
             guard !isLost, reader.isAt(Set(words)) else { break }
-            if !reader.isAt(words[0]) { reader.fault(expected: "`\(words[0])`", help: "write `\(words[0])`") }
+            if !reader.isAt(words[0]) { reader.fault(expected: "`\(words[0])`") }
             reader.advance()
         }
         return isWhole ? parts : nil
@@ -323,7 +323,7 @@ extension Parser {
         guard let times, let cycles else { return nil }
         if times > cycles || cycles > cyclesLimit {
             let message =
-                times > cycles ? "\(times) times within \(cycles) cycles never comes true" : "\(cycles) cycles are too many to remember"
+                times > cycles ? "\(Persistence.times(times, withinCycles: cycles).text) never comes true" : "\(cycles) cycles are too many to remember"
             reader.faults.add(message, at: number.place, help: times > cycles ? nil : "at most \(cyclesLimit)")
             reader.addTrouble()
             return nil

@@ -27,7 +27,7 @@ extension SignalStep {
                 steps[steps.count - 1].wait = wait
             } else {
                 if let last = steps.last, last.wait == nil {
-                    throw TextProblem("found no time between \(last.name) and \(quoted(word))", help: "\"\(last.name) 30s \(printable(word))\"")
+                    throw TextProblem("found no time between \(last.name) and \(quoted(word))", help: "write \"\(last.name) 30s \(printable(word))\"")
                 }
                 steps.append(SignalStep(signal: try number(of: word)))
             }

@@ -42,13 +42,22 @@ private let good = [
     "services.d/puma.inq":
         "check service puma with owner \"the team\"\nif memory:total_rss > 500m for 2 cycles then alert, reload\nif memory:rss > 1048576 then restart\n",
     "services.d/sshd.inq": "check service sshd",
+    "services.d/sidekiq.inq": """
+    check service sidekiq@* depends on redis, postgresql
+    if each worker memory:rss > 1.5g or (cpu:total > 90% and threads >= 50) for 30s then signal "TSTP 30s TERM 5s KILL", restart
+    if memory:total > 500m for 3 cycles clear < 400m for 1m during "mon-fri 22:00-06:00, sat-sun" as warning then alert else alert ops
+    if uptime < 5min 3 times within 10 cycles except "*/5 9-16 * * 1-5" as critical then exec "/usr/local/bin/heal --name 'the shop'" as deploy timeout 10s
+    if down clear for 2 cycles then start
+
+    """,
+    "services.d/any.inq": "check failed units",
     "services.d/redis.inq": "check service redis with port 6379, password hunter2\nif redis:connected_clients > 1k/sec then alert \"on call\"\n",
-    "jobs.d/jobs.inq": "check jobs\nbackup happens every 2 hours\nrotate happens every day\n",
+    "jobs.d/jobs.inq": "check jobs\nbackup happens every 2 hours within 10 minutes for at most 1h\nrotate happens at \"@daily\"\n",
 ]
 
 private let bad = [
-    "rollcall.conf": "set cycle_time 0\nsend alerts via email with password hunter2\n",
-    "services.d/puma.inq": "check service puma\nif memory:total_rss > 50% then restrat\n",
+    "rollcall.conf": "set cycle_time 0\nsend alerts to ops via email with password hunter2, to_email ops@example.com\nsend alerts via slack with url https://hooks.example.com/T0/hunter2\n",
+    "services.d/puma.inq": "check service puma with url redis://:hunter2@127.0.0.1/0, api_key hunter2, key_file /etc/key\nif memory:total_rss > 50g then restrat\n",
     "services.d/web.inq": "check service web\nif memory:rss > 1g then alert\n",
 ]
 
@@ -66,6 +75,7 @@ private let bad = [
         let answer = try rollcall("check-config", ".", in: folder.path)
         try expectGolden(answer.output, "bad.txt")
         try expectGolden(answer.complaints, "bad-faults.txt")
+        #expect(!answer.output.contains("hunter2"))
         #expect(answer.status == 1)
     }
 
@@ -75,6 +85,7 @@ private let bad = [
         let answer = try rollcall("check-config", "--json", ".", in: folder.path)
         try expectGolden(answer.output, golden)
         #expect(answer.complaints == "")
+        #expect(!answer.output.contains("hunter2"))
         #expect(answer.status == (golden == "good.jsonl" ? 0 : 1))
         for line in answer.output.split(separator: "\n") { _ = try JSON(parsing: String(line)) }
     }

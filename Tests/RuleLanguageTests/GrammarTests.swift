@@ -271,7 +271,7 @@ private func puma(_ rule: String) -> String { "check service puma\n  \(rule)\n" 
         (puma("if uptime < 5minutes then alert"), "write 5min; 5m is mebi"), (puma("if memory:rss > .5 then alert"), "write 0.5"),
         (puma("if memory:rss = 5 then alert"), "equality is written `==`"), (puma("if memory:rss => 5 then alert"), "write `>=`"),
         (puma("if memory:rss <> 5 then alert"), "inequality is written `!=`"), (puma("if memory:rss exceeds 5 then alert"), "write `>`"),
-        (puma("if memory:rss > 5 && up > 1 then alert"), "write `and`"),
+        (puma("if memory:rss > 5 then \"alert\""), "an action stands without quotes"),
         (puma("if memory:rss > 5 clear 4 then alert"), "write `clear < 4`"),
         (puma("if memory:rss > 5 then restart puma"), "`restart` acts on the service of the file; it takes no name"),
         (puma("if memory:rss > 5 then signal QUIT 3s KILL"), "put several signals in quotes, such as \"QUIT 30s KILL\""),

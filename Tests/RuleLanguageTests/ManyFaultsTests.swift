@@ -10,16 +10,17 @@ import Testing
             check sevrice puma[1] with pidfile /run/puma.pid owner ops, owner "the team"
             expose memstats
 
-            if memory:total_rss >= 500m for 2 cycles then alert, reload
-            if memory:rss > 1.5g for 0 cycles then restrat
+            if memory:total_rss => 500m for 2 cycles then alert, reload
+            if memory:rss > 1.5gb for 0 cycles then restrat
             if cpu:user > 90 for 5 minutes then alert ops restart
             fi cpu:system > 9999999999999p then restart puma
             if memory:rss > 500 m then alert
-            if memory:rss > 5 and cpu:user > 5 then exec "/bin/true", alert
+            if memory:rss > 5 && cpu:user > 5 then exec "true --now | mail", unmonitor, alert
             if redis:used_memory > 1g then "alert"
             memory:rss > 3g then alert "ops
             if memory:rss > 4g alert;
-            if memory:rss > 5g then alert else restart
+            if memory:rss > 5g clear 4g during mon-fri 09:00-17:00 then alert else restrat
+            if (each woker cpu:total > 90% or up = 0 for 2 times within 1 cycle as wraning then signal "QUIT TERM"
 
             check host
             if cpu then alert
