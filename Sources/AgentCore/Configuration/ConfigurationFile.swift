@@ -77,7 +77,7 @@ private func inOrder(_ faults: [Fault]) -> [Fault] {
     return sorted[..<most] + [last]
 }
 
-/// The text with stars for what stands behind `password` or `token`: lines are shown in logs when something is wrong in them.
+/// The text with stars for what stands behind `password`, `token` and their like, and behind `url`, whose path may be one: lines are shown in logs when something is wrong in them.
 private func withoutSecrets(_ text: String) -> String {
     var out = ""
     var word = ""
@@ -87,7 +87,7 @@ private func withoutSecrets(_ text: String) -> String {
         let isBreak = character.isNewline || character == "," && !isInQuotes
         if isBreak || isSpace && !isInQuotes {
             // The secret is over, or the word before it is.
-            if isBreak || !word.isEmpty { isSecret = !isSecret && !isBreak && (word == "password" || word == "token") }
+            if isBreak || !word.isEmpty { isSecret = !isSecret && !isBreak && (isSecretKey(word) || word == "url") }
             if isBreak { isInQuotes = false }
             word = ""
             out.append(character)
