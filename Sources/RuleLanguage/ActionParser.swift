@@ -37,7 +37,8 @@ extension Parser {
         let isQuoted = word.kind == .string && actionWords.contains(word.text)
         let help =
             isQuoted
-            ? "an action stands without quotes" : meant.map { reader.slip(for: $0) } ?? (isForeign ? "there is no `\(word.text)`; \(actionsHelp)" : actionsHelp)
+            ? "an action stands without quotes"
+            : meant.map { reader.slip(for: $0) } ?? (isForeign ? "there is no `\(word.text)`; \(actionsHelp)" : actionsHelp)
         reader.fault(expected: "an action", help: help)
         guard word.kind != .symbol, reader.isAtName else { return nil }
         if isLikelyRuleStart { return nil }

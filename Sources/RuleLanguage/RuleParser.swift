@@ -323,7 +323,8 @@ extension Parser {
         guard let times, let cycles else { return nil }
         if times > cycles || cycles > cyclesLimit {
             let message =
-                times > cycles ? "\(Persistence.times(times, withinCycles: cycles).text) never comes true" : "\(cycles) cycles are too many to remember"
+                times > cycles
+                ? "\(Persistence.times(times, withinCycles: cycles).text) never comes true" : "\(cycles) cycles are too many to remember"
             reader.faults.add(message, at: number.place, help: times > cycles ? nil : "at most \(cyclesLimit)")
             reader.addTrouble()
             return nil

@@ -4,16 +4,28 @@
 public func nearest(to word: String, among words: some Sequence<String>) -> String? {
     let typed = Array(word.lowercased().unicodeScalars)
     guard !typed.isEmpty, typed.count <= 64 else { return nil }
+    let typedLetters = letters(typed)
     var best: (word: String, distance: Int)?
     for candidate in words {
         // One slip in a short word, two in a longer one; more would be guessing.
         let length = candidate.unicodeScalars.count
         let allowed = max(typed.count, length) < 5 ? 1 : 2
         guard abs(length - typed.count) <= allowed else { continue }
-        let distance = slips(from: typed, to: Array(candidate.lowercased().unicodeScalars))
+        let meant = Array(candidate.lowercased().unicodeScalars)
+        // Most words have little in common: each letter that only one of them has is a slip, at least.
+        let meantLetters = letters(meant)
+        guard (typedLetters & ~meantLetters).nonzeroBitCount <= allowed, (meantLetters & ~typedLetters).nonzeroBitCount <= allowed else { continue }
+        let distance = slips(from: typed, to: meant)
         if distance <= allowed, distance < best?.distance ?? .max { best = (candidate, distance) }
     }
     return best?.word
+}
+
+/// Which letters there are, one bit each; some share a bit.
+private func letters(_ word: [Unicode.Scalar]) -> UInt64 {
+    var letters: UInt64 = 0
+    for scalar in word { letters |= 1 << UInt64(scalar.value & 63) }
+    return letters
 }
 
 /// How many letters must be put in, left out, changed or swapped with their neighbour.

@@ -72,7 +72,10 @@ private func inTimeZone(_ zone: String, _ body: () -> Void) {
         }
     }
 
-    @Test(arguments: [berlin, "Europe/Berlin", "UTC0", "LHST-10:30LHDT-11,M10.1.0,M4.1.0", "NST3:30NDT,M3.2.0,M11.1.0", "IST-5:30", "<-04>4<-03>,M9.1.6/24,M4.1.6/24"])
+    @Test(arguments: [
+        berlin, "Europe/Berlin", "UTC0", "LHST-10:30LHDT-11,M10.1.0,M4.1.0", "NST3:30NDT,M3.2.0,M11.1.0", "IST-5:30",
+        "<-04>4<-03>,M9.1.6/24,M4.1.6/24",
+    ])
     func everyMinuteThatIsShownLeadsBackToItsInstant(zone: String) {
         inTimeZone(zone) {
             var seconds: Int64 = 1_767_225_600
