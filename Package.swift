@@ -48,7 +48,7 @@ let package = Package(
         // 4: the outside world, one room per technology
         .target(name: "AgentTalker", dependencies: ["AgentAPI", "AgentCore", "Platform", .logging, .nio, .nioHTTP1, .nioPosix, .nioSSL]),
         .target(name: "CheckKinds", dependencies: ["CPCRE2", "Checks", "Platform", "Transfer"]),
-        .target(name: "DaemonMetrics", dependencies: ["Checks", "Transfer"]),
+        .target(name: "DaemonMetrics", dependencies: ["CMariaDB", "CPostgreSQL", "Checks", "Platform", "RuleLanguage", "Transfer"]),
         .target(
             name: "Dashboard",
             dependencies: [

@@ -20,29 +20,33 @@ struct ProcessEvidence {
     }
 
     func lines(cgroup: String?, mainProcess: ProcessIdentity?) -> [String] {
-        let reader = cgroup.flatMap {
-            CgroupReader($0, layout: CgroupLayout(at: cgroups), below: cgroups, clockTicks: clockTicks, budget: DescriptorBudget())
-        }
-        let pids = reader?.processes() ?? []
-        let processes =
-            pids.isEmpty
-            ? mainProcess.map { ProcessTable(reading: proc).tree(below: $0) } ?? [] : pids.prefix(Self.mostProcesses).compactMap { proc.stat(of: $0) }
-        return counters(reader, count: processes.count) + biggest(of: processes)
+        let hierarchies = CgroupHierarchies(at: cgroups)
+        let reader = cgroup.flatMap { CgroupReader($0, in: hierarchies, clockTicks: clockTicks, reader: FileReader()) }
+        var pids: [Int32] = []
+        _ = reader?.appendProcesses(to: &pids)
+        if pids.isEmpty, let mainProcess { pids = ProcessTable(reading: proc).tree(below: mainProcess) }
+        let processes = pids.prefix(Self.mostProcesses).compactMap { proc.stat(of: $0) }
+        return [counters(reader, count: processes.count)] + biggest(of: processes)
     }
 
-    private func counters(_ reader: CgroupReader?, count: Int) -> [String] {
+    private func counters(_ reader: CgroupReader?, count: Int) -> String {
         var words = ["\(count) \(count == 1 ? "process" : "processes")"]
-        if let memory = reader?.memory() { words.append("working set \(amountText(Double(memory), unit: .bytes))") }
+        if let memory = reader?.workingSet() { words.append("working set \(amountText(Double(memory), unit: .bytes))") }
         if let processor = reader?.processor() { words.append("CPU time \(processor.total / 1_000_000) s") }
-        return [words.joined(separator: ", ")]
+        if let events = reader?.memoryEvents(), let kills = events.oomKills, kills > 0 { words.append("\(kills) killed for memory") }
+        return words.joined(separator: ", ")
     }
 
     private func biggest(of processes: [ProcessStat]) -> [String] {
-        let sized = processes.map { (process: $0, bytes: (proc.residentPages(of: $0.pid) ?? 0) * pageSize) }
+        let sized = processes.map { (process: $0, bytes: residentBytes(of: $0.pid)) }
         return sized.sorted { $0.bytes > $1.bytes }.prefix(Self.shown).map { process, bytes in
             let seconds = (process.userTicks + process.systemTicks) / clockTicks
-            let name = readFile(proc.path(of: process.pid, "comm"), limit: 64).map { String(decoding: $0.filter { $0 >= 32 }, as: UTF8.self) } ?? "?"
+            let name = process.command.filter { !$0.isNewline }
             return "pid \(process.pid) \(name): \(amountText(Double(bytes), unit: .bytes)) resident, CPU time \(seconds) s"
         }
+    }
+
+    private func residentBytes(of pid: Int32) -> UInt64 {
+        readFile(proc.path(of: pid, "statm"), limit: 256).flatMap { residentPages(parsing: $0.span) }.map { $0 * pageSize } ?? 0
     }
 }

@@ -93,12 +93,9 @@ final class FolderWatcher {
 
 /// The names in a folder, sorted, without those that begin with a dot; `nil` and errno when it cannot be read.
 func entries(of folder: String, limit: Int = 10_000) -> [String]? {
-    guard let stream = opendir(folder) else { return nil }
-    defer { closedir(stream) }
     var names: [String] = []
-    while names.count < limit, let entry = readdir(stream) {
-        let name = nameBytes(of: entry)
-        if name.first != UInt8(ascii: ".") { names.append(String(decoding: name, as: UTF8.self)) }
+    let isReadable = forEachEntry(of: folder) { name, _ in
+        if names.count < limit, name.first != UInt8(ascii: ".") { names.append(String(decoding: name, as: UTF8.self)) }
     }
-    return names.sorted()
+    return isReadable ? names.sorted() : nil
 }

@@ -10,7 +10,7 @@ public final class UpstartInit: InitSystem {
     public let name = "upstart"
     /// Upstart's init has its tool beside it; systemd may have taken over since, and then nobody answers as Upstart.
     static var isHere: Bool {
-        access("/run/systemd/system", F_OK) != 0 && ["/sbin/initctl", "/usr/sbin/initctl"].contains { access($0, X_OK) == 0 }
+        access("/run/systemd/system", F_OK) != 0 && (access("/sbin/initctl", X_OK) == 0 || access("/usr/sbin/initctl", X_OK) == 0)
     }
 
     private let loop: Loop
