@@ -33,7 +33,7 @@ struct ProcessEvidence {
         var words = ["\(count) \(count == 1 ? "process" : "processes")"]
         if let memory = reader?.workingSet() { words.append("working set \(amountText(Double(memory), unit: .bytes))") }
         if let processor = reader?.processor() { words.append("CPU time \(processor.total / 1_000_000) s") }
-        if let events = reader?.memoryEvents(), let kills = events.oomKills, kills > 0 { words.append("\(kills) killed for memory") }
+        if let events = reader?.memoryEvents(), let kills = events.kills, kills > 0 { words.append("\(kills) killed for memory") }
         return words.joined(separator: ", ")
     }
 
