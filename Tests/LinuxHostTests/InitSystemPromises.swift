@@ -276,6 +276,7 @@ final class PromiseWatch {
         return found
     }
 
+    @discardableResult
     func running(_ request: String) throws -> Observation {
         try wait(for: request, "to run") { $0.activity == .running && $0.mainProcess != nil && !$0.hasJob }
     }

@@ -3,6 +3,7 @@
 import AgentCore
 import Foundation
 import Platform
+import Synchronization
 import TestKit
 import Testing
 
@@ -117,7 +118,8 @@ final class OpenRCFixture: InitSystemFixture {
     private func install(_ role: ServiceRole) throws {
         let command = workers.command(role).split(separator: " ")
         try root.write(
-            "extra_started_commands=\"reload\"\ncommand=\(command[0])\ncommand_args=\(command.dropFirst().joined())\n", to: "etc/init.d/\(role.rawValue)")
+            "extra_started_commands=\"reload\"\ncommand=\(command[0])\ncommand_args=\(command.dropFirst().joined())\n",
+            to: "etc/init.d/\(role.rawValue)")
     }
 
     func makeInitSystem(on loop: Loop) throws -> any InitSystem { OpenRCInit(loop: loop, root: root.path, tool: tool, logger: quiet) }
@@ -126,7 +128,8 @@ final class OpenRCFixture: InitSystemFixture {
     var pattern: String { "[fs][ie][rc]*" }
     func start(_ role: ServiceRole) throws {
         // A crashed service still counts as started: it is stopped first.
-        if let text = try? String(contentsOfFile: "\(root.path)/run/\(role.rawValue).pid", encoding: .utf8), let pid = pidNumber(parsing: Array(text.utf8)),
+        if let text = try? String(contentsOfFile: "\(root.path)/run/\(role.rawValue).pid", encoding: .utf8),
+            let pid = pidNumber(parsing: Array(text.utf8)),
             ProcFileSystem(root: "/").stat(of: pid)?.hasEnded ?? true
         {
             try stop(role)
@@ -149,4 +152,46 @@ final class OpenRCFixture: InitSystemFixture {
 extension InsideSupervisors {
     @Test func sysv() throws { try InitSystemPromises(SysVFixture()).verify() }
     @Test func openrc() throws { try InitSystemPromises(OpenRCFixture()).verify() }
+
+    @Test func aScriptThatFailsSaysWhy() throws {
+        let fixture = try SysVFixture()
+        let watching = try PromiseWatch(fixture, [UnitRequest(name: "steady")])
+        try watching.wait(for: "steady", "to be known") { $0.activity == .stopped }
+        let path = fixture.root.path + "/etc/init.d/steady"
+        try fixture.workers.script("echo 'no disk left' >&2; exit 6", to: "broken")
+        rename(fixture.workers.folder.path + "/broken", path)
+        let problem = try watching.perform(.start, on: "steady").problem
+        #expect(problem == "the start of steady failed: its script exited with status 6: it is not configured (no disk left)")
+        try fixture.workers.script("sleep 100", to: "slow")
+        rename(fixture.workers.folder.path + "/slow", path)
+        let late = try watching.perform(.start, on: "steady", within: 0.5).problem
+        #expect(late == "the start of steady was not done within 0.5 s and was ended")
+        unlink(path)
+    }
+
+    @Test func aPidFileAloneIsGoodForSignals() throws {
+        let workers = try Workers()
+        let on = try OnLoop()
+        let listener = Listener()
+        let child = try Child("env", ["--default-signal"] + workers.command(.steady).split(separator: " ").map(String.init))
+        try workers.waitUntilReady(.steady)
+        try workers.folder.write("\(child.pid)\n", to: "app.pid")
+        let system = try on.run { PidFileInit(loop: on.loop, logger: quiet) }
+        try on.run { system.start(watching: [UnitRequest(name: "app", pidFile: workers.folder.path + "/app.pid")], observer: listener) }
+        #expect(eventually { listener.latest("app")?.activity == .running })
+        let answers = Mutex<[String?]>([])
+        let ask = { (verb: UnitVerb) throws -> String? in
+            let before = answers.withLock { $0.count }
+            try on.run { system.perform(verb, on: "app", deadline: .seconds(5)) { result in answers.withLock { $0.append(result.problem) } } }
+            #expect(eventually { answers.withLock { $0.count } == before + 1 })
+            return answers.withLock { $0.last ?? nil }
+        }
+        #expect(try ask(.signal(SIGHUP)) == nil)
+        #expect(eventually { workers.reloads(.steady) == 1 })
+        #expect(try ask(.reload) == "nothing knows how to reload a process that only has a pid file")
+        child.end()
+        #expect(eventually { listener.latest("app")?.activity == .failed })
+        #expect(try ask(.signal(SIGHUP))?.contains("is not running") == true)
+        try on.run { system.stop() }
+    }
 }

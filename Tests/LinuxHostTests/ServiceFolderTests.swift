@@ -10,9 +10,10 @@ import Testing
 
 /// A folder of services that a real runsvdir watches.
 final class RunitFixture: InitSystemFixture {
+    /// Ends before its folders do.
+    private let supervisor: Supervisor
     let workers: Workers
     let scan = Folder()
-    private let supervisor: Supervisor
 
     init() throws {
         workers = try Workers()
@@ -49,9 +50,10 @@ private func makeRunitService(_ workers: Workers, _ role: ServiceRole, in scan: 
 
 /// A folder of services that a real s6-svscan watches.
 final class S6Fixture: InitSystemFixture {
+    /// Ends before its folders do.
+    private let supervisor: Supervisor
     let workers: Workers
     let scan = Folder()
-    private let supervisor: Supervisor
 
     init() throws {
         workers = try Workers()
@@ -90,4 +92,67 @@ final class S6Fixture: InitSystemFixture {
 extension InsideSupervisors {
     @Test func runit() throws { try InitSystemPromises(RunitFixture()).verify() }
     @Test func s6() throws { try InitSystemPromises(S6Fixture()).verify() }
+
+    @Test func whatAnOperatorDoesToAServiceIsNoAutomaticRestart() throws {
+        let fixture = try RunitFixture()
+        try fixture.start(.steady)
+        let watching = try PromiseWatch(fixture, [UnitRequest(name: "steady")])
+        let before = try watching.running("steady")
+        watching.listener.forget()
+        try tool("sv", "restart", fixture.scan.path + "/steady")
+        let after = try watching.wait(for: "steady", "to be restarted") {
+            $0.activity == .running && $0.mainProcess != before.mainProcess && !$0.hasJob
+        }
+        #expect(after.automaticRestarts == before.automaticRestarts)
+        #expect(watching.observations(of: "steady").contains { $0.hasJob })
+        // Paused is still running.
+        try tool("sv", "pause", fixture.scan.path + "/steady")
+        try watching.wait(for: "steady", "to be paused") { $0.activity == .running && $0.detail.contains("paused") }
+    }
+
+    @Test func aServiceThatEndsAgainAndAgainIsCounted() throws {
+        let fixture = try RunitFixture()
+        let watching = try PromiseWatch(fixture, [UnitRequest(name: "failing")])
+        try watching.wait(for: "failing", "to be known") { $0.activity == .stopped }
+        try tool("sv", "up", fixture.scan.path + "/failing")
+        // runsv starts it once a second; its runs are short, and those that nobody could see are not counted.
+        try watching.wait(for: "failing", "to be waiting for its next start") { $0.activity == .restarting && $0.detail.contains("want up") }
+        #expect(watching.latest("failing")?.mainProcess == nil)
+    }
+
+    @Test func aLogServiceIsNoUnitAndWhatVanishesIsGone() throws {
+        let fixture = try RunitFixture()
+        try fixture.start(.first)
+        try fixture.scan.write("#!/bin/sh\nexec cat >/dev/null\n", to: "log/run")
+        let everything = UnitRequest(name: "*", kind: .pattern)
+        let watching = try PromiseWatch(
+            fixture, [everything, UnitRequest(name: "first"), UnitRequest(name: "../first"), UnitRequest(name: "first/log")])
+        try watching.running("first")
+        for odd in ["../first", "first/log"] { try watching.wait(for: odd, "to be unknown") { $0.presence == .absent } }
+        try watching.wait(for: "*", unit: "first", "to run") { $0.activity == .running }
+        #expect(!watching.observations(of: "*").contains { $0.unit == "log" && $0.presence == .present && $0.detail.isEmpty })
+        // Its supervisor ends with it.
+        rename("\(fixture.scan.path)/first", "\(fixture.scan.path)/.first")
+        try watching.wait(for: "first", "to be gone") { $0.presence == .absent }
+        try watching.wait(for: "*", unit: "first", "to be gone") { $0.presence == .absent }
+        rename("\(fixture.scan.path)/.first", "\(fixture.scan.path)/first")
+        try watching.running("first")
+    }
+
+    @Test func aStatusFileThatIsHalfWrittenIsNotBelieved() throws {
+        let fixture = try RunitFixture()
+        try fixture.start(.first)
+        let watching = try PromiseWatch(fixture, [UnitRequest(name: "first")])
+        try watching.running("first")
+        watching.listener.forget()
+        let path = fixture.scan.path + "/first/supervise/status"
+        let whole = try Data(contentsOf: URL(fileURLWithPath: path))
+        try whole.prefix(11).write(to: URL(fileURLWithPath: path))
+        usleep(300_000)
+        try whole.write(to: URL(fileURLWithPath: path))
+        usleep(300_000)
+        #expect(watching.observations(of: "first").allSatisfy { $0.presence == .present && $0.activity == .running })
+        try fixture.stop(.first)
+        try watching.wait(for: "first", "to be stopped") { $0.activity == .stopped }
+    }
 }

@@ -53,7 +53,8 @@ import Testing
         #expect(list.first?.state == .running && list.first?.pid == 6106)
         #expect(answers.contains(.fault(code: 10, words: "BAD_NAME: nosuch")))
         #expect(answers.contains(.value(.boolean(true))))
-        let exited = try #require(answers.compactMap { answer in if case .value(let value) = answer { SupervisordProcess(value) } else { nil } }.first)
+        let exited = try #require(
+            answers.compactMap { answer in if case .value(let value) = answer { SupervisordProcess(value) } else { nil } }.first)
         #expect(exited.problem == "Bad exit code 3 <&>" && exited.name == "exits")
         let report = exited.report(process: nil, lastExit: nil)
         #expect(report.activity == .failed && report.lastExit == .exited(status: 3))
@@ -240,15 +241,20 @@ import Testing
             guard let answer = XMLRPCAnswer(parsing: bytes) else { return }
             for process in SupervisordProcess.list(answer) ?? [] { _ = process.report(process: nil, lastExit: nil) }
         }
+    }
+
+    @Test func brokenHTTPIsNone() {
         Mutations.run(seeds: Mutations.seeds("http-answer")) { _ = HTTPAnswer(parsing: $0) }
     }
 
-    @Test func brokenConfigurationsAndScriptsAreRead() {
+    @Test func brokenConfigurationsAreRead() {
         Mutations.run(seeds: Mutations.seeds("supervisord-conf")) { _ = SupervisordConfiguration(parsing: $0, folder: "/") }
+    }
+
+    @Test func brokenScriptsAreRead() {
         Mutations.run(seeds: Mutations.seeds("init-script")) { bytes in
             _ = SysVScript(parsing: bytes)
             _ = offersReload(parsing: bytes)
-            _ = inOneLine(bytes)
         }
     }
 }

@@ -9,19 +9,25 @@ import Testing
 @testable import LinuxHost
 
 final class SupervisordFixture: InitSystemFixture {
+    /// Ends before its folders do.
+    private var supervisor: Supervisor?
     let workers: Workers
     private let folder = Folder()
-    private let supervisor: Supervisor
     private var configuration: String { folder.path + "/supervisord.conf" }
 
     init() throws {
         workers = try Workers()
         try Self.configure(workers, folder, with: [.steady, .failing])
-        let configuration = folder.path + "/supervisord.conf"
+        try boot()
+    }
+
+    func boot() throws {
         supervisor = try Supervisor("supervisord", ["--nodaemon", "--silent", "--configuration", configuration], farewell: SIGTERM)
         let isUp = eventually { [folder] in access(folder.path + "/socket", F_OK) == 0 }
         if !isUp { throw NeverSaid(description: "supervisord did not come up") }
     }
+
+    func end() { supervisor = nil }
 
     private static func configure(_ workers: Workers, _ folder: Folder, with roles: [ServiceRole]) throws {
         var text = """
@@ -107,4 +113,21 @@ final class SupervisordFixture: InitSystemFixture {
 
 extension InsideSupervisors {
     @Test func supervisord() throws { try InitSystemPromises(SupervisordFixture()).verify() }
+
+    @Test func aSupervisordThatGoesAndComesBackIsTold() throws {
+        let fixture = try SupervisordFixture()
+        try fixture.start(.steady)
+        let watching = try PromiseWatch(fixture, [UnitRequest(name: "steady")])
+        let before = try watching.running("steady")
+        fixture.end()
+        let hasFailed = eventually { watching.listener.lines.contains(.failed) }
+        #expect(hasFailed)
+        let refused = try watching.perform(.restart, on: before.unit).problem
+        #expect(refused?.contains("cannot be reached") == true)
+        watching.listener.forget()
+        try fixture.boot()
+        try fixture.start(.steady)
+        try watching.wait(for: "steady", "to run again") { $0.activity == .running && $0.mainProcess != before.mainProcess }
+        #expect(watching.listener.lines.filter { $0 == .recovered }.count == 1)
+    }
 }

@@ -122,7 +122,8 @@ private struct OpenRCServices: ScriptedServiceKind {
 func offersReload(parsing script: [UInt8]) -> Bool {
     for line in script.split(separator: 10) {
         let words = Fields(line)
-        guard let first = words.text(at: 0), first.hasPrefix("extra_started_commands=") || first.hasPrefix("opts=") || first.hasPrefix("extra_commands=")
+        guard let first = words.text(at: 0),
+            first.hasPrefix("extra_started_commands=") || first.hasPrefix("opts=") || first.hasPrefix("extra_commands=")
         else { continue }
         let text = String(decoding: line, as: UTF8.self)
         if text.split(whereSeparator: { " =\"'\t".contains($0) }).contains("reload") { return true }

@@ -29,6 +29,8 @@ extension ServiceFolderDialect {
     static let runit = ServiceFolderDialect(
         name: "runit", supervisor: "runsv", roots: ["/etc/service", "/service", "/var/service"], parse: { ServiceStatus(runit: $0) },
         listener: "ok", mustBeReady: { _ in false }, restart: "tc",
-        signals: [SIGHUP: "h", SIGINT: "i", SIGQUIT: "q", SIGUSR1: "1", SIGUSR2: "2", SIGTERM: "t", SIGKILL: "k", SIGALRM: "a", SIGCONT: "c", SIGSTOP: "p"],
+        signals: [
+            SIGHUP: "h", SIGINT: "i", SIGQUIT: "q", SIGUSR1: "1", SIGUSR2: "2", SIGTERM: "t", SIGKILL: "k", SIGALRM: "a", SIGCONT: "c", SIGSTOP: "p",
+        ],
         permission: "runit's supervise folders are root's; run the agent as root, or give its group the folder and its fifos")
 }

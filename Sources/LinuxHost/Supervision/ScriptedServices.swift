@@ -166,7 +166,8 @@ final class ScriptedServices {
                 case .exited(status: 7): ": it is not running"
                 default: ""
                 }
-            return .failure(ActionError("the \(verb) of \(unit) failed: its script \(end.reason)\(meaning)" + (end.output.isEmpty ? "" : " (\(end.output))")))
+            return .failure(
+                ActionError("the \(verb) of \(unit) failed: its script \(end.reason)\(meaning)" + (end.output.isEmpty ? "" : " (\(end.output))")))
         case .failure(let error): return .failure(ActionError("the \(verb) of \(unit) \(error.problem)"))
         }
     }

@@ -43,7 +43,8 @@ final class ServiceFolders {
     /// Of services that somebody wants: where they are.
     private var services: [String: Service] = [:]
     private var timer: Loop.Timer?
-    private var hasFailed = false
+    /// Services that the agent may not read. While there are any, the source counts as failed.
+    private var denied: Set<String> = []
     private unowned let initSystem: any InitSystem
     private weak var observer: (any InitObserver)?
 
@@ -66,12 +67,11 @@ final class ServiceFolders {
         jobs = UnitJobs(loop: loop)
     }
 
-    /// Whether this host has any folder of services with this dialect's status files, or a supervisor that runs.
+    /// Whether this host has a folder for such services. They may come later, and the agent may start first.
     static func isHere(_ dialect: ServiceFolderDialect) -> Bool {
         dialect.roots.contains { root in
-            (entries(of: root) ?? []).contains { name in
-                readFile("\(root)/\(name)/supervise/status", limit: statusLimit).flatMap(dialect.parse) != nil
-            }
+            var status = Glibc.stat()
+            return stat(root, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
         }
     }
 
@@ -85,6 +85,7 @@ final class ServiceFolders {
     func change(watching requests: [UnitRequest]) {
         ledger.change(to: requests.filter { $0.pidFile == nil })
         services = services.filter { ledger.isWanted($0.key) }
+        for name in denied where !ledger.isWanted(name) { allowed(name) }
         loop.after(.zero) { [weak self] in
             guard let self, self.observer != nil else { return }
             self.say(self.ledger.repeatKnown(at: SystemTime().now().wall))
@@ -121,7 +122,7 @@ final class ServiceFolders {
     /// The folder of a name in the first root that has one.
     private func findServices() {
         var found: [String: String] = [:]
-        var hidden: String?
+        var hidden: Set<String> = []
         if ledger.wantsAll {
             for root in roots {
                 for name in entries(of: root) ?? [] where found[name] == nil && ledger.isWanted(name) { found[name] = "\(root)/\(name)" }
@@ -135,14 +136,14 @@ final class ServiceFolders {
                 if stat(folder, &status) == 0 {
                     if status.st_mode & S_IFMT == S_IFDIR { found[name] = folder }
                 } else if errno == EACCES {
-                    hidden = folder
+                    hidden.insert(name)
+                    deny(name, folder)
                 }
             }
         }
         for name in services.keys where found[name] == nil { services[name] = nil }
         for (name, folder) in found where services[name]?.folder != folder { services[name] = Service(folder: folder) }
-        for name in Set(ledger.namedUnits + ledger.knownUnits) where found[name] == nil { gone(name) }
-        if let hidden { failed("\(hidden) cannot be read: \(String(cString: strerror(EACCES))); \(dialect.permission)") }
+        for name in Set(ledger.namedUnits + ledger.knownUnits) where found[name] == nil && !hidden.contains(name) { gone(name) }
     }
 
     private func check(_ name: String) {
@@ -152,7 +153,7 @@ final class ServiceFolders {
         let isSupervised = isListening(service.folder)
         let bytes = isSupervised == false ? nil : readFile(path, limit: Self.statusLimit)
         if bytes == nil, errno == EACCES, isSupervised != false {
-            return failed("\(path) cannot be read: \(String(cString: strerror(EACCES))); \(dialect.permission)")
+            return deny(name, path)
         }
         guard let status = bytes.flatMap(dialect.parse) else {
             // It was never this dialect's, or its supervisor is being replaced.
@@ -164,7 +165,7 @@ final class ServiceFolders {
             return
         }
         service.lostSince = nil
-        recovered()
+        allowed(name)
         let report = report(status, of: &service)
         services[name] = service
         say(ledger.note(name, report, at: now.wall))
@@ -172,6 +173,7 @@ final class ServiceFolders {
     }
 
     private func gone(_ name: String) {
+        allowed(name)
         say(ledger.noteAbsence(of: name))
         jobs.finish(name, .failure(ActionError("\(dialect.name) does not supervise \(name) any longer")))
     }
@@ -235,22 +237,22 @@ final class ServiceFolders {
     // MARK: Telling
 
     private func say(_ news: [Observation]) {
-        guard !hasFailed else { return }
         for observation in news { observer?.observed(observation, from: initSystem) }
     }
 
-    private func failed(_ why: String) {
-        guard !hasFailed else { return }
-        hasFailed = true
+    private func deny(_ name: String, _ path: String) {
+        let isFirst = denied.isEmpty
+        guard denied.insert(name).inserted, isFirst else { return }
+        let why = "\(path) cannot be read: \(String(cString: strerror(EACCES))); \(dialect.permission)"
         logger.info("init system failed as a source", metadata: ["init": "\(dialect.name)", "why": "\(why)"])
         observer?.sourceFailed(initSystem, why: why)
     }
 
-    private func recovered() {
-        guard hasFailed else { return }
-        hasFailed = false
+    private func allowed(_ name: String) {
+        guard denied.remove(name) != nil, denied.isEmpty else { return }
         ledger.forgetSaid()
         observer?.sourceRecovered(initSystem)
+        say(ledger.repeatKnown(at: SystemTime().now().wall))
     }
 
     // MARK: Actions
@@ -297,7 +299,8 @@ final class ServiceFolders {
     ) {
         ledger.setChanging(unit, true)
         jobs.begin(
-            on: unit, deadline: deadline, late: "the \(verb) of \(unit) was not done within \(secondsText(deadline)); \(dialect.name) goes on with it",
+            on: unit, deadline: deadline,
+            late: "the \(verb) of \(unit) was not done within \(secondsText(deadline)); \(dialect.name) goes on with it",
             ended: { [weak self] in
                 guard let self else { return }
                 self.ledger.setChanging(unit, false)

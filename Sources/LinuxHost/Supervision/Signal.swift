@@ -9,7 +9,8 @@ func signal(_ number: Int32, to process: ProcessIdentity) -> Result<Void, Action
     func failure(_ error: SystemError) -> Result<Void, ActionError> {
         switch error.code {
         case ESRCH: .failure(ActionError("process \(process.pid) has ended"))
-        case EPERM: .failure(ActionError("the agent may not send \(signalName(number)) to process \(process.pid): it needs CAP_KILL or to run as root"))
+        case EPERM:
+            .failure(ActionError("the agent may not send \(signalName(number)) to process \(process.pid): it needs CAP_KILL or to run as root"))
         case EINVAL: .failure(ActionError("there is no signal \(number)"))
         default: .failure(ActionError("\(error)"))
         }

@@ -101,7 +101,10 @@ public final class SupervisordInit: InitSystem {
     }
 
     private func askNow() {
-        guard observer != nil, !isAsking else { return mustAskAgain = true }
+        guard observer != nil, !isAsking else {
+            mustAskAgain = true
+            return
+        }
         isAsking = true
         call("supervisor.getAllProcessInfo", []) { [weak self] result in
             guard let self else { return }
@@ -285,10 +288,15 @@ public final class SupervisordInit: InitSystem {
             [weak self] result in
             if let key { self?.calls[key] = nil }
             switch result {
-            case .success(let body): done(XMLRPCAnswer(parsing: body).map { .success($0) } ?? .failure(.problem("supervisord answered with broken XML")))
+            case .success(let body):
+                done(XMLRPCAnswer(parsing: body).map { .success($0) } ?? .failure(.problem("supervisord answered with broken XML")))
             case .failure(.notThere): done(.failure(.notThere("supervisord does not run: nobody listens at \(settings.address.words)")))
             case .failure(.notAllowed):
-                done(.failure(.problem("the agent may not ask supervisord at \(settings.address.words): see chmod, chown, username and password in supervisord.conf")))
+                done(
+                    .failure(
+                        .problem(
+                            "the agent may not ask supervisord at \(settings.address.words): see chmod, chown, username and password in supervisord.conf"
+                        )))
             case .failure(.problem(let words)): done(.failure(.problem("supervisord at \(settings.address.words): \(words)")))
             }
         }
@@ -300,7 +308,9 @@ public final class SupervisordInit: InitSystem {
     private func settings() -> (SupervisordConfiguration?, CallProblem) {
         for path in configurations {
             guard access(path, F_OK) == 0 else { continue }
-            guard let text = readFile(path, limit: 1 << 18) else { return (nil, .problem("\(path) cannot be read: \(String(cString: strerror(errno)))")) }
+            guard let text = readFile(path, limit: 1 << 18) else {
+                return (nil, .problem("\(path) cannot be read: \(String(cString: strerror(errno)))"))
+            }
             let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
             let settings = SupervisordConfiguration(parsing: text, folder: folder)
             return (settings, .problem("\(path) has no [unix_http_server] file and no loopback [inet_http_server] port"))

@@ -70,6 +70,7 @@ private func escaped(_ text: String) -> String {
 /// Reads the tags and texts that XML-RPC consists of. No attributes, no document types, no entities but the five and numbers.
 private struct XMLReader {
     private static let deepest = 16
+    private static let longestTag = 64
 
     private let bytes: [UInt8]
     private var index = 0
@@ -77,10 +78,16 @@ private struct XMLReader {
     init(_ bytes: [UInt8]) { self.bytes = bytes }
 
     /// Takes `<name>`, if that comes next.
-    mutating func open(_ name: String) -> Bool { take("<" + name, endingWith: ">") }
-    mutating func close(_ name: String) -> Bool { take("</" + name, endingWith: ">") }
+    mutating func open(_ name: String) -> Bool { take(name, .opening) }
+    mutating func close(_ name: String) -> Bool { take(name, .closing) }
     /// Takes `<name/>`.
-    private mutating func empty(_ name: String) -> Bool { take("<" + name, endingWith: "/>") }
+    private mutating func empty(_ name: String) -> Bool { take(name, .empty) }
+
+    private mutating func take(_ name: String, _ kind: Tag.Kind) -> Bool {
+        guard let tag = tag(), tag.kind == kind, tag.name == name else { return false }
+        index = tag.end
+        return true
+    }
 
     mutating func value(depth: Int) -> XMLRPCValue? {
         guard depth < Self.deepest else { return nil }
@@ -92,36 +99,43 @@ private struct XMLReader {
     }
 
     private mutating func content(depth: Int) -> XMLRPCValue? {
-        for name in ["string", "int", "i4", "i8", "boolean", "double", "dateTime.iso8601", "base64"] {
-            if empty(name) { return name == "string" ? .string("") : nil }
-            guard open(name) else { continue }
-            guard let text = text(), close(name) else { return nil }
-            return scalar(text, of: name)
+        // A value without a type is a string.
+        guard let tag = tag(), tag.kind != .closing else { return text().map { .string($0) } }
+        index = tag.end
+        switch (tag.name, tag.kind) {
+        case ("nil", .empty): return .null
+        case ("string", .empty): return .string("")
+        case ("struct", .empty): return .structure([:])
+        case ("array", .opening): return array(depth: depth)
+        case ("struct", .opening): return structure(depth: depth)
+        case (_, .opening):
+            guard let text = text(), close(tag.name) else { return nil }
+            return scalar(text, of: tag.name)
+        default: return nil
         }
-        if empty("nil") { return .null }
-        if open("array") {
-            var values: [XMLRPCValue] = []
-            if empty("data") { return close("array") ? .array([]) : nil }
+    }
+
+    private mutating func array(depth: Int) -> XMLRPCValue? {
+        var values: [XMLRPCValue] = []
+        if !empty("data") {
             guard open("data") else { return nil }
             while !close("data") {
                 guard let value = value(depth: depth + 1) else { return nil }
                 values.append(value)
             }
-            return close("array") ? .array(values) : nil
         }
-        if empty("struct") { return .structure([:]) }
-        if open("struct") {
-            var members: [String: XMLRPCValue] = [:]
-            while !close("struct") {
-                guard open("member"), open("name"), let name = text(), close("name"), let value = value(depth: depth + 1), close("member") else {
-                    return nil
-                }
-                members[name] = value
+        return close("array") ? .array(values) : nil
+    }
+
+    private mutating func structure(depth: Int) -> XMLRPCValue? {
+        var members: [String: XMLRPCValue] = [:]
+        while !close("struct") {
+            guard open("member"), open("name"), let name = text(), close("name"), let value = value(depth: depth + 1), close("member") else {
+                return nil
             }
-            return .structure(members)
+            members[name] = value
         }
-        // A value without a type is a string.
-        return text().map { .string($0) }
+        return .structure(members)
     }
 
     private func scalar(_ text: String, of type: String) -> XMLRPCValue? {
@@ -129,20 +143,48 @@ private struct XMLReader {
         case "int", "i4", "i8": return Int64(text).map { .integer($0) }
         case "boolean": return text == "1" ? .boolean(true) : text == "0" ? .boolean(false) : nil
         case "double": return Double(text).map { .double($0) }
-        default: return .string(text)
+        case "string", "dateTime.iso8601", "base64": return .string(text)
+        default: return nil
         }
     }
 
-    private mutating func take(_ beginning: String, endingWith end: String) -> Bool {
-        let start = index
-        skipBetweenTags()
-        if skip(beginning) {
-            skipBlanks()
-            if skip(end) { return true }
-        }
-        index = start
-        return false
+    private struct Tag {
+        enum Kind { case opening, closing, empty }
+        var name: String
+        var kind: Kind
+        var end: Int
     }
+
+    /// The tag that comes next, behind blanks and the declaration at the beginning.
+    private func tag() -> Tag? {
+        var place = skippingBlanks(from: index)
+        guard place < bytes.count, bytes[place] == UInt8(ascii: "<") else { return nil }
+        if place + 1 < bytes.count, bytes[place + 1] == UInt8(ascii: "?") {
+            guard let end = bytes[place...].prefix(200).firstIndex(of: UInt8(ascii: ">")) else { return nil }
+            place = skippingBlanks(from: end + 1)
+            guard place < bytes.count, bytes[place] == UInt8(ascii: "<") else { return nil }
+        }
+        guard let end = bytes[place...].prefix(Self.longestTag).firstIndex(of: UInt8(ascii: ">")) else { return nil }
+        var name = bytes[(place + 1)..<end]
+        var kind = Tag.Kind.opening
+        if name.first == UInt8(ascii: "/") {
+            kind = .closing
+            name.removeFirst()
+        } else if name.last == UInt8(ascii: "/") {
+            kind = .empty
+            name.removeLast()
+        }
+        while let last = name.last, Self.isBlank(last) { name.removeLast() }
+        return Tag(name: String(decoding: name, as: UTF8.self), kind: kind, end: end + 1)
+    }
+
+    private func skippingBlanks(from start: Int) -> Int {
+        var place = start
+        while place < bytes.count, Self.isBlank(bytes[place]) { place += 1 }
+        return place
+    }
+
+    private static func isBlank(_ byte: UInt8) -> Bool { byte == 32 || byte == 10 || byte == 13 || byte == 9 }
 
     /// Everything up to the next tag, with its entities replaced.
     private mutating func text() -> String? {
@@ -174,22 +216,5 @@ private struct XMLReader {
             let number = name.hasPrefix("#x") ? UInt32(name.dropFirst(2), radix: 16) : UInt32(name.dropFirst())
             return number.flatMap(Unicode.Scalar.init).map { Array(String($0).utf8) }
         }
-    }
-
-    /// Blanks, and the declaration at the beginning.
-    private mutating func skipBetweenTags() {
-        skipBlanks()
-        if skip("<?xml") {
-            while index < bytes.count, !skip("?>") { index += 1 }
-            skipBlanks()
-        }
-    }
-
-    private mutating func skipBlanks() { while index < bytes.count, [9, 10, 13, 32].contains(bytes[index]) { index += 1 } }
-
-    private mutating func skip(_ text: String) -> Bool {
-        guard bytes[index...].starts(with: text.utf8) else { return false }
-        index += text.utf8.count
-        return true
     }
 }

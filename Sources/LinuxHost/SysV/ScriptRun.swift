@@ -126,7 +126,8 @@ final class ScriptRun {
         // What a daemon that it left behind prints later is not its own.
         read()
         let signal = status & 0x7f
-        let reason: ExitReason = signal == 0 ? .exited(status: status >> 8 & 0xff) : status & 0x80 != 0 ? .dumpedCore(signal: signal) : .signaled(signal)
+        let reason: ExitReason =
+            signal == 0 ? .exited(status: status >> 8 & 0xff) : status & 0x80 != 0 ? .dumpedCore(signal: signal) : .signaled(signal)
         if isLate { return finish(.failure(ActionError("was not done within \(secondsText(deadline)) and was ended"))) }
         finish(.success(End(reason: reason, output: inOneLine(text))))
     }

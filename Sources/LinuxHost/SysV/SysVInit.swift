@@ -16,7 +16,9 @@ public final class SysVInit: InitSystem {
     }
 
     /// systemd and OpenRC run these scripts themselves, and know more about them.
-    static var isHere: Bool { access("/etc/init.d", F_OK) == 0 && access("/run/systemd/system", F_OK) != 0 && access("/run/openrc/softlevel", F_OK) != 0 }
+    static var isHere: Bool {
+        access("/etc/init.d", F_OK) == 0 && access("/run/systemd/system", F_OK) != 0 && access("/run/openrc/softlevel", F_OK) != 0
+    }
 
     public func start(watching requests: [UnitRequest], observer: any InitObserver) { services?.start(watching: requests, observer: observer) }
     public func change(watching requests: [UnitRequest]) { services?.change(watching: requests) }
