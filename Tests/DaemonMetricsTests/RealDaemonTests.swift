@@ -66,6 +66,23 @@ import Transfer
         }
     }
 
+    @Test func aReplicaOfMariadbTellsHowFarItIsBehind() async throws {
+        let bed = try await DaemonBed.shared
+        let account = ["socket": bed["mariadb-replica"], "username": "root"]
+        try await eventually("the replica follows") {
+            try await ask("mariadb", account, ["Seconds_Behind_Master"]).get() == ["Seconds_Behind_Master": 0]
+        }
+        #expect(try await ask("mariadb", account, ["Slave_running"]).get() == ["Slave_running": 1])
+    }
+
+    @Test func aStandbyOfPostgresqlTellsHowFarItIsBehind() async throws {
+        let bed = try await DaemonBed.shared
+        let account = ["port": bed["postgresql-standby"], "username": "watcher", "password": DaemonBed.password, "database": "postgres"]
+        try await eventually("the standby follows") {
+            try await ask("postgresql", account, ["replication_lag_sec"]).get() == ["replication_lag_sec": 0]
+        }
+    }
+
     @Test func mariadbSpeaksTLSWithItsAuthority() async throws {
         let bed = try await DaemonBed.shared
         let account = ["username": "wary", "password": DaemonBed.password, "port": bed["mariadb"]]

@@ -57,10 +57,11 @@ let postgresqlExpressions: [String: String] = [
       then coalesce(max(extract(epoch from clock_timestamp() - xact_start)), 0) end
       from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid())
     """,
-    // A quiet primary sends nothing to replay: who has replayed all that came, and is connected, is not behind.
+    // A quiet primary sends nothing to replay: who has replayed all that came, and is connected, is not behind. Of a standby that has just
+    // begun to follow, what was received begins before what it had already.
     "replication_lag_sec": """
     case when pg_is_in_recovery() then
-      case when pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() and exists (select from pg_stat_wal_receiver) then 0
+      case when pg_last_wal_receive_lsn() <= pg_last_wal_replay_lsn() and exists (select from pg_stat_wal_receiver) then 0
       else extract(epoch from clock_timestamp() - pg_last_xact_replay_timestamp()) end end
     """,
 ]
