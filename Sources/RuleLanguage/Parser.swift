@@ -159,7 +159,9 @@ struct Parser {
                 let before =
                     hasRules
                     ? "" : hasExpose ? "`,`, " : hasDepends ? "`,`, `expose`, " : hasWith ? "`,`, `expose`, " : "`with`, `expose`, "
-                reader.fault(expected: "\(before)`if` or the end of the file")
+                let isGlued = reader.isAt(symbol: ":") && reader.current.start == reader.previous?.end
+                let help = isGlued ? "a value with a colon in it, such as an address, is written in quotes" : nil
+                reader.fault(expected: "\(before)`if` or the end of the file", help: help)
                 reader.advance()
                 recover(to: Set(partWords))
             }

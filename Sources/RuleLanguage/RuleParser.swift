@@ -11,7 +11,7 @@ private struct RuleOptions {
     var clear: Clear?
     var window: Window?
     var importance: Importance?
-    /// Where each part was written first, by its word.
+    /// Which parts there were, by their words.
     var given: Set<String> = []
 }
 

@@ -162,11 +162,11 @@ extension TimeWindow.Stretch {
     }
 
     /// `09:00-17:00`
-    private var timesText: String { "\(clock(from))-\(clock(to))" }
+    private var timesText: String { "\(clockTime(from))-\(clockTime(to))" }
 }
 
-/// `09:05`
-func clock(_ minute: Int) -> String {
+/// `09:05`: minutes after midnight as a clock shows them; 1440 is `24:00`.
+public func clockTime(_ minute: Int) -> String {
     let (hour, rest) = (minute / 60, minute % 60)
     return "\(hour < 10 ? "0" : "")\(hour):\(rest < 10 ? "0" : "")\(rest)"
 }

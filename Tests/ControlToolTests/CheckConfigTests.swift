@@ -59,7 +59,7 @@ private let bad = [
     "rollcall.conf":
         "set cycle_time 0\nsend alerts to ops via email with password hunter2, to_email ops@example.com\nsend alerts via slack with url https://hooks.example.com/T0/hunter2\n",
     "services.d/puma.inq":
-        "check service puma with url redis://:hunter2@127.0.0.1/0, api_key hunter2, key_file /etc/key\nif memory:total_rss > 50g then restrat\n",
+        "check service puma with url \"redis://:hunter2@127.0.0.1/0\", api_key hunter2, key_file /etc/key\nif memory:total_rss > 50g then restrat\n",
     "services.d/web.inq": "check service web\nif memory:rss > 1g then alert\n",
 ]
 

@@ -250,6 +250,7 @@ private func puma(_ rule: String) -> String { "check service puma\n  \(rule)\n" 
     @Test(arguments: [
         ("chekc service p", "did you mean `check`?"), ("CHECK service p", "keywords are written in small letters: `check`"),
         ("check sevrice p", "did you mean `service`?"), ("check hosts", "did you mean `host`?"), ("check faild units", "did you mean `failed`?"),
+        ("check service p with url http://a/b, owner c", "a value with a colon in it, such as an address, is written in quotes"),
         ("check service p wiht owner x", "did you mean `with`?"), ("check service p depend on x", "did you mean `depends`?"),
         (puma("fi memory:rss > 5 then alert"), "did you mean `if`?"), (puma("if memory:rss > 5 fro 2 cycles then alert"), "did you mean `for`?"),
         (puma("if memory:rss > 5 for 2 cylces then alert"), "did you mean `cycles`?"), (puma("if memory:rss > 5 than alert"), "did you mean `then`?"),

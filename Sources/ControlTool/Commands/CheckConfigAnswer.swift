@@ -102,18 +102,18 @@ private func grouped(_ condition: Condition, _ subject: Metric.Subject) -> Strin
 
 private func sentence(of comparison: Comparison, subject: Metric.Subject) -> String {
     let of = comparison.isOfEachWorker ? " of any worker" : ""
-    let unit = Metric.named(comparison.metric, of: subject)?.unit
-    return "\(comparison.metric.text)\(of) \(comparison.operator.rawValue) \(sentence(of: comparison.threshold, unit: unit))"
+    let metric = Metric.named(comparison.metric, of: subject)
+    return "\(comparison.metric.text)\(of) \(comparison.operator.rawValue) \(sentence(of: comparison.threshold, metric))"
 }
 
-/// `500m (524288000 bytes)`, `80% (of its limit)`
-private func sentence(of threshold: Amount, unit: Metric.Unit?) -> String {
+/// `500m (524288000 bytes)`, `80% of memory:limit`
+private func sentence(of threshold: Amount, _ metric: Metric?) -> String {
     let amount = threshold.text
-    if threshold.percent { return unit == .bytes || unit == .count ? "\(amount) (of its limit)" : amount }
+    if threshold.percent { return metric?.limit.map { "\(amount) of \($0.text)" } ?? amount }
     let isScaled = threshold.isTime ? threshold.value != leadingNumber(amount) : amount.contains { "kmgtpKMGTP".contains($0) }
     guard isScaled else { return amount }
-    let bytes = unit == .bytes ? " bytes" : threshold.isTime ? " s" : ""
-    return "\(amount) (\(whole(threshold.value))\(bytes)\(threshold.perSecond ? " per second" : ""))"
+    let unit = metric?.unit == .bytes ? " bytes" : threshold.isTime ? " s" : ""
+    return "\(amount) (\(whole(threshold.value))\(unit)\(threshold.perSecond ? " per second" : ""))"
 }
 
 private func leadingNumber(_ text: String) -> Double? { Double(text.prefix { !$0.isLetter }) }
@@ -121,8 +121,8 @@ private func leadingNumber(_ text: String) -> Double? { Double(text.prefix { !$0
 private func sentence(of clear: Clear, _ condition: Condition, subject: Metric.Subject) -> String {
     let wait = clear.persistence == .once ? "" : " \(clear.persistence.text)"
     guard let level = clear.level else { return "when that has not been so\(clear.persistence == .once ? " for 1 cycle" : wait)" }
-    let unit = condition.comparisons.first.flatMap { Metric.named($0.metric, of: subject)?.unit }
-    return "when it is \(level.operator.rawValue) \(sentence(of: level.threshold, unit: unit))\(wait)"
+    let metric = condition.comparisons.first.flatMap { Metric.named($0.metric, of: subject) }
+    return "when it is \(level.operator.rawValue) \(sentence(of: level.threshold, metric))\(wait)"
 }
 
 private func sentence(of window: TimeWindow) -> String {
@@ -130,15 +130,9 @@ private func sentence(of window: TimeWindow) -> String {
     return window.stretches.map { stretch in
         if stretch.from == 0, stretch.to == 1440 { return "\(stretch.daysText) all day" }
         let night = stretch.to <= stretch.from ? " of the next day" : ""
-        return "\(stretch.daysText) from \(timeOfDay(stretch.from)) to \(timeOfDay(stretch.to))\(night)"
+        return "\(stretch.daysText) from \(clockTime(stretch.from)) to \(clockTime(stretch.to))\(night)"
     }
     .joined(separator: ", ")
-}
-
-/// `09:05`
-private func timeOfDay(_ minute: Int) -> String {
-    let (hour, rest) = (minute / 60, minute % 60)
-    return "\(hour < 10 ? "0" : "")\(hour):\(rest < 10 ? "0" : "")\(rest)"
 }
 
 private func sentence(of job: Job) -> String {
@@ -289,8 +283,8 @@ private func json(of window: TimeWindow) -> JSON {
     let stretches = window.stretches.map { stretch in
         JSON.object([
             // As cron counts them: 0 is Sunday.
-            .init("days", .array(stretch.days.sorted().map { .integer(Int64($0)) })), .init("from", .string(timeOfDay(stretch.from))),
-            .init("to", .string(timeOfDay(stretch.to))),
+            .init("days", .array(stretch.days.sorted().map { .integer(Int64($0)) })), .init("from", .string(clockTime(stretch.from))),
+            .init("to", .string(clockTime(stretch.to))),
         ])
     }
     return .object([.init("stretches", .array(stretches))])
