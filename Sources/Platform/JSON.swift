@@ -249,7 +249,8 @@ private struct JSONReader {
         let text = String(decoding: bytes[start..<at], as: UTF8.self)
         let digits = bytes[firstDigit..<at]
         guard let first = digits.first, (48...57).contains(first), bytes[at - 1] >= 48,
-            !(first == 48 && digits.count > 1 && (48...57).contains(digits[firstDigit + 1])), !text.contains(".e"), !text.contains(".E")
+            !(first == 48 && digits.count > 1 && (48...57).contains(digits[firstDigit + 1])),
+            !zip(digits, digits.dropFirst()).contains(where: { $0 == UInt8(ascii: ".") && $1 | 32 == UInt8(ascii: "e") })
         else { throw JSONError(problem: "expected a value", offset: start) }
         if isInteger, let value = Int64(text) { return .integer(value) }
         guard let value = Double(text) else { throw JSONError(problem: "not a number", offset: start) }
