@@ -32,7 +32,7 @@ struct JSONPost: Sendable {
         do throws(TransferError) {
             response = try await transfers.http(request)
         } catch {
-            throw DeliveryError(notifier: notifier, remedy: error.kind == .badRequest ? .correct : .retry, detail: hidden(error.detail))
+            throw DeliveryError(notifier: notifier, remedy: error.kind == .badRequest ? .correct : .retry, detail: error.detail)
         }
         guard !(200...299).contains(response.status) else { return }
         throw DeliveryError(notifier: notifier, remedy: Self.remedy(for: response.status), detail: detail(response), wait: wait(response))
@@ -59,13 +59,18 @@ struct JSONPost: Sendable {
         return "the server answered \(response.status)" + (words.isEmpty ? "" : ": \(words)")
     }
 
+    /// What a service says, without what nobody else is to read. A secret that is as short as a syllable would be everywhere: where one
+    /// occurs, nothing is repeated.
     private func hidden(_ text: String) -> String {
-        var text = text
+        var text = Array(text.utf8)
         for secret in secrets {
-            let word = secret.reveal()
+            let word = Array(secret.reveal().utf8)
             guard !word.isEmpty else { continue }
-            while let range = text.firstRange(of: word) { text.replaceSubrange(range, with: "…") }
+            while let start = text.indices.first(where: { text[$0...].starts(with: word) }) {
+                guard word.count >= 8 else { return "" }
+                text.replaceSubrange(start..<(start + word.count), with: "…".utf8)
+            }
         }
-        return text
+        return String(decoding: text, as: UTF8.self)
     }
 }

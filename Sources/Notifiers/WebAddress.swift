@@ -29,7 +29,7 @@ extension SettingReader {
 extension Endpoint {
     /// What stands behind the host: in many services' addresses that is the password.
     var secrets: [Secret] {
-        guard let start = text.firstRange(of: "://")?.upperBound, let slash = text[start...].firstIndex(of: "/") else { return [] }
+        guard let slash = text.dropFirst(scheme.count + "://".count).firstIndex(of: "/") else { return [] }
         let path = text[slash...]
         return path.count > 1 ? [Secret(String(path))] + path.split(separator: "/").filter { $0.count >= 16 }.map { Secret(String($0)) } : []
     }

@@ -53,6 +53,16 @@ private let signed = "/services/T00000000/B00000000/not-for-anybodys-eyes"
         #expect(gone == DeliveryError(notifier: "ops", remedy: .retry, detail: "connection refused"))
     }
 
+    /// A syllable would be found in every text.
+    @Test func aShortSecretDoesNotGarbleAnError() async throws {
+        let bed = try await HookBed()
+        let refused = try await refusal(try make("webhook", ["url": bed.url("/take/404"), "secret": "not"], transfers), notice())
+        #expect(refused.detail == "the server answered 404")
+        await bed.stop()
+        let gone = try await refusal(try make("webhook", ["url": bed.url("/take/404"), "secret": "s"], transfers), notice())
+        #expect(gone.detail == "connection refused")
+    }
+
     @Test func anAnswerHasABound() async throws {
         let bed = try await HookBed()
         try await make("webhook", ["url": bed.url("/huge")], transfers).deliver(notice())

@@ -71,10 +71,15 @@ private func quotedPrintable(_ bytes: [UInt8]) -> [String] {
 /// characters become spaces: nothing in it can begin another header.
 private func headerText(_ text: String, after column: Int) -> String {
     let words = text.unicodeScalars.map { $0.properties.generalCategory == .control ? " " : String($0) }.joined().split(separator: " ")
-    if words.allSatisfy({ word in word.utf8.count <= 70 && word.utf8.allSatisfy { $0 < 127 } && !word.contains("=?") }) {
+    if words.allSatisfy({ word in word.utf8.count <= 70 && word.utf8.allSatisfy { $0 < 127 } && !looksEncoded(word) }) {
         return folded(words.map(String.init), after: column)
     }
     return folded(encodedWords(words.joined(separator: " ")), after: column)
+}
+
+/// Whether a reader could take a word for one of RFC 2047.
+private func looksEncoded(_ word: Substring) -> Bool {
+    zip(word.utf8, word.utf8.dropFirst()).contains { $0 == UInt8(ascii: "=") && $1 == UInt8(ascii: "?") }
 }
 
 private func folded(_ words: [String], after column: Int) -> String {

@@ -49,7 +49,7 @@ struct SlackNotifier: Notifier {
     static func text(_ message: Message) -> String {
         let subject = escaped(message.subject, limit: 400)
         // A fence within the text would end the block.
-        let body = message.body.split(separator: "```", omittingEmptySubsequences: false).joined(separator: "'''")
+        let body = message.body.split(separator: "`", omittingEmptySubsequences: false).joined(separator: "'")
         let lines = String(body.prefix { $0 != "\0" }.reversed().drop { $0.isNewline || $0 == " " }.reversed())
         guard !lines.isEmpty else { return "*\(subject)*" }
         let room = longestText - subject.count - "**\n```\n\n```".count
