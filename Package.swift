@@ -96,7 +96,8 @@ let package = Package(
         .testTarget(
             name: "AgentCoreTests", dependencies: ["AgentAPI", "AgentCore", "Platform", "RuleLanguage", "TestKit"], exclude: ["Alerts/Golden"]),
         .testTarget(
-            name: "AgentDaemonTests", dependencies: ["AgentCore", "AgentDaemon", "AgentTalker", "Platform", "RuleLanguage", "TestKit"],
+            name: "AgentDaemonTests",
+            dependencies: ["AgentAPI", "AgentCore", "AgentDaemon", "AgentTalker", "Platform", "RuleLanguage", "TestKit", .logging],
             exclude: ["Golden"]),
         .testTarget(
             name: "AgentTalkerTests",

@@ -64,6 +64,14 @@ import Testing
         #expect(records.map(\.attempts) == [1, 4])
     }
 
+    /// For ten minutes at most, whatever it says.
+    @Test(arguments: [(2, 5), (90, 90), (86400, 600)]) func aProviderIsLeftAloneForAsLongAsItSays(says: Int, seconds: Int) async throws {
+        let store = try await storeWithTwoMessages()
+        mail.fail(times: 1, DeliveryError(notifier: "mail", remedy: .retry, detail: "HTTP 429", wait: .seconds(says)))
+        try await run(store) { try await pending(store) == 0 }
+        #expect(mail.attempts == [0, seconds, seconds].map { start + .seconds($0) })
+    }
+
     @Test func aMessageThatIsRefusedForGoodStopsAndIsVisible() async throws {
         let store = try await storeWithTwoMessages()
         mail.fail(times: 1, DeliveryError(notifier: "mail", remedy: .correct, detail: "550 no such user"))

@@ -1,7 +1,7 @@
 // What is to be told, as a file: it survives the agent.
 
 import AgentAPI
-import Platform
+public import Platform
 
 extension AlertDesk {
     /// What has to survive, without the configuration.
@@ -34,7 +34,7 @@ extension AlertDesk {
 
     /// Takes up what an earlier life of the agent has left.
     /// - Returns: how many things in it were not understood, and are gone.
-    mutating func resume(from json: JSON, at now: Moment) -> Int {
+    public mutating func resume(from json: JSON, at now: Moment) -> Int {
         guard json["version"]?.integer == 1 else { return 1 }
         var faults = 0
         func events(_ json: JSON?, limit: Int) -> [Event] {
