@@ -3,7 +3,7 @@
 # Each verb first asks apt for the Debian packages that it needs and that are missing; when all are there it asks nobody.
 
 # What to build with: the C libraries that Package.swift names, and how to find them.
-BUILD_PACKAGES := libcurl4-openssl-dev libpcre2-dev libsqlite3-dev libssl-dev libsystemd-dev pkg-config
+BUILD_PACKAGES := libcurl4-openssl-dev libpcre2-dev libsqlite3-dev libsystemd-dev pkg-config zlib1g-dev
 # What the tests start: real init systems, application servers, mail servers, browsers.
 TEST_PACKAGES := $(BUILD_PACKAGES) chromium chromium-driver curl dbus duktape iproute2 openssl polkitd procps puma python3 python3-aiosmtpd \
     python3-selenium ruby ruby-rack systemd util-linux

@@ -37,7 +37,7 @@ let package = Package(
             ]),
         .executableTarget(
             name: "ControlTool",
-            dependencies: ["AgentCore", "Platform", "RuleLanguage", .argumentParser]),
+            dependencies: ["AgentAPI", "AgentCore", "Platform", "RuleLanguage", .argumentParser]),
         .executableTarget(
             name: "RunnerDaemon",
             dependencies: ["AgentAPI", "Checks", "DaemonMetrics", "Messages", "Notifiers", "Platform", "Transfer", .logging]),
@@ -46,13 +46,17 @@ let package = Package(
             dependencies: ["DeployVerification", "Platform", "Transfer", .argumentParser]),
 
         // 4: the outside world, one room per technology
-        .target(name: "AgentTalker", dependencies: ["AgentAPI", "AgentCore", "Platform", .logging, .nio, .nioHTTP1, .nioPosix, .nioSSL]),
+        .target(
+            name: "AgentTalker",
+            dependencies: [
+                "AgentAPI", "AgentCore", "Compression", "Platform", "RuleLanguage", .logging, .nio, .nioHTTP1, .nioPosix, .nioSSL,
+            ]),
         .target(name: "CheckKinds", dependencies: ["CPCRE2", "Checks", "Platform", "Transfer"]),
         .target(name: "DaemonMetrics", dependencies: ["CMariaDB", "CPostgreSQL", "Checks", "Platform", "RuleLanguage", "Transfer"]),
         .target(
             name: "Dashboard",
             dependencies: [
-                "AgentAPI", "AggregatorCore", "Checks", "Messages", "Platform", .crypto, .cryptoExtras, .hummingbird, .hummingbirdTLS,
+                "AgentAPI", "AggregatorCore", "Checks", "Compression", "Platform", .crypto, .cryptoExtras, .hummingbird, .hummingbirdTLS,
                 .logging, .nio, .nioSSL, .serviceLifecycle,
             ]),
         .target(name: "LinuxHost", dependencies: ["AgentAPI", "AgentCore", "CSystemd", "Platform", "RuleLanguage", .logging]),
@@ -71,7 +75,8 @@ let package = Package(
         .target(name: "Messages", dependencies: ["Platform"]),
         .target(name: "RuleLanguage", dependencies: ["Platform"]),
 
-        // 1: time, loop, files, secrets; transfers
+        // 1: time, loop, files, secrets; transfers; gzip
+        .target(name: "Compression", dependencies: ["CZlib"]),
         .target(name: "Platform", dependencies: ["CLinux", .logging]),
         .target(name: "Transfer", dependencies: ["CCurl", "Platform"]),
 
@@ -84,6 +89,7 @@ let package = Package(
         .systemLibrary(name: "CPCRE2", path: "Sources/CLibraries/CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
         .systemLibrary(name: "CPostgreSQL", path: "Sources/CLibraries/CPostgreSQL", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(name: "CSystemd", path: "Sources/CLibraries/CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
+        .systemLibrary(name: "CZlib", path: "Sources/CLibraries/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
         // Measured by `make bench`; nobody installs it
         .executableTarget(
@@ -101,17 +107,17 @@ let package = Package(
             exclude: ["Golden"]),
         .testTarget(
             name: "AgentTalkerTests",
-            dependencies: ["AgentAPI", "AgentCore", "AgentTalker", "Platform", "TestKit", .logging, .nio, .nioHTTP1, .nioPosix, .nioSSL]),
-        .testTarget(
-            name: "AggregatorCoreTests", dependencies: ["AgentAPI", "AggregatorCore", "Checks", "Messages", "Platform", "TestKit"],
-            exclude: ["Golden"]),
+            dependencies: [
+                "AgentAPI", "AgentCore", "AgentTalker", "Compression", "Platform", "TestKit", .logging, .nio, .nioHTTP1, .nioPosix, .nioSSL,
+            ], exclude: ["Golden"]),
+        .testTarget(name: "AggregatorCoreTests", dependencies: ["AgentAPI", "AggregatorCore", "Checks", "Platform", "TestKit"], exclude: ["Golden"]),
         .testTarget(name: "CheckKindsTests", dependencies: ["CheckKinds", "Checks", "Platform", "TestKit", "Transfer"]),
-        .testTarget(name: "ControlToolTests", dependencies: ["ControlTool", "Platform", "TestKit"], exclude: ["Golden"]),
-        .testTarget(name: "DaemonMetricsTests", dependencies: ["AgentCore", "Checks", "DaemonMetrics", "Platform", "TestKit", "Transfer"]),
+        .testTarget(name: "CompressionTests", dependencies: ["Compression", "TestKit"]),
+        .testTarget(name: "ControlToolTests", dependencies: ["AgentAPI", "ControlTool", "Platform", "TestKit"], exclude: ["Golden"]),
         .testTarget(
             name: "DashboardTests",
             dependencies: [
-                "AgentAPI", "AggregatorCore", "Checks", "Dashboard", "Messages", "Platform", "TestKit", .hummingbird, .logging, .serviceLifecycle,
+                "AgentAPI", "AggregatorCore", "Checks", "Compression", "Dashboard", "Platform", "TestKit", .hummingbird, .logging, .serviceLifecycle,
             ],
             exclude: ["Golden"]),
         .testTarget(name: "DeployVerificationTests", dependencies: ["DeployVerification", "Platform", "TestKit"]),
