@@ -4,6 +4,8 @@ public import Platform
 
 /// One message of an agent. Its events are a piece of one numbered sequence; its units and samples are the state at `at`, so that
 /// a later report replaces them.
+///
+/// A report with a `base` says only how its snapshot differs from that one: see `ReportDelta.swift`.
 public struct Report: Equatable, Sendable {
     /// 32 hex digits, made when the agent first started on the host and kept in its state folder.
     public var agent: String
@@ -16,10 +18,26 @@ public struct Report: Equatable, Sendable {
     public var units: [UnitState]
     /// The host's samples by metric name, e.g. `cpu`, `load:1`, `memory:available`. What could not be measured is not in it.
     public var samples: [Sample]
+    /// The number of this snapshot. An agent gives none twice, also after a restart; 0 when it does not number them.
+    public var snapshot: UInt64
+    /// The number of the snapshot that units and samples are relative to; `nil` when they are all there.
+    public var base: UInt64?
+    /// Units of the base that are not watched any longer.
+    public var gone: [String]
+    /// Samples of the base that are not measured any longer, by unit; the empty name is the host itself.
+    public var goneSamples: [String: [String]]
+    /// How the orders ended that the aggregator gave.
+    public var results: [OrderResult]
 
     public init(
-        agent: String, host: String, version: String, at: Timestamp, interval: Duration, events: [Event], units: [UnitState], samples: [Sample]
+        agent: String, host: String, version: String, at: Timestamp, interval: Duration, events: [Event], units: [UnitState], samples: [Sample],
+        snapshot: UInt64 = 0, base: UInt64? = nil, gone: [String] = [], goneSamples: [String: [String]] = [:], results: [OrderResult] = []
     ) {
+        self.snapshot = snapshot
+        self.base = base
+        self.gone = gone
+        self.goneSamples = goneSamples
+        self.results = results
         self.agent = agent
         self.host = host
         self.version = version
@@ -86,5 +104,43 @@ public struct UnitState: Equatable, Sendable {
 public struct Acknowledgement: Equatable, Sendable {
     /// Every event up to and including this number is stored for good; the agent may forget it.
     public var sequence: UInt64
-    public init(sequence: UInt64) { self.sequence = sequence }
+    /// The number of the snapshot that is stored now: later reports may be relative to it. `nil` when it has none of this agent.
+    public var snapshot: UInt64?
+    /// The report's base is not what is stored: a full report is wanted, and soon.
+    public var resync: Bool
+    public var orders: [AgentOrder]
+
+    public init(sequence: UInt64, snapshot: UInt64? = nil, resync: Bool = false, orders: [AgentOrder] = []) {
+        self.sequence = sequence
+        self.snapshot = snapshot
+        self.resync = resync
+        self.orders = orders
+    }
+}
+
+/// Something that the aggregator wants an agent to do. The agent does it once, and only when its own configuration allows it.
+public struct AgentOrder: Equatable, Sendable {
+    /// At most 64 letters, digits and hyphens.
+    public var id: String
+    /// An order that this agent does not understand is answered with why.
+    public var request: Result<AgentRequest, RequestError>
+
+    public init(id: String, request: Result<AgentRequest, RequestError>) {
+        self.id = id
+        self.request = request
+    }
+}
+
+/// How an order ended.
+public struct OrderResult: Equatable, Sendable {
+    public var id: String
+    public var isGood: Bool
+    /// What the agent answered, for people.
+    public var text: String
+
+    public init(id: String, isGood: Bool, text: String) {
+        self.id = id
+        self.isGood = isGood
+        self.text = text
+    }
 }

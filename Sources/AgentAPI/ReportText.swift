@@ -16,17 +16,30 @@ public enum ReportLimits {
     public static let events = 1000
     public static let units = 5000
     public static let samplesPerUnit = 200
+    /// Orders of one answer, and results of one report.
+    public static let orders = 100
     /// UTF-8 bytes of one name or text.
     public static let text = 4096
 }
 
 extension Report {
     public var json: JSON {
-        [
-            "agent": .string(agent), "host": .string(host), "version": .string(version), "at": .string(at.text()),
-            "interval_ms": .integer(interval.microseconds / 1000), "events": .array(events.map(\.json)), "units": .array(units.map(\.json)),
-            "samples": samplesJSON(samples),
+        var members: [JSON.Member] = [
+            .init("agent", .string(agent)), .init("host", .string(host)), .init("version", .string(version)), .init("at", .string(at.text())),
+            .init("interval_ms", .integer(interval.microseconds / 1000)),
         ]
+        if snapshot > 0 { members.append(.init("snapshot", .integer(Int64(clamping: snapshot)))) }
+        if let base { members.append(.init("base", .integer(Int64(clamping: base)))) }
+        members.append(.init("events", .array(events.map(\.json))))
+        members.append(.init("units", .array(units.map(\.json))))
+        members.append(.init("samples", samplesJSON(samples)))
+        if !gone.isEmpty { members.append(.init("gone", .array(gone.map(JSON.string)))) }
+        if !goneSamples.isEmpty {
+            let sorted = goneSamples.sorted { $0.key < $1.key }
+            members.append(.init("gone_samples", .object(sorted.map { .init($0.key, .array($0.value.map(JSON.string))) })))
+        }
+        if !results.isEmpty { members.append(.init("results", .array(results.map(\.json)))) }
+        return .object(members)
     }
 
     public init(_ json: JSON) throws(ReportError) {
@@ -51,6 +64,45 @@ extension Report {
             units.append(try UnitState(item, part: "report.units[\(index)]"))
         }
         samples = try reader.samples("samples")
+        snapshot = try reader.number("snapshot") ?? 0
+        base = try reader.number("base")
+        gone = try reader.texts("gone", limit: ReportLimits.units)
+        goneSamples = [:]
+        if let members = json["gone_samples"]?.members {
+            guard members.count <= ReportLimits.units + 1 else { throw ReportError(part: "report.gone_samples", problem: "has too many items") }
+            for member in members {
+                let names = Reader(json: .object([member]), part: "report.gone_samples")
+                goneSamples[member.name] = try names.texts(member.name, limit: ReportLimits.samplesPerUnit)
+            }
+        }
+        results = []
+        for (index, item) in try reader.array("results", limit: ReportLimits.orders, required: false).enumerated() {
+            results.append(try OrderResult(item, part: "report.results[\(index)]"))
+        }
+    }
+}
+
+extension OrderResult {
+    public var json: JSON { ["id": .string(id), "ok": .bool(isGood), "text": .string(text)] }
+
+    public init(_ json: JSON, part: String = "result") throws(ReportError) {
+        let reader = Reader(json: json, part: part)
+        guard let isGood = json["ok"]?.bool else { throw ReportError(part: "\(part).ok", problem: "is neither true nor false") }
+        self.init(id: try reader.id("id"), isGood: isGood, text: try reader.text("text"))
+    }
+}
+
+extension AgentOrder {
+    /// An order with a request that could not be read has no JSON of its own: it is never sent on.
+    public var json: JSON { ["id": .string(id), "request": (try? request.get().json) ?? .null] }
+
+    public init(_ json: JSON, part: String = "order") throws(ReportError) {
+        id = try Reader(json: json, part: part).id("id")
+        do throws(RequestError) {
+            request = .success(try AgentRequest(json["request"] ?? .null))
+        } catch {
+            request = .failure(error)
+        }
     }
 }
 
@@ -94,13 +146,7 @@ extension UnitState {
 
     public init(_ json: JSON, part: String = "unit") throws(ReportError) {
         let reader = Reader(json: json, part: part)
-        var rules: [String] = []
-        for item in try reader.array("failing_rules", limit: 1000, required: false) {
-            guard let rule = item.string, rule.utf8.count <= ReportLimits.text else {
-                throw ReportError(part: "\(part).failing_rules", problem: "holds something that is not a short text")
-            }
-            rules.append(rule)
-        }
+        let rules = try reader.texts("failing_rules", limit: 1000)
         let pid = try reader.optionalInteger("main_pid")
         self.init(
             name: try reader.text("name"), initSystem: try reader.text("init"), phase: try reader.word("phase"),
@@ -110,12 +156,24 @@ extension UnitState {
 }
 
 extension Acknowledgement {
-    public var json: JSON { ["acknowledged": .integer(Int64(clamping: sequence))] }
+    public var json: JSON {
+        var members: [JSON.Member] = [.init("acknowledged", .integer(Int64(clamping: sequence)))]
+        if let snapshot { members.append(.init("snapshot", .integer(Int64(clamping: snapshot)))) }
+        if resync { members.append(.init("resync", true)) }
+        if !orders.isEmpty { members.append(.init("orders", .array(orders.map(\.json)))) }
+        return .object(members)
+    }
 
     public init(_ json: JSON) throws(ReportError) {
-        let number = try Reader(json: json, part: "acknowledgement").integer("acknowledged")
+        let reader = Reader(json: json, part: "acknowledgement")
+        let number = try reader.integer("acknowledged")
         guard number >= 0 else { throw ReportError(part: "acknowledgement.acknowledged", problem: "is negative") }
-        sequence = UInt64(number)
+        var orders: [AgentOrder] = []
+        for (index, item) in try reader.array("orders", limit: ReportLimits.orders, required: false).enumerated() {
+            orders.append(try AgentOrder(item, part: "acknowledgement.orders[\(index)]"))
+        }
+        self.init(
+            sequence: UInt64(number), snapshot: try reader.number("snapshot"), resync: json["resync"]?.bool ?? false, orders: orders)
     }
 }
 
@@ -149,6 +207,33 @@ private struct Reader {
         guard let value = json[name], value != .null else { return nil }
         guard let number = value.integer else { throw ReportError(part: "\(part).\(name)", problem: "is not an integer") }
         return number
+    }
+
+    /// A positive number, if there is one.
+    func number(_ name: String) throws(ReportError) -> UInt64? {
+        guard let number = try optionalInteger(name) else { return nil }
+        guard number >= 1 else { throw ReportError(part: "\(part).\(name)", problem: "is not positive") }
+        return UInt64(number)
+    }
+
+    func id(_ name: String) throws(ReportError) -> String {
+        let id = try text(name)
+        let isPlain = id.utf8.allSatisfy { (48...57).contains($0) || (65...90).contains($0) || (97...122).contains($0) || $0 == UInt8(ascii: "-") }
+        guard (1...64).contains(id.utf8.count), isPlain else {
+            throw ReportError(part: "\(part).\(name)", problem: "is not 1 to 64 letters, digits and hyphens")
+        }
+        return id
+    }
+
+    func texts(_ name: String, limit: Int) throws(ReportError) -> [String] {
+        var texts: [String] = []
+        for item in try array(name, limit: limit, required: false) {
+            guard let text = item.string, text.utf8.count <= ReportLimits.text else {
+                throw ReportError(part: "\(part).\(name)", problem: "holds something that is not a short text")
+            }
+            texts.append(text)
+        }
+        return texts
     }
 
     func time(_ name: String) throws(ReportError) -> Timestamp {

@@ -22,7 +22,7 @@ import Testing
                 name: "ghost", initSystem: "systemd", phase: .unknown, since: nil, mainPID: nil, detail: "no such unit", samples: [], failingRules: []
             ),
         ],
-        samples: [Sample("load:1", 0.5)])
+        samples: [Sample("load:1", 0.5)], snapshot: 1_763_694_000_000_001, results: [OrderResult(id: "a1", isGood: true, text: "restarted\n")])
 
     @Test func readsBackWhatItWrites() throws {
         #expect(try Report(JSON(parsing: Self.report.json.bytes)) == Self.report)
@@ -56,13 +56,25 @@ import Testing
     }
 
     @Test func mutatedReportsNeverCrash() {
-        var random = SplitMix(state: 2)
-        let seed = Self.report.json.bytes
-        for _ in 0..<5000 {
-            var bytes = seed
-            for _ in 0..<3 { bytes[Int(random.next() % UInt64(bytes.count))] = seed[Int(random.next() % UInt64(seed.count))] }
-            guard let json = try? JSON(parsing: bytes) else { continue }
-            _ = try? Report(json)
+        Mutations.run(seeds: Mutations.seeds("report")) { bytes in
+            guard let json = try? JSON(parsing: bytes) else { return }
+            if let report = try? Report(json) { _ = report.applied(to: ReportedState(snapshot: 7, units: report.units, samples: report.samples)) }
+            _ = try? Acknowledgement(json)
         }
+    }
+
+    @Test func anAcknowledgementCarriesOrders() throws {
+        let answer = Acknowledgement(
+            sequence: 8, snapshot: 12, resync: true, orders: [AgentOrder(id: "a1-B2", request: .success(.act(.restart, unit: "puma")))])
+        #expect(
+            answer.json.text
+                == #"{"acknowledged":8,"snapshot":12,"resync":true,"orders":[{"id":"a1-B2","request":{"request":"restart","unit":"puma"}}]}"#)
+        #expect(try Acknowledgement(JSON(parsing: answer.json.bytes)) == answer)
+        let strange: JSON = ["acknowledged": 8, "orders": [["id": "x", "request": ["request": "dance"]]]]
+        guard case .failure = try Acknowledgement(strange).orders.first?.request else {
+            Issue.record("an order that is not understood is an order all the same")
+            return
+        }
+        #expect(throws: ReportError.self) { try Acknowledgement(["acknowledged": 8, "orders": [["id": "../x"]]]) }
     }
 }
