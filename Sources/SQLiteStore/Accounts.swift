@@ -56,13 +56,36 @@ extension SQLiteStore: AccountStoring {
 extension SQLiteStore: AgentTokenStoring {
     public func addAgentToken(name: String, digest: String, at now: Timestamp) async throws(StoreError) {
         try await write("adding an agent's token") { db in
-            try db.execute(sql: "INSERT OR REPLACE INTO agent_tokens VALUES (?, ?, ?)", arguments: [name, digest, now.microseconds])
+            try db.execute(
+                sql: "INSERT OR REPLACE INTO agent_tokens (name, digest, created_at) VALUES (?, ?, ?)", arguments: [name, digest, now.microseconds])
         }
     }
 
     public func agentToken(digest: String) async throws(StoreError) -> String? {
         try await read("looking for an agent's token") { db in
             try String.fetchOne(db, sql: "SELECT name FROM agent_tokens WHERE digest = ?", arguments: [digest])
+        }
+    }
+
+    public func useAgentToken(
+        name: String, agent: String, _ decide: @escaping @Sendable (_ holder: HostState?) -> TokenUse
+    ) async throws(StoreError) -> TokenUse {
+        // Nearly always the token is the agent's already, and nothing is to be written.
+        let holder = try await read("looking for an agent's token") { db in
+            try String.fetchOne(db, sql: "SELECT agent FROM agent_tokens WHERE name = ?", arguments: [name])
+        }
+        if holder == agent { return .own }
+        return try await write("giving a token to an agent") { db in
+            let holder = try String.fetchOne(db, sql: "SELECT agent FROM agent_tokens WHERE name = ?", arguments: [name])
+            let use = decide(try holder.flatMap { try hostState($0, db) })
+            if use == .own { try db.execute(sql: "UPDATE agent_tokens SET agent = ? WHERE name = ?", arguments: [agent, name]) }
+            return use
+        }
+    }
+
+    public func moveAgentToken(name: String, from old: String, to agent: String) async throws(StoreError) {
+        try await write("giving a token to another agent") { db in
+            try db.execute(sql: "UPDATE agent_tokens SET agent = ? WHERE name = ? AND agent = ?", arguments: [agent, name, old])
         }
     }
 

@@ -24,7 +24,7 @@ private func situation(_ scope: Scope, _ db: Database) throws -> Situation {
     var situation = Situation()
     switch scope {
     case .agent(let agent, let services):
-        situation.host = try host(agent, db)
+        situation.host = try hostState(agent, db)
         situation.members = try members(agent, db)
         situation.restarts = try restarts(agent, db)
         situation.services = try serviceStates(services.union(situation.members.values.joined()), db)
@@ -39,13 +39,14 @@ private func situation(_ scope: Scope, _ db: Database) throws -> Situation {
     return situation
 }
 
-private func host(_ agent: String, _ db: Database) throws -> HostState? {
+func hostState(_ agent: String, _ db: Database) throws -> HostState? {
     let statement = try db.cachedStatement(sql: "SELECT * FROM hosts WHERE agent = ?")
     return try Row.fetchOne(statement, arguments: [agent]).map { row in
         HostState(
             agent: agent, name: row["name"], version: row["version"], reportedAt: row.time("reported_at"), lastReport: row.time("last_report"),
             interval: .microseconds(row["interval"] as Int64), isSilent: row["is_silent"],
-            lastSequence: UInt64(max(0, row["last_sequence"] as Int64)))
+            lastSequence: UInt64(max(0, row["last_sequence"] as Int64)), snapshot: UInt64(max(0, row["snapshot"] as Int64)),
+            replacedBy: row["replaced_by"])
     }
 }
 
@@ -138,6 +139,7 @@ private func record(_ decision: Decision, since before: Situation, _ db: Databas
     }
     if let host = after.host {
         try append(decision.events, of: host, db)
+        if decision.isStateForgotten { try forgetPresentState(of: host.agent, db) }
         if let report = decision.snapshot { try writePresentState(report, db) }
         if let report = decision.samples { try appendSamples(of: report, notAfter: host.lastReport, db) }
     }
@@ -147,14 +149,15 @@ private func record(_ decision: Decision, since before: Situation, _ db: Databas
 private func write(_ host: HostState, _ db: Database) throws {
     let statement = try db.cachedStatement(
         sql: """
-            INSERT INTO hosts (agent, name, version, reported_at, last_report, interval, is_silent, last_sequence) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+            INSERT INTO hosts (agent, name, version, reported_at, last_report, interval, is_silent, last_sequence, snapshot, replaced_by)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT (agent) DO UPDATE SET name = excluded.name, version = excluded.version, reported_at = excluded.reported_at,
                 last_report = excluded.last_report, interval = excluded.interval, is_silent = excluded.is_silent,
-                last_sequence = excluded.last_sequence
+                last_sequence = excluded.last_sequence, snapshot = excluded.snapshot, replaced_by = excluded.replaced_by
             """)
     try statement.execute(arguments: [
         host.agent, host.name, host.version, host.reportedAt.microseconds, host.lastReport.microseconds, host.interval.microseconds, host.isSilent,
-        Int64(clamping: host.lastSequence),
+        Int64(clamping: host.lastSequence), Int64(clamping: host.snapshot), host.replacedBy,
     ])
 }
 
@@ -227,15 +230,45 @@ private func append(_ events: [Event], of host: HostState, _ db: Database) throw
     }
 }
 
+/// Writes a whole state, or what has changed of the one that is there.
 private func writePresentState(_ report: Report, _ db: Database) throws {
+    var samples = report.samples
+    if report.base == nil {
+        try db.cachedStatement(sql: "DELETE FROM units WHERE agent = ? AND name NOT IN (SELECT value FROM json_each(?))").execute(arguments: [
+            report.agent, joined(report.units.map(\.name)),
+        ])
+    } else {
+        try db.cachedStatement(sql: "DELETE FROM units WHERE agent = ? AND name IN (SELECT value FROM json_each(?))").execute(arguments: [
+            report.agent, joined(report.gone),
+        ])
+        samples = try hostSamples(report.agent, db)
+        samples.change(by: report.samples, gone: report.goneSamples[""] ?? [])
+    }
     try db.cachedStatement(sql: "UPDATE hosts SET samples = ? WHERE agent = ?").execute(arguments: [
-        JSON.object(report.samples.map { .init($0.metric, .number($0.value)) }).text, report.agent,
+        JSON.object(samples.map { .init($0.metric, .number($0.value)) }).text, report.agent,
     ])
-    try db.cachedStatement(sql: "DELETE FROM units WHERE agent = ? AND name NOT IN (SELECT value FROM json_each(?))").execute(arguments: [
-        report.agent, joined(report.units.map(\.name)),
-    ])
-    let statement = try db.cachedStatement(sql: "INSERT OR REPLACE INTO units (agent, name, state) VALUES (?, ?, ?)")
-    for unit in report.units { try statement.execute(arguments: [report.agent, unit.name, unit.json.text]) }
+    let reading = try db.cachedStatement(sql: "SELECT state FROM units WHERE agent = ? AND name = ?")
+    let writing = try db.cachedStatement(sql: "INSERT OR REPLACE INTO units (agent, name, state) VALUES (?, ?, ?)")
+    for unit in report.units {
+        var state = unit
+        if report.base != nil, let row = try Row.fetchOne(reading, arguments: [report.agent, unit.name]) {
+            guard let json = try? JSON(parsing: row["state"] as String), var before = try? UnitState(json) else { throw damaged("a unit") }
+            before.change(to: unit, gone: report.goneSamples[unit.name] ?? [])
+            state = before
+        }
+        try writing.execute(arguments: [report.agent, unit.name, state.json.text])
+    }
+}
+
+private func forgetPresentState(of agent: String, _ db: Database) throws {
+    try db.cachedStatement(sql: "DELETE FROM units WHERE agent = ?").execute(arguments: [agent])
+    try db.cachedStatement(sql: "UPDATE hosts SET samples = '{}' WHERE agent = ?").execute(arguments: [agent])
+}
+
+private func hostSamples(_ agent: String, _ db: Database) throws -> [Sample] {
+    let text = try String.fetchOne(try db.cachedStatement(sql: "SELECT samples FROM hosts WHERE agent = ?"), arguments: [agent]) ?? "{}"
+    guard let members = try? JSON(parsing: text).members else { throw damaged("a sample") }
+    return members.compactMap { member in member.value.number.map { Sample(member.name, $0) } }
 }
 
 /// One point per metric and slot of time; of several in one slot the first stays.
@@ -246,7 +279,16 @@ private func appendSamples(of report: Report, notAfter now: Timestamp, _ db: Dat
     while let row = try rows.next() { series[row["unit"], default: [:]][row["metric"]] = row["id"] }
     let newSeries = try db.cachedStatement(sql: "INSERT INTO series (agent, unit, metric) VALUES (?, ?, ?)")
     let insert = try db.cachedStatement(sql: "INSERT OR IGNORE INTO samples (series, slot, at, value) VALUES (?, ?, ?, ?)")
+    // A value that is left out of reports was what it was until just now: without a point that says so, a picture of it would climb slowly
+    // from the last point to this one.
+    let hold = try db.cachedStatement(
+        sql: """
+            INSERT OR IGNORE INTO samples (series, slot, at, value)
+            SELECT series, ?2, ?3, value FROM (SELECT series, slot, value FROM samples WHERE series = ?1 AND slot <= ?4 ORDER BY slot DESC LIMIT 1)
+            WHERE slot < ?2
+            """)
     let at = min(report.at, now).microseconds  // an agent's clock may be ahead of ours
+    let before = at - report.interval.microseconds
     for (unit, samples) in [("", report.samples)] + report.units.map({ ($0.name, $0.samples) }) {
         for sample in samples {
             var id = series[unit]?[sample.metric]
@@ -254,6 +296,8 @@ private func appendSamples(of report: Report, notAfter now: Timestamp, _ db: Dat
                 try newSeries.execute(arguments: [report.agent, unit, sample.metric])
                 id = db.lastInsertedRowID
                 series[unit, default: [:]][sample.metric] = id
+            } else if report.base != nil {
+                try hold.execute(arguments: [id, slot(before), before, slot(at)])
             }
             try insert.execute(arguments: [id, slot(at), at, sample.value])
         }

@@ -14,6 +14,19 @@ extension SQLiteStore: StoreKeeping {
         }
     }
 
+    public func removeRetiredHost(agent: String) async throws(StoreError) -> Bool {
+        try await write("forgetting a host") { db in
+            try db.execute(sql: "DELETE FROM hosts WHERE agent = ? AND replaced_by IS NOT NULL", arguments: [agent])
+            guard db.changesCount == 1 else { return false }
+            for table in ["units", "members", "restarts", "events", "orders"] {
+                try db.execute(sql: "DELETE FROM \(table) WHERE agent = ?", arguments: [agent])
+            }
+            try db.execute(sql: "DELETE FROM samples WHERE series IN (SELECT id FROM series WHERE agent = ?)", arguments: [agent])
+            try db.execute(sql: "DELETE FROM series WHERE agent = ?", arguments: [agent])
+            return true
+        }
+    }
+
     public func lastBeat(_ name: String) async throws(StoreError) -> Timestamp? {
         try await read("reading a sign of life") { db in
             try Int64.fetchOne(db, sql: "SELECT at FROM heartbeats WHERE name = ?", arguments: [name]).map { Timestamp(microseconds: $0) }
@@ -36,6 +49,9 @@ extension SQLiteStore: StoreKeeping {
                 DELETE FROM outbox WHERE id IN (
                     SELECT id FROM outbox WHERE created_at < ? AND state <> 'pending' ORDER BY created_at LIMIT \(Self.batch))
                 """, [eventsBefore.microseconds])
+            try forget(
+                "DELETE FROM orders WHERE id IN (SELECT id FROM orders WHERE created_at < ? ORDER BY created_at LIMIT \(Self.batch))",
+                [eventsBefore.microseconds])
             try forget("DELETE FROM sessions WHERE expires_at <= ?", [now.microseconds])
             // By series, which is how samples lie in the file.
             var left = Self.batch

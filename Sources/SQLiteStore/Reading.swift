@@ -142,6 +142,6 @@ private func hostRecords(_ db: Database, where condition: String, _ arguments: [
             agent: row["agent"], name: row["name"], version: row["version"], lastReport: row.time("last_report"),
             interval: .microseconds(row["interval"] as Int64), isSilent: row["is_silent"],
             lastSequence: UInt64(max(0, row["last_sequence"] as Int64)),
-            samples: samples.compactMap { member in member.value.number.map { Sample(member.name, $0) } })
+            samples: samples.compactMap { member in member.value.number.map { Sample(member.name, $0) } }, replacedBy: row["replaced_by"])
     }
 }

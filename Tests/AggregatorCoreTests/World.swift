@@ -37,11 +37,29 @@ struct World {
     }
 
     @discardableResult
-    mutating func report(_ events: [Event] = [], units: [UnitState] = [.up("puma.service")], host: String = "web1", at: Timestamp? = nil) -> Decision
-    {
+    mutating func report(
+        _ events: [Event] = [], units: [UnitState] = [.up("puma.service")], host: String = "web1", at: Timestamp? = nil, snapshot: UInt64 = 0
+    ) -> Decision {
         let report = Report(
-            agent: World.agent, host: host, version: "0.1.0", at: at ?? now, interval: .seconds(10), events: events, units: units, samples: [])
+            agent: World.agent, host: host, version: "0.1.0", at: at ?? now, interval: .seconds(10), events: events, units: units, samples: [],
+            snapshot: snapshot)
         return apply(ReportIngest.decide(report, on: situation, plan: plan, at: now))
+    }
+
+    /// A report that says only what differs from an earlier one.
+    @discardableResult
+    mutating func difference(
+        _ events: [Event] = [], since base: UInt64, as snapshot: UInt64, units: [UnitState] = [], gone: [String] = [], at: Timestamp? = nil
+    ) -> Decision {
+        let report = Report(
+            agent: World.agent, host: "web1", version: "0.1.0", at: at ?? now, interval: .seconds(10), events: events, units: units, samples: [],
+            snapshot: snapshot, base: base, gone: gone)
+        return apply(ReportIngest.decide(report, on: situation, plan: plan, at: now))
+    }
+
+    /// Another agent has the token now.
+    mutating func retire(replacedBy agent: String) {
+        apply(HostRetirement.decide(on: situation, replacedBy: agent, on: "web2", plan: plan, at: now))
     }
 
     /// Time passes, and nothing is heard.

@@ -2,6 +2,7 @@
 
 import AgentAPI
 import AggregatorCore
+import Compression
 import Platform
 import TestKit
 import Testing
@@ -74,6 +75,47 @@ import Testing
             }
             try await chunked.send("0\r\n\r\n")
             #expect(try parse(try await chunked.receive(until: "\r\n\r\n")).status == 413)
+        }
+    }
+
+    private func post(_ dashboard: DashboardUnderTest, _ body: [UInt8], encoding: String) async throws -> Answer {
+        try await exchange(
+            port: dashboard.port, "POST", "/v1/reports", headers: [("Authorization", "Bearer \(token)"), ("Content-Encoding", encoding)], body: body)
+    }
+
+    @Test func aPackedReportIsUnpacked() async throws {
+        try await run { [report] dashboard async throws in
+            let packed = try #require(gzip(report.json.bytes))
+            #expect(try await post(dashboard, packed, encoding: "gzip").status == 200)
+            #expect(try await post(dashboard, report.json.bytes, encoding: "identity").status == 200)
+            #expect(dashboard.store.look(\.reports) == [report, report])
+            let damaged = try await post(dashboard, Array(packed.dropLast()), encoding: "gzip")
+            #expect(damaged.status == 400 && damaged.body.contains("it is not whole gzip data"))
+        }
+    }
+
+    @Test func aBombIsRefused() async throws {
+        try await run { dashboard async throws in
+            let bomb = try #require(gzip([UInt8](repeating: 32, count: 3 * ReportLimits.bytes)))
+            #expect(bomb.count < 64 << 10)
+            #expect(try await post(dashboard, bomb, encoding: "gzip").status == 413)
+            #expect(dashboard.store.look(\.reports).isEmpty)
+        }
+    }
+
+    @Test func anEncodingThatNobodyKnowsIsToldWhichOnesAre() async throws {
+        try await run { [report] dashboard async throws in
+            let answer = try await post(dashboard, report.json.bytes, encoding: "zstd")
+            #expect(answer.status == 415 && answer["accept-encoding"] == "gzip")
+        }
+    }
+
+    @Test func aTokenOfAnotherAgentIsRefusedWithWhose() async throws {
+        try await run { [token, report] dashboard async throws in
+            dashboard.store.change { $0.tokenOfAnother = "web2" }
+            let answer = try await exchange(
+                port: dashboard.port, "POST", "/v1/reports", headers: [("Authorization", "Bearer \(token)")], body: report.json.bytes)
+            #expect(answer.status == 403 && answer.body.contains("this token belongs to the agent on web2"))
         }
     }
 

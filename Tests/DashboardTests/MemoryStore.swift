@@ -21,6 +21,8 @@ final class MemoryStore: StoreReading, AccountStoring, AgentTokenStoring, Report
         var sessions: [SessionRecord] = []
         var tokens: [(name: String, digest: String, createdAt: Timestamp)] = []
         var reports: [Report] = []
+        /// When set, every token belongs to the agent on this host.
+        var tokenOfAnother: String?
         var health = Health(isRunning: true, lines: ["checks: 12 run in the last minute", "delivery: nothing waits"])
         /// When set, every call fails with it.
         var failure: StoreError?
@@ -129,15 +131,20 @@ final class MemoryStore: StoreReading, AccountStoring, AgentTokenStoring, Report
     }
 
     func agentToken(digest: String) async throws(StoreError) -> String? { try answer { $0.tokens.first { $0.digest == digest }?.name } }
+    func useAgentToken(
+        name: String, agent: String, _ decide: @escaping @Sendable (_ holder: HostState?) -> TokenUse
+    ) async throws(StoreError) -> TokenUse { try answer { _ in decide(nil) } }
+    func moveAgentToken(name: String, from old: String, to agent: String) async throws(StoreError) {}
     func agentTokens() async throws(StoreError) -> [(name: String, createdAt: Timestamp)] { try answer { $0.tokens.map { ($0.name, $0.createdAt) } } }
     func removeAgentToken(name: String) async throws(StoreError) { try answer { $0.tokens.removeAll { $0.name == name } } }
 
     // MARK: ReportIngesting, HealthReading
 
-    func ingest(_ report: Report, at now: Timestamp) async throws(StoreError) -> Acknowledgement {
+    func ingest(_ report: Report, token: String, at now: Timestamp) async throws(StoreError) -> ReportAnswer {
         try answer { content in
+            if let other = content.tokenOfAnother { return .tokenOfAnother(host: other) }
             content.reports.append(report)
-            return Acknowledgement(sequence: report.events.last?.sequence ?? 0)
+            return .taken(Acknowledgement(sequence: report.events.last?.sequence ?? 0))
         }
     }
 

@@ -27,6 +27,120 @@ struct AggregatorStorePromises {
         try await usersAndSessions()
         try await agentTokens()
         try await signsOfLife()
+        try await differencesLeadToTheSameStateAsWholeReports()
+        try await valuesThatAreLeftOutWereWhatTheyWere()
+        try await ordersWaitForTheirResults()
+        try await aTokenIsItsFirstAgents()
+        try await retiredHostsCanBeRemoved()
+    }
+
+    private func differencesLeadToTheSameStateAsWholeReports() async throws {
+        let (store, other) = (try await makeStore(), try await makeStore())
+        var numbers = Numbers(state: 5)
+        var base: ReportedState?
+        for number in 1...40 as ClosedRange<UInt64> {
+            var units = ["a", "b", "c", "d"].filter { _ in numbers.next(5) > 0 }.map { unit($0, numbers.next(4) == 0 ? .down : .up) }
+            for index in units.indices {
+                units[index].samples = ["cpu", "fds", "memory:rss"].filter { _ in numbers.next(4) > 0 }.map { Sample($0, Double(numbers.next(3))) }
+            }
+            let at = start + .seconds(Int64(number) * 10)
+            var whole = report(units: units, at: at)
+            whole.snapshot = number
+            whole.samples = ["load:1", "swap"].filter { _ in numbers.next(3) > 0 }.map { Sample($0, Double(numbers.next(2))) }
+            let decision = try await store.take(base.map { whole.since($0) } ?? whole, at: at)
+            #expect(!decision.isStateUnknown)
+            base = ReportedState(snapshot: number, units: whole.units, samples: whole.samples)
+            try await other.take(whole, at: at)
+            func present(_ store: any AggregatorStoring) async throws -> [String] {
+                let host = try #require(try await store.host(agent: agent))
+                return try await store.units(ofAgent: agent).map { record in
+                    var state = record.state
+                    state.samples.sort { $0.metric < $1.metric }
+                    return state.json.text
+                } + host.samples.map { "\($0.metric) \($0.value)" }.sorted() + store.services().map { "\($0.name) \($0.status)" }
+            }
+            #expect(try await present(store) == present(other))
+        }
+    }
+
+    private func valuesThatAreLeftOutWereWhatTheyWere() async throws {
+        let store = try await makeStore()
+        var first = report(units: [unit("puma.service", cpu: 1)])
+        first.snapshot = 1
+        try await store.take(first)
+        let later = start + .seconds(600)
+        var difference = report(units: [unit("puma.service", cpu: 9)], at: later)
+        (difference.snapshot, difference.base) = (2, 1)
+        try await store.take(difference, at: later)
+        let series = try await store.series(agent: agent, unit: "puma.service", metric: "cpu", after: start - .seconds(1), limit: 100)
+        #expect(series.points.map(\.value) == [1, 1, 9])
+        #expect(series.points.map(\.at) == [start, later - .seconds(10), later])
+    }
+
+    private func ordersWaitForTheirResults() async throws {
+        let store = try await makeStore()
+        let first = try await store.order(.act(.restart, unit: "puma"), of: agent, by: "mika", at: start)
+        let second = try await store.order(.status, of: agent, by: "mika", at: start + .seconds(1), patience: .seconds(5))
+        try await store.order(.status, of: "another", by: "mika", at: start)
+        #expect(try await store.waitingOrders(ofAgent: agent, at: start + .seconds(2), limit: 10) == [first, second])
+        #expect(try await store.waitingOrders(ofAgent: agent, at: start + .seconds(2), limit: 1) == [first])
+        #expect(try await store.waitingOrders(ofAgent: agent, at: start + .seconds(6), limit: 10) == [first])
+        let result = OrderResult(id: first.id, isGood: false, text: "puma is masked\n")
+        try await store.finishOrders(ofAgent: "another", [result], at: start)
+        #expect(try await store.waitingOrders(ofAgent: agent, at: start, limit: 10).count == 2)
+        try await store.finishOrders(ofAgent: agent, [result, OrderResult(id: "unknown", isGood: true, text: "")], at: start + .seconds(3))
+        try await store.finishOrders(ofAgent: agent, [OrderResult(id: first.id, isGood: true, text: "")], at: start + .seconds(9))
+        #expect(try await store.waitingOrders(ofAgent: agent, at: start, limit: 10) == [second])
+        let kept = try await store.orders(ofAgent: agent, limit: 10)
+        #expect(kept.map(\.id) == [second.id, first.id])
+        #expect(kept[1].result == result && kept[1].finishedAt == start + .seconds(3) && kept[1].by == "mika")
+        while try await store.prune(samplesBefore: start, eventsBefore: start + .seconds(86400), at: start) {}
+        #expect(try await store.orders(ofAgent: agent, limit: 10).isEmpty)
+    }
+
+    private func aTokenIsItsFirstAgents() async throws {
+        let store = try await makeStore()
+        try await store.addAgentToken(name: "web1", digest: "d", at: start)
+        #expect(try await store.useAgentToken(name: "web1", agent: agent) { $0 == nil ? .own : .takenOver(from: "") } == .own)
+        try await store.take(report())
+        let use = try await store.useAgentToken(name: "web1", agent: "other") { holder in
+            holder?.agent == agent ? .belongs(toAgent: agent, host: "web1") : .own
+        }
+        #expect(use == .belongs(toAgent: agent, host: "web1"))
+        #expect(try await store.useAgentToken(name: "web1", agent: agent) { _ in .takenOver(from: "") } == .own)
+        try await store.moveAgentToken(name: "web1", from: "somebody", to: "other")
+        #expect(try await store.useAgentToken(name: "web1", agent: agent) { _ in .takenOver(from: "") } == .own)
+        try await store.moveAgentToken(name: "web1", from: agent, to: "other")
+        #expect(try await store.useAgentToken(name: "web1", agent: "other") { _ in .takenOver(from: "") } == .own)
+        // A new token of that name is nobody's yet.
+        try await store.addAgentToken(name: "web1", digest: "e", at: start)
+        #expect(try await store.useAgentToken(name: "web1", agent: agent) { $0 == nil ? .own : .takenOver(from: "") } == .own)
+    }
+
+    private func retiredHostsCanBeRemoved() async throws {
+        let store = try await makeStore()
+        try await store.take(report([event(1, .unitDown)], units: [unit("puma.service", .down)]))
+        #expect(try await store.removeRetiredHost(agent: agent) == false)
+        _ = try await store.decide(.agent(agent, services: [])) {
+            HostRetirement.decide(on: $0, replacedBy: "other", on: "web2", plan: plan, at: start)
+        }
+        #expect(try await store.host(agent: agent)?.replacedBy == "other")
+        #expect(try await store.units(ofAgent: agent).isEmpty)
+        #expect(try await store.service("puma.service") == nil)
+        #expect(try await store.events(ofService: nil, agent: agent, limit: 10).count == 1)
+        #expect(try await store.removeRetiredHost(agent: agent) == true)
+        #expect(try await store.hosts().isEmpty)
+        #expect(try await store.events(ofService: nil, agent: agent, limit: 10).isEmpty)
+        #expect(try await store.series(agent: agent, unit: nil, metric: "load:1", after: start - .seconds(1), limit: 10).points.isEmpty)
+    }
+
+    /// The same in every run.
+    private struct Numbers {
+        var state: UInt64
+        mutating func next(_ below: UInt64) -> UInt64 {
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return (state >> 33) % below
+        }
     }
 
     private func whatAReportSaysCanBeRead() async throws {

@@ -58,10 +58,41 @@ import Testing
         let store = try database.open()
         let ingestion = Ingestion(store: store, plan: current, vitals: vitals, changes: changes)
         var announcements = changes.subscribe().makeAsyncIterator()
-        let acknowledgement = try await ingestion.ingest(report([event(1, .unitDown), event(2, .unitUp)]), at: start)
-        #expect(acknowledgement == Acknowledgement(sequence: 2))
+        let answer = try await ingestion.ingest(report([event(1, .unitDown), event(2, .unitUp)]), token: "web1", at: start)
+        #expect(answer == .taken(Acknowledgement(sequence: 2)))
         await announcements.next()
         #expect(try await store.events(ofService: nil, agent: nil, limit: 10).count == 2)
+    }
+
+    @Test func anotherAgentTakesATokenOverWhenTheFirstIsSilent() async throws {
+        let store = try database.open()
+        try await store.addAgentToken(name: "web1", digest: "d", at: start)
+        let ingestion = Ingestion(store: store, plan: current, vitals: vitals, changes: changes)
+        let other = String(repeating: "b", count: 32)
+        _ = try await ingestion.ingest(report([event(1, .unitDown)], units: [unit("puma.service", .down)]), token: "web1", at: start)
+        #expect(try await ingestion.ingest(report(from: other), token: "web1", at: start + .seconds(20)) == .tokenOfAnother(host: "web1"))
+        #expect(try await store.host(agent: other) == nil)
+        let taken = try await ingestion.ingest(report(from: other), token: "web1", at: start + .seconds(60))
+        #expect(taken == .taken(Acknowledgement(sequence: 0)))
+        #expect(try await store.host(agent: agent)?.replacedBy == other)
+        #expect(try await store.service("puma.service")?.status == .passing)
+        #expect(try await ingestion.ingest(report(), token: "web1", at: start + .seconds(61)) == .tokenOfAnother(host: "web1"))
+    }
+
+    @Test func ordersGoOutWithAnswersUntilTheirResultsCome() async throws {
+        let store = try database.open()
+        try await store.addAgentToken(name: "web1", digest: "d", at: start)
+        let ingestion = Ingestion(store: store, plan: current, vitals: vitals, changes: changes)
+        let order = try await store.order(.act(.restart, unit: "puma"), of: agent, by: "mika", at: start)
+        let given = AgentOrder(id: order.id, request: .success(.act(.restart, unit: "puma")))
+        var sent = report()
+        sent.snapshot = 4
+        for _ in 1...2 {
+            #expect(try await ingestion.ingest(sent, token: "web1", at: start) == .taken(Acknowledgement(sequence: 0, snapshot: 4, orders: [given])))
+        }
+        sent.results = [OrderResult(id: order.id, isGood: true, text: "restarted\n")]
+        #expect(try await ingestion.ingest(sent, token: "web1", at: start) == .taken(Acknowledgement(sequence: 0, snapshot: 4)))
+        #expect(try await store.orders(ofAgent: agent, limit: 1).first?.result == sent.results.first)
     }
 
     @Test func configuredChecksRunAndTheirResultsAreStored() async throws {

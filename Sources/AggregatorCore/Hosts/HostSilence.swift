@@ -15,7 +15,7 @@ public enum HostSilence {
 
     /// Makes `host NAME` critical. A report that has come in meanwhile is seen here, and nothing changes.
     public static func decide(on situation: Situation, plan: ServicePlan, awakeSince: Timestamp, at now: Timestamp) -> Decision {
-        guard var host = situation.host, !host.isSilent,
+        guard var host = situation.host, !host.isSilent, host.replacedBy == nil,
             isOverdue(lastReport: host.lastReport, interval: host.interval, plan: plan, awakeSince: awakeSince, at: now)
         else { return Decision(situation: situation) }
         var statuses = Statuses(situation, plan: plan, now: now)

@@ -14,11 +14,17 @@ public struct HostState: Equatable, Sendable {
     public var isSilent: Bool
     /// The number of the last event that was stored.
     public var lastSequence: UInt64
+    /// The number of the snapshot that the present state is; 0 when there is none, or its agent does not number them.
+    public var snapshot: UInt64
+    /// Another agent reports with the same token since: this one is retired.
+    public var replacedBy: String?
 
     public init(
         agent: String, name: String, version: String, reportedAt: Timestamp, lastReport: Timestamp, interval: Duration, isSilent: Bool,
-        lastSequence: UInt64
+        lastSequence: UInt64, snapshot: UInt64 = 0, replacedBy: String? = nil
     ) {
+        self.snapshot = snapshot
+        self.replacedBy = replacedBy
         self.agent = agent
         self.name = name
         self.version = version

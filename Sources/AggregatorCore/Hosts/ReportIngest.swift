@@ -24,12 +24,17 @@ public enum ReportIngest {
             ?? HostState(
                 agent: report.agent, name: report.host, version: report.version, reportedAt: report.at, lastReport: now, interval: report.interval,
                 isSilent: false, lastSequence: 0)
+        // A difference to something else than what is stored says nothing.
+        let isApplicable = report.base == nil || known.map { $0.snapshot == report.base } ?? false
+        let isStateTaken = !isLate && isApplicable
         if !isLate {
             host.name = report.host
             host.version = report.version
             host.reportedAt = report.at
             host.interval = report.interval
         }
+        if isStateTaken { host.snapshot = report.snapshot }
+        host.replacedBy = nil
         host.lastReport = max(host.lastReport, now)
 
         var statuses = Statuses(situation, plan: plan, now: now)
@@ -47,14 +52,22 @@ public enum ReportIngest {
             events.append(event)
             apply(event, of: host, to: &statuses)
         }
-        if !isLate { apply(stateOf: report, host, to: &statuses) }
+        if isStateTaken { apply(stateOf: report, host, units: watched(after: report, situation), to: &statuses) }
         statuses.situation.host = host
 
         var decision = statuses.decision
         decision.events = events
-        decision.snapshot = isLate ? nil : report
+        decision.snapshot = isStateTaken ? report : nil
         decision.samples = report
+        decision.isStateUnknown = !isApplicable && !isLate
         return decision
+    }
+
+    /// The units that are watched from now on. A difference tells it together with what was there before, and events may be about units
+    /// that are in neither: those are told of in the history alone.
+    private static func watched(after report: Report, _ before: Situation) -> Set<String> {
+        let shown = Set(report.units.map(\.name))
+        return report.base == nil ? shown : Set(before.members.keys).subtracting(report.gone).union(shown)
     }
 
     private static func units(of report: Report) -> Set<String> {
@@ -113,7 +126,7 @@ public enum ReportIngest {
     // MARK: State
 
     /// The state has the last word where events are missing: because the agent is older than our database, or because some were lost.
-    private static func apply(stateOf report: Report, _ host: HostState, to statuses: inout Statuses) {
+    private static func apply(stateOf report: Report, _ host: HostState, units: Set<String>, to statuses: inout Statuses) {
         for unit in report.units where !unit.name.isEmpty {
             let key = ProblemKey(agent: host.agent, subject: unit.name, item: .down)
             for service in (statuses.situation.members[unit.name] ?? []).sorted() {
@@ -126,6 +139,6 @@ public enum ReportIngest {
                 }
             }
         }
-        Membership.keep(&statuses, agent: host.agent, units: Set(report.units.map(\.name)))
+        Membership.keep(&statuses, agent: host.agent, units: units)
     }
 }

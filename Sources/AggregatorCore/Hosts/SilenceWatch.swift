@@ -45,7 +45,7 @@ public struct SilenceWatch: Service {
         do throws(StoreError) {
             // The sign of life comes first: while nothing can be written, no report can be taken and nobody is silent.
             try await store.beat("aggregator", at: now.wall)
-            for host in try await store.hosts() where !host.isSilent {
+            for host in try await store.hosts() where !host.isSilent && host.replacedBy == nil {
                 guard
                     HostSilence.isOverdue(
                         lastReport: host.lastReport, interval: host.interval, plan: plan, awakeSince: awakeSince, at: now.wall)

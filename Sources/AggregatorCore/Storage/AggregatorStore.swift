@@ -53,6 +53,13 @@ public protocol AgentTokenStoring: Sendable {
     func addAgentToken(name: String, digest: String, at now: Timestamp) async throws(StoreError)
     /// The name of the token with that digest.
     func agentToken(digest: String) async throws(StoreError) -> String?
+    /// Decides whether an agent may report with a token: `decide` gets the host of the agent that the token belongs to, `nil` when that
+    /// is none or unknown. What was nobody's is the agent's own from then on, in the same transaction.
+    func useAgentToken(
+        name: String, agent: String, _ decide: @escaping @Sendable (_ holder: HostState?) -> TokenUse
+    ) async throws(StoreError) -> TokenUse
+    /// Gives a token to another agent, unless it has changed hands meanwhile.
+    func moveAgentToken(name: String, from old: String, to agent: String) async throws(StoreError)
     /// Names and when they were made.
     func agentTokens() async throws(StoreError) -> [(name: String, createdAt: Timestamp)]
     func removeAgentToken(name: String) async throws(StoreError)

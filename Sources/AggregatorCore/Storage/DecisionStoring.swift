@@ -31,10 +31,12 @@ public protocol OutboxStoring: Sendable {
 public protocol StoreKeeping: Sendable {
     /// Writes a sign of life, which shows that writing works.
     func beat(_ name: String, at now: Timestamp) async throws(StoreError)
+    /// Forgets a host that is retired, with all its history; false when there is none such.
+    func removeRetiredHost(agent: String) async throws(StoreError) -> Bool
     func lastBeat(_ name: String) async throws(StoreError) -> Timestamp?
     /// Forgets a little of what is older than it need be; true when there may be more.
     func prune(samplesBefore: Timestamp, eventsBefore: Timestamp, at now: Timestamp) async throws(StoreError) -> Bool
 }
 
 /// Everything that the aggregator asks of a database.
-public typealias AggregatorStoring = AccountStoring & AgentTokenStoring & DecisionStoring & OutboxStoring & StoreKeeping & StoreReading
+public typealias AggregatorStoring = AccountStoring & AgentTokenStoring & DecisionStoring & OrderStoring & OutboxStoring & StoreKeeping & StoreReading

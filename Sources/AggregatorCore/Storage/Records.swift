@@ -17,11 +17,14 @@ public struct HostRecord: Equatable, Sendable {
     public var lastSequence: UInt64
     /// The latest samples of the host itself.
     public var samples: [Sample]
+    /// The agent that reports with this one's token since; `nil` for hosts that are not retired.
+    public var replacedBy: String?
 
     public init(
         agent: String, name: String, version: String, lastReport: Timestamp, interval: Duration, isSilent: Bool, lastSequence: UInt64,
-        samples: [Sample]
+        samples: [Sample], replacedBy: String? = nil
     ) {
+        self.replacedBy = replacedBy
         self.agent = agent
         self.name = name
         self.version = version

@@ -40,17 +40,22 @@ public struct Decision: Equatable, Sendable {
     public var situation: Situation
     /// To append to the history, each with a number that has not been stored yet.
     public var events: [Event]
-    /// The report whose units and samples are the host's present state from now on.
+    /// The report whose units and samples are the host's present state from now on, or say how it differs from the state before.
     public var snapshot: Report?
     /// The report whose samples belong into the history.
     public var samples: Report?
+    /// The report was relative to a snapshot that is not stored: a whole one is wanted.
+    public var isStateUnknown: Bool
+    /// The host's present state is to be forgotten.
+    public var isStateForgotten = false
     public var alerts: [Alert]
     public var outbox: [OutgoingMessage]
 
     public init(
-        situation: Situation, events: [Event] = [], snapshot: Report? = nil, samples: Report? = nil, alerts: [Alert] = [],
-        outbox: [OutgoingMessage] = []
+        situation: Situation, events: [Event] = [], snapshot: Report? = nil, samples: Report? = nil, isStateUnknown: Bool = false,
+        alerts: [Alert] = [], outbox: [OutgoingMessage] = []
     ) {
+        self.isStateUnknown = isStateUnknown
         self.situation = situation
         self.events = events
         self.snapshot = snapshot

@@ -2,6 +2,7 @@
 
 import AgentAPI
 import AggregatorCore
+import Compression
 import Hummingbird
 import Logging
 import NIOCore
@@ -14,9 +15,18 @@ struct ReportsAPI: Sendable {
     let logger: Logger
 
     func answer(_ request: Request, at now: Timestamp) async throws(StoreError) -> Response {
-        guard let token = bearerToken(request), try await tokens.agentToken(digest: digest(token)) != nil else {
+        guard let token = bearerToken(request), let name = try await tokens.agentToken(digest: digest(token)) else {
             var response = refusal(.unauthorized, "unknown token: make one on the dashboard under Hosts, Add a host")
             response.headers[.wwwAuthenticate] = "Bearer"
+            return response
+        }
+        let isPacked: Bool
+        switch request.headers[.contentEncoding]?.lowercased() {
+        case nil, "identity": isPacked = false
+        case "gzip": isPacked = true
+        default:
+            var response = refusal(.unsupportedMediaType, "reports are taken as they are or packed with gzip")
+            response.headers[.acceptEncoding] = "gzip"
             return response
         }
         if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > ReportLimits.bytes { return tooLarge }
@@ -30,12 +40,20 @@ struct ReportsAPI: Sendable {
         }
         let report: Report
         do {
-            report = try Report(try JSON(parsing: body.readableBytesView))
+            let bytes = Array(body.readableBytesView)
+            report = try Report(try JSON(parsing: isPacked ? gunzip(bytes, limit: ReportLimits.bytes) : bytes))
+        } catch GzipError.tooLarge {
+            return tooLarge
         } catch {
             logger.notice("report refused", metadata: ["error": "\(error)"])
             return refusal(.badRequest, "\(error)")
         }
-        return json(.ok, try await ingest.ingest(report, at: now).json)
+        switch try await ingest.ingest(report, token: name, at: now) {
+        case .taken(let acknowledgement): return json(.ok, acknowledgement.json)
+        case .tokenOfAnother(let host):
+            return refusal(
+                .forbidden, "this token belongs to the agent on \(host), which reports: make another on the dashboard under Hosts, Add a host")
+        }
     }
 
     /// The answer when the store fails: the agent keeps its report and tries again.

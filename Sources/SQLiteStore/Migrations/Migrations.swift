@@ -6,6 +6,7 @@ enum Migrations {
     static var all: DatabaseMigrator {
         var migrator = DatabaseMigrator()
         migrator.registerMigration("0001 first schema", migrate: firstSchema)
+        migrator.registerMigration("0002 deltas and orders", migrate: deltasAndOrders)
         return migrator
     }
 }
