@@ -13,11 +13,15 @@ struct CheckedConfiguration: Sendable {
     }
 
     struct Endpoint: Sendable {
-        var address: String
-        var port: Int
+        var place: HTTPListener.Place
         /// What a client that knows user and password sends in its Authorization field after `Basic `.
         var credential: Secret
-        var tls: NIOSSLContext?
+    }
+
+    struct Metrics: Sendable {
+        var place: HTTPListener.Place
+        /// As above; `nil`: nobody is asked who they are.
+        var credential: Secret?
     }
 
     var host: String
@@ -25,6 +29,13 @@ struct CheckedConfiguration: Sendable {
     var interval: Duration
     var aggregator: Aggregator?
     var endpoint: Endpoint?
+    var socket: TalkerConfiguration.Socket?
+    var allowedOrders: [AllowedOrder]
+    var metrics: Metrics?
+    var statsd: TalkerConfiguration.Push?
+    var graphite: TalkerConfiguration.Push?
+    /// How often a host is reported on which nothing changes.
+    var reportInterval: Duration
 
     init(_ configuration: TalkerConfiguration) throws(TalkerError) {
         host = configuration.host
@@ -37,6 +48,27 @@ struct CheckedConfiguration: Sendable {
         guard interval >= .milliseconds(1), interval <= .seconds(86400) else {
             throw TalkerError(part: "the interval", problem: "is not between a millisecond and a day")
         }
+        guard configuration.reportInterval <= .seconds(86400) else { throw TalkerError(part: "the report interval", problem: "is longer than a day") }
+        reportInterval = max(interval, configuration.reportInterval)
+        allowedOrders = configuration.allowedOrders
+        socket = configuration.socket
+        if let path = socket?.path {
+            guard path.hasPrefix("/"), path.utf8.count <= 107, !path.utf8.contains(0) else {
+                throw TalkerError(part: "the agent's socket", problem: "has a path that is not absolute or longer than 107 bytes: \(path)")
+            }
+        }
+        for (push, part) in [(configuration.statsd, "statsd"), (configuration.graphite, "graphite")] {
+            guard let push else { continue }
+            let isName = push.host.utf8.allSatisfy { (33...126).contains($0) } && (1...253).contains(push.host.utf8.count)
+            guard isName, (1...65535).contains(push.port) else { throw TalkerError(part: part, problem: "has a host or a port that cannot be") }
+            let isPrefix = push.prefix.utf8.allSatisfy { isMetricByte($0) || $0 == UInt8(ascii: ".") } && push.prefix.utf8.count <= 200
+            guard isPrefix else {
+                throw TalkerError(part: part, problem: "has a prefix with other characters than letters, digits, `_`, `-` and `.`")
+            }
+        }
+        statsd = configuration.statsd
+        graphite = configuration.graphite
+        if let configured = configuration.metrics { metrics = try Metrics(configured) }
         if let configured = configuration.aggregator { aggregator = try Aggregator(configured) }
         if let configured = configuration.endpoint { endpoint = try Endpoint(configured) }
     }
@@ -61,20 +93,39 @@ extension CheckedConfiguration.Aggregator {
 extension CheckedConfiguration.Endpoint {
     init(_ configured: TalkerConfiguration.Endpoint) throws(TalkerError) {
         let part = "the deploy endpoint"
-        address = configured.address
-        port = configured.port
+        place = try HTTPListener.Place(
+            address: configured.address, port: configured.port, certificateFile: configured.certificateFile, keyFile: configured.keyFile, part: part,
+            danger: "its password would travel in the clear")
+        credential = try basicCredential(user: configured.user, password: configured.password, part: part)
+    }
+}
+
+extension CheckedConfiguration.Metrics {
+    init(_ configured: TalkerConfiguration.Metrics) throws(TalkerError) {
+        let part = "the metrics endpoint"
+        place = try HTTPListener.Place(
+            address: configured.address, port: configured.port, certificateFile: configured.certificateFile, keyFile: configured.keyFile, part: part,
+            danger: "what it says would travel in the clear")
+        switch (configured.user, configured.password) {
+        case (nil, nil): credential = nil
+        case (let user?, let password?): credential = try basicCredential(user: user, password: password, part: part)
+        default: throw TalkerError(part: part, problem: "has a user without a password or a password without a user")
+        }
+    }
+}
+
+extension HTTPListener.Place {
+    /// - Parameter danger: what happens without a certificate to whoever is not on this host.
+    fileprivate init(
+        address: String, port: Int, certificateFile: String?, keyFile: String?, part: String, danger: String
+    ) throws(TalkerError) {
+        self.init(address: address, port: port, tls: nil)
         guard isIPAddress(address) else { throw TalkerError(part: part, problem: "has no IP address to listen on: \(address)") }
         guard (0...65535).contains(port) else { throw TalkerError(part: part, problem: "has a port that is none: \(port)") }
-        let user = configured.user
-        guard isFieldText(user), !user.contains(":"), !configured.password.reveal().isEmpty else {
-            throw TalkerError(part: part, problem: "needs a user (without colons and spaces) and a password")
-        }
-        credential = Secret(base64(Array("\(user):\(configured.password.reveal())".utf8)))
-        switch (configured.certificateFile, configured.keyFile) {
+        switch (certificateFile, keyFile) {
         case (nil, nil):
             guard isLoopback(address) else {
-                throw TalkerError(
-                    part: part, problem: "listens on \(address) and needs a certificate and a key: its password would travel in the clear")
+                throw TalkerError(part: part, problem: "listens on \(address) and needs a certificate and a key: \(danger)")
             }
         case (let certificate?, let key?):
             let chain = try certificates(in: certificate, part: "\(part)'s certificate")
@@ -92,6 +143,13 @@ extension CheckedConfiguration.Endpoint {
             throw TalkerError(part: part, problem: "has a certificate without a key or a key without a certificate")
         }
     }
+}
+
+private func basicCredential(user: String, password: Secret, part: String) throws(TalkerError) -> Secret {
+    guard isFieldText(user), !user.contains(":"), !password.reveal().isEmpty else {
+        throw TalkerError(part: part, problem: "needs a user (without colons and spaces) and a password")
+    }
+    return Secret(base64(Array("\(user):\(password.reveal())".utf8)))
 }
 
 private func certificates(in file: String, part: String) throws(TalkerError) -> [NIOSSLCertificate] {

@@ -20,13 +20,22 @@ public final class Talker: ReportSink, Sendable {
     private let isStopped = Mutex(false)
 
     /// Opens the spool and tries every part of the configuration that can be tried without a network.
-    public convenience init(configuration: TalkerConfiguration, logger: Logger, time: any TimeSource = SystemTime()) throws(TalkerError) {
-        try self.init(configuration: configuration, logger: logger, time: time, timing: Reporter.Timing())
+    /// - Parameters:
+    ///   - answering: answers requests that come over the agent's socket or from the aggregator; called on the talker's thread, and must
+    ///     not wait there. Without it nobody can ask the agent anything.
+    ///   - onStanding: hears whether the aggregator takes reports, whenever that changes; called on the talker's thread.
+    public convenience init(
+        configuration: TalkerConfiguration, logger: Logger, time: any TimeSource = SystemTime(), answering: RequestHandler? = nil,
+        onStanding: @escaping @Sendable (_ isReachable: Bool) -> Void = { _ in }
+    ) throws(TalkerError) {
+        try self.init(
+            configuration: configuration, logger: logger, time: time, timing: Reporter.Timing(), answering: answering, onStanding: onStanding)
     }
 
     init(
         configuration: TalkerConfiguration, logger: Logger, time: any TimeSource, timing: Reporter.Timing, limits: DeployEndpoint.Limits = .init(),
-        bounds: Spool.Bounds = .init()
+        socketLimits: AgentSocket.Limits = .init(), bounds: Spool.Bounds = .init(), answering: RequestHandler? = nil,
+        onStanding: @escaping @Sendable (_ isReachable: Bool) -> Void = { _ in }
     ) throws(TalkerError) {
         let checked = try CheckedConfiguration(configuration)
         stateFolder = configuration.stateFolder
@@ -37,17 +46,24 @@ public final class Talker: ReportSink, Sendable {
             throw TalkerError(part: "the state folder:", problem: error.description)
         }
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        eventLoop = group.next()
+        let eventLoop = group.next()
+        self.eventLoop = eventLoop
         let tokens = DeployTokens(logger: logger)
+        let reporter = Reporter(
+            configuration: checked, spool: spool, time: time, timing: timing, eventLoop: eventLoop, logger: logger, onStanding: onStanding)
+        reporter.orders = OrderBook(folder: stateFolder, handler: answering, eventLoop: eventLoop, logger: logger) { [unowned reporter] in
+            reporter.hurry()
+        }
         let duties = Duties(
-            spool: spool,
-            reporter: Reporter(configuration: checked, spool: spool, time: time, timing: timing, eventLoop: eventLoop, logger: logger),
-            tokens: tokens, endpoint: DeployEndpoint(tokens: tokens, time: time, limits: limits, eventLoop: eventLoop, logger: logger),
-            configuration: checked, time: time, eventLoop: eventLoop, logger: logger)
+            spool: spool, reporter: reporter, tokens: tokens,
+            endpoint: DeployEndpoint(tokens: tokens, time: time, limits: limits, eventLoop: eventLoop, logger: logger),
+            socket: answering.map { AgentSocket(handler: $0, limits: socketLimits, eventLoop: eventLoop, logger: logger) },
+            pushes: MetricPushes(time: time, eventLoop: eventLoop, logger: logger), configuration: checked, time: time, eventLoop: eventLoop,
+            logger: logger)
         self.duties = .makeBoxSendingValue(duties, eventLoop: eventLoop)
     }
 
-    /// Opens the deploy endpoint. An address that cannot be had yet is logged and tried again.
+    /// Opens the endpoints and the agent's socket. What cannot be had yet is logged and tried again.
     public func start() {
         hand { $0.start() }
     }
@@ -92,6 +108,16 @@ public final class Talker: ReportSink, Sendable {
         try? eventLoop.submit { [duties] in duties.value.endpoint.address }.wait()
     }
 
+    /// Where metrics are served at present.
+    var metricsAddress: SocketAddress? {
+        try? eventLoop.submit { [duties] in duties.value.metrics.address }.wait()
+    }
+
+    /// Whether the agent's socket can be asked.
+    var isSocketOpen: Bool {
+        (try? eventLoop.submit { [duties] in duties.value.isSocketOpen }.wait()) ?? false
+    }
+
     private func hand(_ work: @escaping @Sendable (Duties) -> Void) {
         isStopped.withLock { isStopped in
             guard !isStopped else { return }
@@ -103,6 +129,9 @@ public final class Talker: ReportSink, Sendable {
 /// What the talker does, on its event loop.
 private final class Duties {
     let endpoint: DeployEndpoint
+    let metrics: MetricsEndpoint
+    private let socket: AgentSocket?
+    private let pushes: MetricPushes
     private let spool: Spool
     private let reporter: Reporter
     private let tokens: DeployTokens
@@ -112,9 +141,16 @@ private final class Duties {
     private var configuration: CheckedConfiguration
 
     init(
-        spool: Spool, reporter: Reporter, tokens: DeployTokens, endpoint: DeployEndpoint, configuration: CheckedConfiguration,
-        time: any TimeSource, eventLoop: any EventLoop, logger: Logger
+        spool: Spool, reporter: Reporter, tokens: DeployTokens, endpoint: DeployEndpoint, socket: AgentSocket?, pushes: MetricPushes,
+        configuration: CheckedConfiguration, time: any TimeSource, eventLoop: any EventLoop, logger: Logger
     ) {
+        self.socket = socket
+        self.pushes = pushes
+        metrics = MetricsEndpoint(time: time, eventLoop: eventLoop, logger: logger) { [pushes] in
+            OwnMetrics(
+                version: configuration.version, eventsWaiting: reporter.waiting, isAggregatorReachable: reporter.isReachable,
+                graphiteDropped: pushes.graphiteDropped)
+        }
         self.spool = spool
         self.reporter = reporter
         self.tokens = tokens
@@ -125,16 +161,26 @@ private final class Duties {
         self.logger = logger
     }
 
-    func start() { endpoint.listen(configuration.endpoint) }
+    var isSocketOpen: Bool { socket?.isListening ?? false }
+
+    func start() {
+        endpoint.listen(configuration.endpoint)
+        metrics.listen(configuration.metrics)
+        pushes.push(as: configuration)
+        socket?.listen(configuration.socket)
+    }
 
     func reconfigure(_ new: CheckedConfiguration) {
         configuration = new
         reporter.reconfigure(new)
-        endpoint.listen(new.endpoint)
+        start()
     }
 
     func stop(_ done: @escaping () -> Void) {
         endpoint.close()
+        metrics.close()
+        pushes.close()
+        socket?.close()
         reporter.finish { [self] in
             spool.close(at: time.now().wall)
             done()
@@ -155,6 +201,8 @@ private final class Duties {
 
     func update(_ snapshot: Snapshot) {
         reporter.update(snapshot)
+        metrics.update(snapshot)
+        pushes.update(snapshot)
         tokens.watched(snapshot.units.lazy.map(\.name))
         tokens.lookAtAll(now: time.now())
     }

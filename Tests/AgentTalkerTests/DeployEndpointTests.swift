@@ -169,7 +169,7 @@ private let authorization = "Authorization: Basic \(base64(Array("about:open ses
     }
 
     @Test func connectionsAreBoundedInNumberAndTime() async throws {
-        try await withEndpoint(limits: .init(connections: 4, time: .seconds(3))) { (_, port) async throws in
+        try await withEndpoint(limits: .init(listener: .init(connections: 4, time: .seconds(3)))) { (_, port) async throws in
             let idle = try (0..<4).map { _ in try connect(port) }
             try await Task.sleep(for: .milliseconds(100))
             #expect(try exchange(port, "GET / HTTP/1.1\r\n\r\n") == "")

@@ -1,6 +1,7 @@
 // An aggregator that does what a test wants, over real sockets.
 
 import AgentAPI
+import Compression
 import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -29,8 +30,11 @@ final class FakeAggregator: Sendable {
     struct Request: Sendable {
         var path: String
         var fields: [String: String]
+        /// Of the body as it came.
         var size: Int
         var report: Report?
+        /// What the aggregator has after it; `nil` when the report was relative to something else.
+        var state: ReportedState?
         /// Which connection it came over, in the order of their beginning.
         var connection: Int
     }
@@ -41,6 +45,10 @@ final class FakeAggregator: Sendable {
         var stored: [Event] = []
         var repeated = 0
         var connections = 0
+        var state: ReportedState?
+        var orders: [AgentOrder] = []
+        var results: [OrderResult] = []
+        var unpacks = true
     }
 
     private let state = Mutex(State())
@@ -51,6 +59,18 @@ final class FakeAggregator: Sendable {
     var requests: [Request] { state.withLock { $0.requests } }
     /// The events in the order in which they came, without repetitions.
     var stored: [Event] { state.withLock { $0.stored } }
+    /// What became of orders.
+    var results: [OrderResult] { state.withLock { $0.results } }
+
+    /// Sends these with every answer, as an aggregator does until it has their results.
+    func order(_ orders: [AgentOrder]) { state.withLock { $0.orders = orders } }
+
+    /// Forgets how hosts are, as another database would.
+    func forgetState() { state.withLock { $0.state = nil } }
+
+    /// Refuses what is packed, as something old would.
+    func unpackNothing() { state.withLock { $0.unpacks = false } }
+
     var connections: Int { state.withLock { $0.connections } }
 
     init(port: Int = 0, tls: NIOSSLContext? = nil, behave: (@Sendable (_ request: Int, _ report: Report) -> Behaviour)? = nil) throws {
@@ -85,9 +105,14 @@ final class FakeAggregator: Sendable {
 
     private func answer(_ head: HTTPRequestHead, _ body: [UInt8], _ connection: Int) -> Behaviour {
         state.withLock { state in
-            let report = (try? JSON(parsing: body)).flatMap { try? Report($0) }
             let fields = Dictionary(head.headers.map { ($0.name.lowercased(), $0.value) }) { $1 }
-            state.requests.append(Request(path: head.uri, fields: fields, size: body.count, report: report, connection: connection))
+            let isPacked = fields["content-encoding"] == "gzip"
+            let content = isPacked ? (try? gunzip(body, limit: ReportLimits.bytes)) ?? [] : body
+            let report = isPacked && !state.unpacks ? nil : (try? JSON(parsing: content)).flatMap { try? Report($0) }
+            let applied = report.flatMap { $0.applied(to: state.state) }
+            state.requests.append(
+                Request(path: head.uri, fields: fields, size: body.count, report: report, state: applied, connection: connection))
+            if isPacked, !state.unpacks { return .status(415, "{\"error\":\"unknown encoding\"}") }
             guard let report else { return .status(400, "{\"error\":\"not a report\"}") }
             let behaviour = state.behave(state.requests.count, report)
             let limit: UInt64
@@ -99,8 +124,12 @@ final class FakeAggregator: Sendable {
             for event in report.events where event.sequence <= limit {
                 if event.sequence > state.stored.last?.sequence ?? 0 { state.stored.append(event) } else { state.repeated += 1 }
             }
+            if let applied { state.state = applied }
+            state.results += report.results
             if case .dropAfterStoring = behaviour { return .drop }
-            let acknowledgement = Acknowledgement(sequence: state.stored.last?.sequence ?? 0).json.text
+            let acknowledgement = Acknowledgement(
+                sequence: state.stored.last?.sequence ?? 0, snapshot: state.state?.snapshot, resync: applied == nil, orders: state.orders
+            ).json.text
             if case .wellThenClose = behaviour { return .body("close" + acknowledgement) }
             return .body(acknowledgement)
         }

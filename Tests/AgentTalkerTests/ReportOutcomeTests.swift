@@ -7,16 +7,17 @@ import Testing
 
 @Suite struct ReportOutcomeTests {
     @Test(arguments: [
-        (200, "{\"acknowledged\":17}", ReportOutcome.acknowledged(17)),
-        (200, "{\"acknowledged\":0}", .acknowledged(0)),
+        (200, "{\"acknowledged\":17}", ReportOutcome.acknowledged(Acknowledgement(sequence: 17))),
+        (200, "{\"acknowledged\":0}", .acknowledged(Acknowledgement(sequence: 0))),
         (200, "<html>", .failed(why: "it answered without an acknowledgement: is it an aggregator?")),
         (200, "{\"acknowledged\":-1}", .failed(why: "it answered without an acknowledgement: is it an aggregator?")),
         (400, "{\"error\":\"report.at is missing\"}", .refused(words: "report.at is missing")),
         (400, "{\"error\":\"two\\nlines\"}", .refused(words: "two lines")),
         (400, "", .refused(words: "it gave no reason")),
-        (401, "", .unauthorized(status: 401)),
-        (403, "{}", .unauthorized(status: 403)),
+        (401, "", .unauthorized(status: 401, words: nil)),
+        (403, "{\"error\":\"not yours\"}", .unauthorized(status: 403, words: "not yours")),
         (413, "", .tooLarge),
+        (415, "", .packingUnknown),
         (503, "{\"error\":\"the store failed\"}", .failed(why: "it answered HTTP 503: the store failed")),
         (302, "", .failed(why: "it answered HTTP 302")),
     ])

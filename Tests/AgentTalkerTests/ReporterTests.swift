@@ -21,7 +21,7 @@ import Testing
 
     private func configuration(_ address: String, caFile: String? = nil) throws -> TalkerConfiguration {
         TalkerConfiguration(
-            host: "app-1", version: "1.2.3", interval: .seconds(10), stateFolder: "\(folder.path)/state",
+            host: "app-1", version: "1.2.3", interval: .milliseconds(1), reportInterval: .milliseconds(1), stateFolder: "\(folder.path)/state",
             aggregator: .init(url: try AggregatorURL(address), token: Secret("the-token"), caFile: caFile))
     }
 
@@ -50,7 +50,7 @@ import Testing
         #expect(request.fields["host"] == "127.0.0.1:\(aggregator.port)")
         #expect(request.fields["user-agent"] == "rollcall-agent/1.2.3")
         #expect(request.report?.host == "app-1")
-        #expect(request.report?.interval == .seconds(10))
+        #expect(request.report?.interval == .milliseconds(1))
         #expect(request.report?.agent.utf8.count == 32)
         #expect(request.report?.units.first?.samples == [Sample("cpu", 2)])
         #expect(aggregator.requests.count == 1)  // gathered
@@ -207,7 +207,7 @@ import Testing
             failingRules: [])
         talker.update(Snapshot(at: startOfTime, units: Array(repeating: unit, count: 400), samples: []))
         try await eventually { aggregator.requests.count == 1 }
-        #expect(aggregator.requests[0].report?.units.count == 400)
+        #expect(aggregator.requests[0].report?.units.count == 400 && aggregator.requests[0].report?.base == nil)
         #expect(aggregator.requests.allSatisfy { $0.size <= ReportLimits.bytes })
         talker.stop()
     }

@@ -32,6 +32,7 @@ final class AggregatorConnection {
     private struct Exchange {
         var number: UInt64
         var body: [UInt8]
+        var isPacked: Bool
         var deadline: Scheduled<Void>
         /// Whether it went over a connection that had been used before, which the other side may have closed meanwhile.
         var isReusing: Bool
@@ -47,14 +48,15 @@ final class AggregatorConnection {
     }
 
     /// Posts a report and answers once. Connecting, TLS and the answer together take no longer than `deadline`.
-    func post(_ body: [UInt8], deadline: TimeAmount, then: @escaping (Result<HTTPAnswer, ConnectionFailure>) -> Void) {
+    /// - Parameter isPacked: whether the body is gzip.
+    func post(_ body: [UInt8], isPacked: Bool, deadline: TimeAmount, then: @escaping (Result<HTTPAnswer, ConnectionFailure>) -> Void) {
         exchanges += 1
         let number = exchanges
         let timer = eventLoop.assumeIsolated().scheduleTask(in: deadline) { [weak self] in
             guard let self else { return }
             end(number, with: .failure(ConnectionFailure(why: "no answer within \(deadline.nanoseconds / 1_000_000) ms")), closing: true)
         }
-        exchange = Exchange(number: number, body: body, deadline: timer, isReusing: false, then: then)
+        exchange = Exchange(number: number, body: body, isPacked: isPacked, deadline: timer, isReusing: false, then: then)
         if let channel, channel.isActive {
             exchange?.isReusing = true
             transmit(number, over: channel)
@@ -108,12 +110,12 @@ final class AggregatorConnection {
             end(number, with: .failure(ConnectionFailure(why: "the connection was closed")), closing: true)
             return
         }
-        let head = HTTPRequestHead(
-            version: .http1_1, method: .POST, uri: "\(aggregator.url.prefix)/v1/reports",
-            headers: [
-                "Host": aggregator.url.hostField, "Authorization": aggregator.authorization.reveal(), "Content-Type": "application/json",
-                "Content-Length": "\(exchange.body.count)", "Accept": "application/json", "User-Agent": userAgent,
-            ])
+        var fields: HTTPHeaders = [
+            "Host": aggregator.url.hostField, "Authorization": aggregator.authorization.reveal(), "Content-Type": "application/json",
+            "Content-Length": "\(exchange.body.count)", "Accept": "application/json", "User-Agent": userAgent,
+        ]
+        if exchange.isPacked { fields.add(name: "Content-Encoding", value: "gzip") }
+        let head = HTTPRequestHead(version: .http1_1, method: .POST, uri: "\(aggregator.url.prefix)/v1/reports", headers: fields)
         collector.send(head, body: channel.allocator.buffer(bytes: exchange.body)) { [weak self] result in
             switch result {
             case .success(let (answer, isLast)): self?.end(number, with: .success(answer), closing: isLast)

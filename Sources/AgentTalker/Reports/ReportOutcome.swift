@@ -5,13 +5,15 @@ import Platform
 
 /// How an attempt to deliver a report ended.
 enum ReportOutcome: Equatable {
-    /// Every event up to this number is stored.
-    case acknowledged(UInt64)
-    /// The token is not known there.
-    case unauthorized(status: Int)
+    /// Events and perhaps the snapshot are stored.
+    case acknowledged(Acknowledgement)
+    /// The token is not known there, or belongs to another agent; in its words, if it said any.
+    case unauthorized(status: Int, words: String?)
     /// The aggregator says that the report is wrong; in its words.
     case refused(words: String)
     case tooLarge
+    /// It does not unpack what it is sent packed.
+    case packingUnknown
     /// Anything that may pass by itself.
     case failed(why: String)
 
@@ -22,10 +24,11 @@ enum ReportOutcome: Equatable {
                 self = .failed(why: "it answered without an acknowledgement: is it an aggregator?")
                 return
             }
-            self = .acknowledged(acknowledgement.sequence)
+            self = .acknowledged(acknowledgement)
         case 400: self = .refused(words: errorText(body) ?? "it gave no reason")
-        case 401, 403: self = .unauthorized(status: status)
+        case 401, 403: self = .unauthorized(status: status, words: errorText(body))
         case 413: self = .tooLarge
+        case 415: self = .packingUnknown
         default: self = .failed(why: "it answered HTTP \(status)" + (errorText(body).map { ": \($0)" } ?? ""))
         }
     }

@@ -2,19 +2,25 @@
 
 import AgentAPI
 import AgentCore
+import Compression
 import Logging
 import NIOCore
 import Platform
 
-/// Sends reports: at once when an event was recorded, else whenever a new snapshot came; one at a time. Events leave the spool when
-/// the aggregator has acknowledged them and not before; snapshots are not queued, the newest one goes with whatever is sent next.
-/// No report is sent before the first snapshot, because one without units would say that there are none.
+/// Sends reports: at once when an event was recorded or a unit is not as it was, else a new snapshot once per report interval; one at
+/// a time. Events leave the spool when the aggregator has acknowledged them and not before; snapshots are not queued, the newest one
+/// goes with whatever is sent next. No report is sent before the first snapshot, because one without units would say that there are none.
+///
+/// Once the aggregator has a snapshot, later reports say only what differs from it. Now and then one is whole all the same, so that
+/// nothing depends for long on both sides having counted right.
 ///
 /// It lives on the event loop.
 final class Reporter {
     struct Timing: Sendable {
         /// What comes within this time goes into one report.
         var gathering = Duration.milliseconds(10)
+        /// How often a report is whole.
+        var whole = Duration.seconds(300)
         /// How long an attempt may take.
         var deadline = Duration.seconds(10)
         var firstRetry = Duration.seconds(1)
@@ -25,10 +31,13 @@ final class Reporter {
 
     /// Events of one report are at most this many bytes, so that there is room for the units.
     private static let eventBytes = 1 << 20
+    /// What is smaller gains nothing by being packed.
+    private static let packedFrom = 1 << 10
 
     private enum Activity {
         case idle
-        case gathering(Scheduled<Void>)
+        /// `isPatient`: it waits for other agents' sake, and what is urgent does not wait with it.
+        case gathering(Scheduled<Void>, isPatient: Bool)
         case sending
         case resting(Scheduled<Void>)
     }
@@ -45,6 +54,9 @@ final class Reporter {
     private let timing: Timing
     private let eventLoop: any EventLoop
     private let logger: Logger
+    private let onStanding: @Sendable (_ isReachable: Bool) -> Void
+    /// What the aggregator orders goes here, and results come from here.
+    var orders: OrderBook?
 
     private var configuration: CheckedConfiguration
     private var connection: AggregatorConnection?
@@ -53,6 +65,18 @@ final class Reporter {
     private var backoff: Backoff
     private var snapshot: Snapshot?
     private var isSnapshotNew = false
+    /// Something in the new snapshot should not wait for the report interval.
+    private var isUrgent = false
+    /// The snapshot that was sent last, and when.
+    private var sent: (snapshot: Snapshot, at: Duration)?
+    /// The number of the next snapshot. It begins with the time, so that a later life of the agent does not use one again.
+    private var number: UInt64
+    /// What the aggregator is known to have.
+    private var base: ReportedState?
+    private var lastWhole: Duration?
+    /// The aggregator unpacks reports, as far as is known.
+    private var isPacking = true
+    private var toldReachable: Bool?
     /// How many events the next report may carry; less after the aggregator found one too large.
     private var batch = ReportLimits.events
     /// Set when a report without events was still too large.
@@ -62,8 +86,11 @@ final class Reporter {
     private var farewell: (timer: Scheduled<Void>, done: () -> Void)?
 
     init(
-        configuration: CheckedConfiguration, spool: Spool, time: any TimeSource, timing: Timing = Timing(), eventLoop: any EventLoop, logger: Logger
+        configuration: CheckedConfiguration, spool: Spool, time: any TimeSource, timing: Timing = Timing(), eventLoop: any EventLoop, logger: Logger,
+        onStanding: @escaping @Sendable (_ isReachable: Bool) -> Void = { _ in }
     ) {
+        self.onStanding = onStanding
+        number = UInt64(max(1, time.now().wall.microseconds))
         self.configuration = configuration
         self.spool = spool
         self.time = time
@@ -79,16 +106,33 @@ final class Reporter {
     func update(_ snapshot: Snapshot) {
         self.snapshot = snapshot
         isSnapshotNew = true
+        if let sent, !snapshot.isInTheStateOf(sent.snapshot) { isUrgent = true }
         gather()
     }
+
+    /// There is something to say that is no event and no snapshot.
+    func hurry() {
+        isSnapshotNew = snapshot != nil
+        isUrgent = true
+        gather()
+    }
+
+    /// How many events wait for the aggregator.
+    var waiting: UInt64 { spool.last - spool.acknowledged }
+    /// `nil` before the first attempt, and without an aggregator.
+    var isReachable: Bool? { toldReachable }
 
     /// Talks to another aggregator, or to the same one with another token. A report under way may arrive at the old one as well.
     func reconfigure(_ configuration: CheckedConfiguration) {
         self.configuration = configuration
         hangUp()
         standing = .unknown
+        toldReachable = nil
+        base = nil
+        isPacking = true
         backoff.reset()
         batch = ReportLimits.events
+        isUrgent = true
         isSnapshotNew = snapshot != nil
         gather()
     }
@@ -102,7 +146,7 @@ final class Reporter {
         farewell = (timer, done)
         switch activity {
         case .sending: break
-        case .gathering(let timer), .resting(let timer):
+        case .gathering(let timer, _), .resting(let timer):
             timer.cancel()
             send()
         case .idle: send()
@@ -112,67 +156,99 @@ final class Reporter {
     // MARK: Sending
 
     private func gather() {
-        guard case .idle = activity, configuration.aggregator != nil, snapshot != nil, isSnapshotNew || !spool.isEmpty else { return }
-        activity = .gathering(after(timing.gathering) { $0.send() })
+        guard configuration.aggregator != nil, snapshot != nil, isSnapshotNew || !spool.isEmpty else { return }
+        let hurries = isUrgent || !spool.isEmpty
+        switch activity {
+        case .idle: break
+        case .gathering(let timer, isPatient: true) where hurries: timer.cancel()
+        case .gathering, .sending, .resting: return
+        }
+        if hurries {
+            activity = .gathering(after(timing.gathering) { $0.send() }, isPatient: false)
+        } else if isDue(at: time.now().uptime) {
+            // At a time of its own, so that agents that were started together do not stay together.
+            let chance = configuration.reportInterval / 10 * Double.random(in: 0..<1)
+            activity = .gathering(after(timing.gathering + chance) { $0.send() }, isPatient: true)
+        }
+    }
+
+    /// Snapshots come once a cycle: the one nearest to the end of the interval is taken.
+    private func isDue(at uptime: Duration) -> Bool {
+        guard let sent else { return true }
+        return uptime - sent.at + configuration.interval / 2 >= configuration.reportInterval
     }
 
     private func send() {
         activity = .idle
-        let now = time.now().wall
+        let now = time.now()
         guard let aggregator = configuration.aggregator, let snapshot else {
             leave()
             return
         }
-        let events = spool.pending(count: batch, bytes: Self.eventBytes, at: now)
+        let events = spool.pending(count: batch, bytes: Self.eventBytes, at: now.wall)
         guard isSnapshotNew || !events.isEmpty else {
             leave()
             return
         }
         spool.sync()
         let shown = snapshot.bounded(samples: !isWithoutSamples)
-        let report = Report(
-            agent: spool.agent, host: configuration.host, version: configuration.version, at: shown.at, interval: configuration.interval,
-            events: events, units: shown.units, samples: shown.samples)
+        let state = ReportedState(snapshot: number, units: shown.units, samples: shown.samples)
+        number += 1
+        var report = Report(
+            agent: spool.agent, host: configuration.host, version: configuration.version, at: shown.at, interval: configuration.reportInterval,
+            events: events, units: shown.units, samples: shown.samples, snapshot: state.snapshot, results: orders?.results ?? [])
+        if let base, let lastWhole, now.uptime - lastWhole < timing.whole, !isWithoutSamples { report = report.since(base) }
         let body = report.json.bytes
         isSnapshotNew = false
+        isUrgent = false
+        sent = (snapshot, now.uptime)
         activity = .sending
         guard body.count <= ReportLimits.bytes else {
-            ended(with: .tooLarge, events: events)
+            ended(with: .tooLarge, report, state)
             return
         }
         highestSent = max(highestSent, events.last?.sequence ?? 0)
         let connection = connection ?? makeConnection(to: aggregator)
-        connection.post(body, deadline: .init(timing.deadline)) { [weak self] result in
+        let packed = isPacking && body.count > Self.packedFrom ? gzip(body) : nil
+        connection.post(packed ?? body, isPacked: packed != nil, deadline: .init(timing.deadline)) { [weak self] result in
             switch result {
-            case .success(let answer): self?.ended(with: ReportOutcome(status: answer.status, body: answer.body), events: events)
-            case .failure(let failure): self?.ended(with: .failed(why: failure.why), events: events)
+            case .success(let answer): self?.ended(with: ReportOutcome(status: answer.status, body: answer.body), report, state)
+            case .failure(let failure): self?.ended(with: .failed(why: failure.why), report, state)
             }
         }
     }
 
-    private func ended(with outcome: ReportOutcome, events: [Event]) {
-        let now = time.now().wall
+    private func ended(with outcome: ReportOutcome, _ report: Report, _ state: ReportedState) {
+        let (now, events) = (time.now(), report.events)
         switch outcome {
-        case .acknowledged(let number) where number > highestSent:
+        case .acknowledged(let answer) where answer.sequence > highestSent:
             // The state folder is older than the agent (a restored backup): the aggregator would take new events for old ones.
             spool.takeNewIdentity()
+            base = nil
             logger.warning(
                 "the aggregator has events of this agent that it did not send; was its state folder restored? It takes a new id",
-                metadata: ["agent": "\(spool.agent)", "acknowledged": "\(number)", "sent": "\(highestSent)"])
+                metadata: ["agent": "\(spool.agent)", "acknowledged": "\(answer.sequence)", "sent": "\(highestSent)"])
             rest()
-        case .acknowledged(let number):
-            if let first = events.first, number < first.sequence {
+        case .acknowledged(let answer):
+            if let first = events.first, answer.sequence < first.sequence {
                 stand(.unreachable, because: "it stores no events")
                 rest()
                 return
             }
-            spool.acknowledge(number, at: now)
+            spool.acknowledge(answer.sequence, at: now.wall)
+            orders?.delivered(report.results)
+            rebase(on: answer, report, state, at: now.uptime)
             stand(.reachable)
             backoff.reset()
             batch = min(ReportLimits.events, batch * 2)
             isWithoutSamples = false
             activity = .idle
-            if farewell == nil { gather() } else { send() }
+            if farewell == nil {
+                orders?.take(answer.orders, allowed: configuration.allowedOrders)
+                gather()
+            } else {
+                send()
+            }
         case .tooLarge where events.count > 1:
             batch = events.count / 2
             again()
@@ -182,8 +258,14 @@ final class Reporter {
         case .tooLarge:
             stand(.refusing(words: "a report with one event and no samples is too large"))
             restLong()
-        case .unauthorized(let status):
-            stand(.unauthorized(status: status))
+        case .packingUnknown where isPacking:
+            isPacking = false
+            again()
+        case .packingUnknown:
+            stand(.unreachable, because: "it understands no report: is it an aggregator?")
+            restLong()
+        case .unauthorized(let status, let words):
+            stand(.unauthorized(status: status), because: words ?? "")
             restLong()
         case .refused(let words):
             stand(.refusing(words: words))
@@ -194,10 +276,25 @@ final class Reporter {
         }
     }
 
-    /// Sends the same in smaller pieces.
+    /// What later reports are relative to.
+    private func rebase(on answer: Acknowledgement, _ report: Report, _ state: ReportedState, at uptime: Duration) {
+        guard answer.snapshot == state.snapshot else {
+            base = nil
+            // A whole report does not have to be asked for twice.
+            if answer.resync, report.base != nil {
+                isSnapshotNew = true
+                isUrgent = true
+            }
+            return
+        }
+        base = state
+        if report.base == nil { lastWhole = uptime }
+    }
+
+    /// Sends the same in another way.
     private func again() {
         isSnapshotNew = true
-        activity = .gathering(after(timing.gathering) { $0.send() })
+        activity = .gathering(after(timing.gathering) { $0.send() }, isPatient: false)
     }
 
     private func rest() {
@@ -228,7 +325,7 @@ final class Reporter {
     private func hangUp() {
         connection?.close()
         connection = nil
-        if case .gathering(let timer) = activity { timer.cancel() }
+        if case .gathering(let timer, _) = activity { timer.cancel() }
         if case .resting(let timer) = activity { timer.cancel() }
         activity = .idle
     }
@@ -251,6 +348,10 @@ final class Reporter {
     /// Says once how things stand with the aggregator, whenever that changes.
     private func stand(_ new: Standing, because why: String = "") {
         let address: Logger.Metadata = ["aggregator": "\(configuration.aggregator?.url.description ?? "")"]
+        if new != .unknown, toldReachable != (new == .reachable) {
+            toldReachable = new == .reachable
+            onStanding(new == .reachable)
+        }
         if new == .unreachable { logger.debug("a report was not delivered", metadata: ["why": "\(why)"]) }
         guard new != standing else { return }
         standing = new
@@ -260,10 +361,22 @@ final class Reporter {
         case .unreachable: logger.notice("aggregator unreachable; events are kept", metadata: address.merging(["why": "\(why)"]) { $1 })
         case .unauthorized(let status):
             logger.warning(
-                "the aggregator does not accept this agent's token; events are kept", metadata: address.merging(["status": "\(status)"]) { $1 })
+                "the aggregator does not accept this agent's token; events are kept",
+                metadata: address.merging(["status": "\(status)", "why": "\(why)"]) { $1 })
         case .refusing(let words):
             logger.warning("the aggregator refuses this agent's report; events are kept", metadata: address.merging(["why": "\(words)"]) { $1 })
         }
+    }
+}
+
+extension Snapshot {
+    /// Whether nothing has happened between the two but time: the same units in the same phases, with the same main processes and the
+    /// same rules in breach.
+    fileprivate func isInTheStateOf(_ other: Snapshot) -> Bool {
+        units.count == other.units.count
+            && zip(units, other.units).allSatisfy {
+                $0.name == $1.name && $0.phase == $1.phase && $0.mainPID == $1.mainPID && $0.failingRules == $1.failingRules
+            }
     }
 }
 
