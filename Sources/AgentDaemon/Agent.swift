@@ -1,5 +1,6 @@
 // The running agent: what is made, in which order, and what signals do to it.
 
+import AgentAPI
 import AgentCore
 import AgentTalker
 import Glibc
@@ -38,7 +39,7 @@ func runAgent(folder: String) -> ExitCode {
     for warning in configuration.warnings { logger.warning("odd configuration", metadata: ["warning": "\(warning)"]) }
     do {
         let loop = try Loop()
-        let agent = Agent(folder: folder, loop: loop, logger: logger)
+        let agent = Agent(folder: folder, loop: loop, logger: logger, answering: nil)
         // Before the talker's thread, which inherits that these signals are blocked.
         let signals = try SignalSource([SIGTERM, SIGINT, SIGHUP], on: loop) { agent.take($0) }
         defer { withExtendedLifetime(signals) {} }
@@ -55,14 +56,20 @@ func runAgent(folder: String) -> ExitCode {
 
 /// The watcher on this thread, the talker on its own.
 private final class Agent {
+    /// Answers a request, on the watcher's loop. `by` is who asks.
+    typealias Answering = (_ watcher: AgentLoop, _ request: AgentRequest, _ by: String) -> AgentAnswer
+
     private let folder: String
     private let loop: Loop
     private let logger: Logger
     private let serviceManager = ServiceManager()
+    /// Without it nobody can ask this agent anything.
+    private let answering: Answering?
     private var watcher: AgentLoop?
     private var talker: Talker?
 
-    init(folder: String, loop: Loop, logger: Logger) {
+    init(folder: String, loop: Loop, logger: Logger, answering: Answering?) {
+        self.answering = answering
         self.folder = folder
         self.loop = loop
         self.logger = logger
@@ -70,7 +77,7 @@ private final class Agent {
 
     /// Returns when a signal has ended it.
     func run(_ configuration: LoadedConfiguration) throws {
-        let talker = try Talker(configuration: configuration.talker, logger: logger)
+        let talker = try Talker(configuration: configuration.talker, logger: logger, answering: requestHandler())
         self.talker = talker
         defer { talker.stop() }
         let watcher = AgentLoop(
@@ -84,6 +91,19 @@ private final class Agent {
             serviceManager.ready(status: watcher.status)
         }
         loop.run()
+    }
+
+    /// Requests come on the talker's thread and are answered on the watcher's.
+    private func requestHandler() -> RequestHandler? {
+        guard let answering else { return nil }
+        let watcherSide = OnLoop(
+            value: { [unowned self] request, by in
+                guard let watcher else { return AgentAnswer.refused("the agent is only starting; try again") }
+                return answering(watcher, request, by)
+            } as (AgentRequest, String) -> AgentAnswer)
+        return { [loop] request, by, answer in
+            loop.post { answer(watcherSide.value(request, by)) }
+        }
     }
 
     func take(_ signal: Int32) {
@@ -121,6 +141,11 @@ private final class Agent {
     private func refuse(_ problems: [String]) {
         for problem in problems { logger.error("configuration not taken", metadata: ["fault": "\(problem)"]) }
     }
+}
+
+/// Something that only the loop's thread uses, on its way there.
+private struct OnLoop<Value>: @unchecked Sendable {
+    let value: Value
 }
 
 /// The agent holds some descriptors for each watched process: it takes as many as it may have.
