@@ -109,7 +109,8 @@ final class FakeAggregator: Sendable {
             let isPacked = fields["content-encoding"] == "gzip"
             let content = isPacked ? (try? gunzip(body, limit: ReportLimits.bytes)) ?? [] : body
             let report = isPacked && !state.unpacks ? nil : (try? JSON(parsing: content)).flatMap { try? Report($0) }
-            let applied = report.flatMap { $0.applied(to: state.state) }
+            let isRepeated = report != nil && report?.snapshot == state.state?.snapshot
+            let applied = isRepeated ? state.state : report.flatMap { $0.applied(to: state.state) }
             state.requests.append(
                 Request(path: head.uri, fields: fields, size: body.count, report: report, state: applied, connection: connection))
             if isPacked, !state.unpacks { return .status(415, "{\"error\":\"unknown encoding\"}") }

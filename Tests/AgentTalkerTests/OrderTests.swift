@@ -25,7 +25,7 @@ import Testing
 
     private func talker(_ port: Int, allowed: [String] = ["restart puma*"], isAnswering: Bool = true) throws -> Talker {
         let configuration = TalkerConfiguration(
-            host: "app-1", version: "1", interval: .milliseconds(1), reportInterval: .seconds(600), stateFolder: "\(folder.path)/state",
+            host: "app-1", version: "1", interval: .milliseconds(1), reportInterval: .milliseconds(20), stateFolder: "\(folder.path)/state",
             aggregator: .init(url: try AggregatorURL("http://127.0.0.1:\(port)"), token: Secret("the-token")),
             allowedOrders: try allowed.map { try AllowedOrder(parsing: $0) })
         let timing = Reporter.Timing(

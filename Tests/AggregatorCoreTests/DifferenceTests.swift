@@ -31,6 +31,14 @@ import Testing
         #expect(!whole.isStateUnknown && world.situation.host?.snapshot == 9)
     }
 
+    @Test("a difference that comes twice is known the second time")
+    mutating func twice() {
+        world.report(snapshot: 1)
+        world.difference(since: 1, as: 2, units: [.down("puma.service")])
+        let again = world.difference(since: 1, as: 2, units: [.down("puma.service")])
+        #expect(again.snapshot == nil && !again.isStateUnknown && world.situation.host?.snapshot == 2)
+    }
+
     @Test("a host that nobody knows has to say everything")
     mutating func unknownHost() {
         #expect(world.difference(since: 1, as: 2).isStateUnknown)

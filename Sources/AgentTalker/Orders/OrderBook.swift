@@ -56,14 +56,9 @@ final class OrderBook {
             case .success(let request): carryOut(request, order.id, allowed: allowed)
             }
         }
-        // An order that comes again although it was answered: its answer got lost.
+        // An order that comes again although its result was delivered: the aggregator has lost it, and gets it with the next report.
         let ids = Set(orders.map(\.id))
-        var isAsked = false
-        for index in entries.indices where ids.contains(entries[index].id) && entries[index].isDelivered {
-            entries[index].isDelivered = false
-            isAsked = true
-        }
-        if isAsked { onResult() }
+        for index in entries.indices where ids.contains(entries[index].id) && entries[index].isDelivered { entries[index].isDelivered = false }
     }
 
     private func carryOut(_ request: AgentRequest, _ id: String, allowed: [AllowedOrder]) {

@@ -157,7 +157,7 @@ final class Reporter {
 
     private func gather() {
         guard configuration.aggregator != nil, snapshot != nil, isSnapshotNew || !spool.isEmpty else { return }
-        let hurries = isUrgent || !spool.isEmpty
+        let hurries = isUrgent || sent == nil || !spool.isEmpty
         switch activity {
         case .idle: break
         case .gathering(let timer, isPatient: true) where hurries: timer.cancel()
@@ -167,7 +167,7 @@ final class Reporter {
             activity = .gathering(after(timing.gathering) { $0.send() }, isPatient: false)
         } else if isDue(at: time.now().uptime) {
             // At a time of its own, so that agents that were started together do not stay together.
-            let chance = configuration.reportInterval / 10 * Double.random(in: 0..<1)
+            let chance = min(configuration.reportInterval / 10, .seconds(5)) * Double.random(in: 0..<1)
             activity = .gathering(after(timing.gathering + chance) { $0.send() }, isPatient: true)
         }
     }

@@ -59,7 +59,8 @@ public enum ReportIngest {
         decision.events = events
         decision.snapshot = isStateTaken ? report : nil
         decision.samples = report
-        decision.isStateUnknown = !isApplicable && !isLate
+        // What comes a second time, because its answer got lost, is what is stored.
+        decision.isStateUnknown = !isApplicable && !isLate && known?.snapshot != report.snapshot
         return decision
     }
 
