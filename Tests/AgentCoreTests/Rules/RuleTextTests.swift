@@ -1,6 +1,21 @@
 @testable import AgentCore
+import Platform
 import RuleLanguage
 import Testing
+
+/// What a rule says when it fails by the first value, and then when it recovers by the second.
+private func texts(_ rule: Rule, _ bad: Double, _ good: Double) -> [String] {
+    var evaluator = RuleEvaluator(rule: rule, of: .service)
+    var said: [String] = []
+    for (second, value) in [bad, bad, good].enumerated() {
+        let readings = Readings(values: ["memory:total_rss": value, "processes": value])
+        switch evaluator.observe(readings, at: Moment(wall: Timestamp(seconds: 0), uptime: .seconds(second))) {
+        case .none: break
+        case .failed(let text), .recovered(let text): said.append(text)
+        }
+    }
+    return said
+}
 
 @Suite struct RuleTextTests {
     @Test(arguments: [
@@ -12,21 +27,28 @@ import Testing
         #expect(amountText(value, unit: unit) == text)
     }
 
-    @Test func aFailureSaysTheValueTheThresholdAndForHowLong() {
-        let above = rule(.above, 524_288_000, cycles: 2, text: "500m")
-        #expect(above.failureText(641_728_512, unit: .bytes) == "memory:total_rss is 612.0m, above 500m for 2 cycles")
-        #expect(rule(.below, 5).failureText(3, unit: .count) == "memory:total_rss is 3, below 5")
+    @Test(arguments: [(30, "30s"), (90, "90s"), (300, "5m"), (7200, "2h"), (86400, "1d"), (0, "0s"), (1.5, "1.5s")])
+    func durations(seconds: Double, text: String) {
+        #expect(durationText(.seconds(seconds)) == text)
     }
 
-    @Test func aRecoverySaysWhereTheValueIsNow() {
+    @Test func aFailureSaysTheValueTheThresholdAndForHowLongAndARecoveryWhereItIsNow() {
         let above = rule(.above, 524_288_000, cycles: 2, text: "500m")
-        #expect(above.recoveryText(325_268_275, unit: .bytes) == "memory:total_rss is 310.2m again, below 500m")
-        #expect(above.recoveryText(524_288_000, unit: .bytes) == "memory:total_rss is 500.0m again, at 500m")
-        #expect(rule(.below, 5).recoveryText(8, unit: .count) == "memory:total_rss is 8 again, above 5")
+        #expect(
+            texts(above, 641_728_512, 325_268_275) == [
+                "memory:total_rss is 612.0m, above 500m for 2 cycles", "memory:total_rss is 310.2m again, below 500m",
+            ])
+        #expect(texts(above, 641_728_512, 524_288_000).last == "memory:total_rss is 500.0m again, at 500m")
     }
 
-    @Test func growthIsASecond() {
-        let growth = rule(.above, 10, perSecond: true, text: "10/sec")
-        #expect(growth.failureText(12.5, unit: .count) == "memory:total_rss is 12.50/sec, above 10/sec")
+    @Test(arguments: [
+        (Comparison.Operator.below, 3, 8, "processes is 3, below 5", "processes is 8 again, above 5"),
+        (.atLeast, 5, 3, "processes is 5, at or above 5", "processes is 3 again, below 5"),
+        (.atMost, 5, 8, "processes is 5, at or below 5", "processes is 8 again, above 5"),
+        (.equal, 5, 8, "processes is 5, equal to 5", "processes is 8 again, not 5"),
+        (.unequal, 8, 5, "processes is 8, not 5", "processes is 5 again, equal to 5"),
+    ])
+    func everyOperatorHasWords(comparison: Comparison.Operator, bad: Double, good: Double, failure: String, recovery: String) {
+        #expect(texts(rule(comparison, 5, metric: MetricName("processes")), bad, good) == [failure, recovery])
     }
 }
