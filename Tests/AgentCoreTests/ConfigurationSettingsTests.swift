@@ -1,3 +1,4 @@
+import AgentAPI
 import AgentCore
 import Logging
 import Platform
@@ -29,6 +30,17 @@ private let user = "set listen_user deploy\nset listen_password_file /p\n"
             set listen_password_file /etc/rollcall/password
             set listen_certificate_file /etc/rollcall/cert.pem
             set listen_key_file /etc/rollcall/key.pem
+            set aggregator_commands "silence, deploy, restart puma, reload *"
+            set alert_when_unreachable 60
+            send alerts to ops via null with x y
+            set deploy_length 600
+            set socket /run/rollcall.sock
+            set socket_group adm
+            set statsd_location localhost:8125
+            set graphite_location "[::1]:2003"
+            set metrics_listen 0.0.0.0:9100
+            set pss_budget 2.5%
+            set runner_user nobody
             """)
         #expect(faults == [])
         #expect(warnings == [])
@@ -49,6 +61,63 @@ private let user = "set listen_user deploy\nset listen_password_file /p\n"
                     certificate: .init(file: "/etc/rollcall/cert.pem", keyFile: "/etc/rollcall/key.pem")))
     }
 
+    @Test func theRestIsUnderstoodToo() {
+        let (settings, faults, _) = read(
+            """
+            set aggregator https://watch
+            set aggregator_token_file /t
+            set aggregator_commands "silence, deploy, restart puma, reload *"
+            set alert_when_unreachable 60
+            set deploy_length 600
+            set socket /run/rollcall.sock
+            set socket_group adm
+            set statsd_location localhost:8125
+            set graphite_location "[::1]:2003"
+            set metrics_listen 127.0.0.1:9100
+            set pss_budget 2.5%
+            set runner_user nobody
+            """)
+        #expect(faults == [])
+        #expect(settings.permissions == [.silence, .deploy, .order(.restart, units: "puma"), .order(.reload, units: "*")])
+        #expect(settings.alertWhenUnreachable == .seconds(60))
+        #expect(settings.deployLength == .seconds(600))
+        #expect(settings.socket == "/run/rollcall.sock")
+        #expect(settings.socketGroup == "adm")
+        #expect(settings.statsd == TargetAddress(host: "localhost", port: 8125))
+        #expect(settings.graphite == TargetAddress(host: "::1", port: 2003))
+        #expect(settings.metricsEndpoint?.address == ListenAddress(address: "127.0.0.1", port: 9100))
+        #expect(settings.proportionalMemoryBudget == 2.5)
+        #expect(settings.runnerUser == "nobody")
+    }
+
+    @Test func whatTheAggregatorMayOrder() {
+        let (settings, _, _) = read(
+            "set aggregator https://watch\nset aggregator_token_file /t\nset aggregator_commands \"deploy, restart puma, reload side*\"")
+        let allowed: [AgentRequest] = [
+            .status, .explain(unit: nil, rule: nil), .startDeploy(units: [], owner: nil, reason: nil, length: nil),
+            .act(.restart, unit: "puma.service"),
+            .act(.reload, unit: "sidekiq@1"),
+        ]
+        let refused: [AgentRequest] = [
+            .stopMonitoring(units: [], reason: nil, length: nil), .act(.restart, unit: "sidekiq@1"), .act(.stop, unit: "puma"),
+            .jobDone(name: "x", exitStatus: nil),
+        ]
+        #expect(allowed.allSatisfy(settings.permits))
+        #expect(!refused.contains(where: settings.permits))
+        #expect(
+            read("set aggregator https://w\nset aggregator_token_file /t\nset aggregator_commands \"restart, dance\"").faults == [
+                "3:25 `restart` is nothing that the aggregator could be allowed", "3:25 ` dance` is nothing that the aggregator could be allowed",
+            ])
+    }
+
+    @Test func inspeqtorsPortIsUnderstood() {
+        let (settings, faults, warnings) = read(user + "set expose_port 4677")
+        #expect(faults == [])
+        #expect(warnings.contains("3:5 `expose_port` is Inspeqtor's: the agent listens on 127.0.0.1:4677"))
+        #expect(settings.endpoint?.address == ListenAddress(address: "127.0.0.1", port: 4677))
+        #expect(read(user + "set expose_port 0").settings.endpoint == nil)
+    }
+
     @Test func withoutASettingItsDefaultHolds() {
         let (settings, faults, warnings) = read("")
         #expect(faults == [])
@@ -59,6 +128,10 @@ private let user = "set listen_user deploy\nset listen_password_file /p\n"
         #expect(settings.stateDirectory == "/var/lib/rollcall-agent")
         #expect(settings.hostname == "web1")
         #expect(settings.endpoint == nil)
+        #expect(settings.deployLength == .seconds(300) && settings.alertWhenUnreachable == .seconds(300))
+        #expect(settings.socket == "/run/rollcall-agent/agent.sock")
+        #expect(settings.metricsEndpoint == nil && settings.statsd == nil && settings.graphite == nil && settings.permissions == [])
+        #expect(settings.proportionalMemoryBudget == 1)
         #expect(read("", stateDirectory: "/run/x").settings.stateDirectory == "/run/x")
     }
 
@@ -105,7 +178,7 @@ private let user = "set listen_user deploy\nset listen_password_file /p\n"
         ("set cycle_time 3601", "1:16 `3601` is not a number of seconds from 1 to 3600"),
         ("set cycle_time 1.5", "1:16 `1.5` is not a number of seconds from 1 to 3600"),
         ("set cycle_time 99999999999999999999", "1:16 `99999999999999999999` is not a number of seconds from 1 to 3600"),
-        ("set log_level loud", "1:15 `loud` is not a log level"), ("set expose_port 1", "1:5 there is no setting `expose_port`"),
+        ("set log_level loud", "1:15 `loud` is not a log level"), ("set expose_port x", "1:17 `x` is not a port"),
         ("set state_directory var", "1:21 `state_directory` is not an absolute path"),
         ("set hostname \"a b\"", "1:14 a hostname has 1 to 253 characters and no spaces"),
         ("set aggregator https://x", "1:5 `aggregator` without `aggregator_token_file`"),
@@ -118,14 +191,22 @@ private let user = "set listen_user deploy\nset listen_password_file /p\n"
         ("set listen 127.0.0.1:99999", "1:12 `127.0.0.1:99999` is not an address with a port"),
         ("set listen ::1:4677", "1:12 `::1:4677` is not an address with a port"),
         ("set listen example.com:4677", "1:12 `example.com` is not an IP address"),
-        ("send alerts via email with to_email a@b", "1:1 the agent does not send alerts itself"),
+        ("set deploy_length 0", "1:19 `0` is not a number of seconds from 1 to 86400"),
+        ("set socket run/x", "1:12 `socket` is not an absolute path"), ("set socket_group \"a b\"", "1:18 `a b` is not the name of a group"),
+        ("set runner_user -x", "1:17 `-x` is not the name of a user"), ("set statsd_location x", "1:21 `x` is not a host with a port"),
+        ("set graphite_location x:0", "1:23 `x:0` is not a host with a port"),
+        ("set metrics_listen 0.0.0.0:9", "1:20 `0.0.0.0:9` is not a loopback address: what is measured would travel in clear"),
+        ("set pss_budget 101", "1:16 `101` is not a percentage from 0.1 to 100, and not 0"),
+        ("set pss_budget nan", "1:16 `nan` is not a percentage from 0.1 to 100, and not 0"),
+        ("set aggregator_commands silence", "1:5 `aggregator_commands` without `aggregator`"),
+        ("set listen 127.0.0.1:1\nset expose_port 1", "2:5 `listen` and `expose_port`"),
     ])
     func aWrongSettingIsOneFault(text: String, fault: String) {
         #expect(read(text).faults == [fault])
     }
 
     @Test func anUnknownKeyIsAnsweredWithTheKnownOnes() {
-        let parsed = SettingsFile.parse("set deploy_length 300", file: "c").file
+        let parsed = SettingsFile.parse("set colour red", file: "c").file
         let findings = AgentSettings.read(parsed, file: "c", defaults: .init(hostname: "h", stateDirectory: nil)).findings
         #expect(findings.faults.first?.help == "the settings are " + AgentSettings.keys.joined(separator: ", "))
     }

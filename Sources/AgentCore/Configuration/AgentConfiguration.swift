@@ -10,6 +10,9 @@ public struct AgentConfiguration: Equatable, Sendable {
     public var host: HostCheck?
     /// In the order of their files.
     public var services: [ServiceCheck]
+    public var failedUnits: FailedUnitsCheck?
+    /// In the order of their files.
+    public var jobs: [JobCheck]
 
     /// Reads a folder such as `/etc/rollcall`.
     /// - Throws: every fault of every file. `ConfigurationReading` has the texts too, to show the faults in.
@@ -17,10 +20,14 @@ public struct AgentConfiguration: Equatable, Sendable {
         self = try ConfigurationReading([folder], defaults: defaults).configuration.get()
     }
 
-    public init(settings: AgentSettings, host: HostCheck? = nil, services: [ServiceCheck] = []) {
+    public init(
+        settings: AgentSettings, host: HostCheck? = nil, services: [ServiceCheck] = [], failedUnits: FailedUnitsCheck? = nil, jobs: [JobCheck] = []
+    ) {
         self.settings = settings
         self.host = host
         self.services = services
+        self.failedUnits = failedUnits
+        self.jobs = jobs
     }
 }
 
@@ -46,7 +53,20 @@ public struct ConfigurationReading: Sendable {
                 warn(inFile: files.count - 1, "\(inFolder(path, "rollcall.conf")) is missing: nobody hears of alerts", at: Place(line: 1, column: 1))
             }
         }
+        understand(defaults)
+    }
+
+    /// Files that were read before.
+    init(_ files: [ConfigurationFile], defaults: AgentSettings.Defaults) {
+        understood = AgentConfiguration(settings: AgentSettings(defaults))
+        self.files = files
+        understand(defaults)
+    }
+
+    private mutating func understand(_ defaults: AgentSettings.Defaults) {
         for index in files.indices { understand(index, defaults) }
+        examineDependencies()
+        examineRoutes()
     }
 
     /// The configuration when there is no fault, else all faults.
@@ -84,8 +104,15 @@ public struct ConfigurationReading: Sendable {
                 } else {
                     understood.host = read.check
                 }
-            case .jobs, .failedUnits:
-                warn(inFile: index, "this is not watched yet", at: ruleFile.place)
+            case .failedUnits:
+                let read = FailedUnitsCheck.read(ruleFile, file: path)
+                files[index].add(read.findings)
+                if let first = understood.failedUnits {
+                    files[index].fault("failed units are checked twice", at: ruleFile.place, help: "\(first.file) checks them too")
+                } else {
+                    understood.failedUnits = read.check
+                }
+            case .jobs: understandJobs(index, ruleFile)
             }
         }
     }
@@ -103,6 +130,103 @@ public struct ConfigurationReading: Sendable {
         }
     }
 
+    private mutating func understandJobs(_ index: Int, _ ruleFile: RuleFile) {
+        let read = JobCheck.read(ruleFile, file: files[index].path)
+        files[index].add(read.findings)
+        for job in read.check.jobs {
+            if let first = understood.jobs.first(where: { $0.jobs.contains { $0.name == job.name } }) {
+                files[index].fault("the job `\(job.name)` is checked twice", at: job.place, help: "\(first.file) checks it too")
+            }
+            if let grace = job.grace, case .every(let interval) = job.schedule, grace > interval {
+                warn(inFile: index, "`\(job.name)` may be later than it happens often: a run that is left out is not noticed", at: job.place)
+            }
+        }
+        understood.jobs.append(read.check)
+    }
+
+    // MARK: What all files say together
+
+    /// Every `depends on` names a service that is checked, and none needs itself.
+    private mutating func examineDependencies() {
+        let services = understood.services
+        // Which check an index of `services` depends on, for each of its dependencies that there is.
+        var edges: [[(to: Int, place: Place)]] = Array(repeating: [], count: services.count)
+        for (index, service) in services.enumerated() {
+            guard let file = files.firstIndex(where: { $0.path == service.file }) else { continue }
+            for dependency in files[file].ruleFile?.dependencies ?? [] {
+                if let to = services.firstIndex(where: { $0.covers(dependency.name) }) {
+                    edges[index].append((to, dependency.place))
+                } else {
+                    let names = services.map(\.name)
+                    files[file].fault(
+                        "no service `\(dependency.name)` is checked", at: dependency.place,
+                        help: nearest(to: dependency.name, among: names).map { "did you mean `\($0)`?" }
+                            ?? "only what is checked is known to be up or down: write a check for it too")
+                }
+            }
+        }
+        // Each service is looked at once; whoever is reached again on the way needs itself.
+        var isDone = Array(repeating: false, count: services.count)
+        for start in services.indices where !isDone[start] {
+            var path: [(node: Int, next: Int)] = [(start, 0)]
+            var isOnPath = Set([start])
+            while let (node, next) = path.last {
+                guard next < edges[node].count else {
+                    isDone[node] = true
+                    isOnPath.remove(node)
+                    path.removeLast()
+                    continue
+                }
+                path[path.count - 1].next += 1
+                let (to, place) = edges[node][next]
+                if isOnPath.contains(to) {
+                    let circle = path.drop { $0.node != to }.map { services[$0.node].name } + [services[to].name]
+                    if let file = files.firstIndex(where: { $0.path == services[node].file }) {
+                        files[file].fault(
+                            "`\(services[to].name)` depends on itself", at: place, help: "the circle is " + circle.joined(separator: ", "))
+                    }
+                } else if !isDone[to] {
+                    path.append((to, 0))
+                    isOnPath.insert(to)
+                }
+            }
+        }
+    }
+
+    /// Without an aggregator, which may know more of them, only the routes of `send alerts` exist.
+    private mutating func examineRoutes() {
+        guard understood.settings.aggregator == nil, !hasFaultyAggregator, let settings = settingsFile, !settings.routes.isEmpty else { return }
+        let names = settings.routes.compactMap(\.name)
+        let hasDefault = settings.routes.contains { $0.name == nil }
+        for index in files.indices {
+            guard let ruleFile = files[index].ruleFile else { continue }
+            let owner = ruleFile.parameters.first { $0.key == "owner" }
+            var asked: [(route: String?, place: Place)] = owner.map { [($0.value, $0.place)] } ?? [(nil, ruleFile.place)]
+            for action in ruleFile.rules.flatMap({ $0.actions + $0.recoveryActions }) {
+                if case .alert(let route?) = action.kind { asked.append((route, action.place)) }
+            }
+            for (route, place) in asked {
+                if let route, !route.isEmpty, !names.contains(route) {
+                    files[index].fault(
+                        "there is no route `\(route)`", at: place,
+                        help: nearest(to: route, among: names).map { "did you mean `\($0)`?" } ?? "`send alerts to \(route) via ...` makes one")
+                }
+                if route == nil, !hasDefault {
+                    files[index].fault(
+                        "there is no default route, and no `owner` here", at: place,
+                        help: "add `with owner ROUTE`, or `send alerts via ...` without `to`")
+                }
+            }
+        }
+    }
+
+    private var settingsFile: SettingsFile? {
+        files.lazy.compactMap { if case .settings(let file?) = $0.content { file } else { nil } }.first
+    }
+
+    /// An aggregator was meant, but not understood.
+    private var hasFaultyAggregator: Bool { settingsFile?.setting("aggregator") != nil }
+
     /// Each folder holds one kind of check, so that nobody looks for the host's rules among the services.
     private mutating func checkFolder(of index: Int, _ ruleFile: RuleFile) {
         let parts = files[index].path.split(separator: "/")
@@ -115,11 +239,12 @@ public struct ConfigurationReading: Sendable {
         }
         let (word, home) =
             switch ruleFile.subject {
-            case .service, .failedUnits: ("check service", "services.d")
+            case .service: ("check service", "services.d")
+            case .failedUnits: ("check failed units", "services.d")
             case .host: ("check host", "host.inq")
             case .jobs: ("check jobs", "jobs.d")
             }
-        guard word != expected else { return }
+        guard word != expected, !(ruleFile.subject == .failedUnits && expected == "check service") else { return }
         files[index].fault("found `\(word)`, expected `\(expected)` in this place", at: ruleFile.place, help: "move it to \(home)")
     }
 
@@ -129,9 +254,6 @@ public struct ConfigurationReading: Sendable {
         files[index].add(findings)
     }
 }
-
-/// systemd's `puma` and `puma.service` are one unit.
-private func unitName(_ name: String) -> Substring { name.hasSuffix(".service") ? name.dropLast(8) : name[...] }
 
 // MARK: Folders
 

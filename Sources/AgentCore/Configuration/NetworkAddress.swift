@@ -32,6 +32,26 @@ public struct ListenAddress: Equatable, Sendable {
     }
 }
 
+/// `HOST:PORT`: where something is sent, with an IPv6 address in brackets.
+public struct TargetAddress: Equatable, Sendable {
+    /// A name or an IP address, without brackets.
+    public var host: String
+    public var port: Int
+
+    public init(host: String, port: Int) {
+        self.host = host
+        self.port = port
+    }
+
+    public init(parsing text: String) throws(AddressProblem) {
+        guard let (host, rest) = splitHost(text), let port = rest.flatMap(portNumber), isIPv4(host) || isIPv6(host) || isHostName(host) else {
+            throw AddressProblem(
+                message: "\(text.isEmpty ? "an empty text" : "`\(text)`") is not a host with a port", help: "write HOST:PORT, such as localhost:8125")
+        }
+        self.init(host: host, port: port)
+    }
+}
+
 /// `https://HOST[:PORT][/PATH]`: where reports go.
 public struct AggregatorAddress: Equatable, Sendable {
     public var isEncrypted: Bool
@@ -70,7 +90,7 @@ public struct AggregatorAddress: Equatable, Sendable {
 }
 
 /// The host, and what stands behind its colon.
-private func splitHost(_ text: String) -> (host: String, port: String?)? {
+func splitHost(_ text: String) -> (host: String, port: String?)? {
     if text.hasPrefix("[") {
         guard let end = text.firstIndex(of: "]") else { return nil }
         let host = String(text[text.index(after: text.startIndex)..<end])
@@ -83,27 +103,27 @@ private func splitHost(_ text: String) -> (host: String, port: String?)? {
     return (String(host), parts.count == 2 ? String(parts[1]) : nil)
 }
 
-private func portNumber(_ text: String) -> Int? {
+func portNumber(_ text: String) -> Int? {
     guard text.utf8.allSatisfy({ (48...57).contains($0) }), let port = Int(text), (1...65535).contains(port) else { return nil }
     return port
 }
 
-private func isHostName(_ text: String) -> Bool {
+func isHostName(_ text: String) -> Bool {
     text.utf8.count <= 253 && !text.hasPrefix("-") && !text.hasPrefix(".")
         && text.utf8.allSatisfy { (48...57).contains($0) || (97...122).contains($0 | 0x20) || $0 == 45 || $0 == 46 || $0 == 95 }
 }
 
-private func isIPv4(_ text: String) -> Bool {
+func isIPv4(_ text: String) -> Bool {
     var address = in_addr()
     return inet_pton(AF_INET, text, &address) == 1
 }
 
-private func isIPv6(_ text: String) -> Bool {
+func isIPv6(_ text: String) -> Bool {
     var address = in6_addr()
     return inet_pton(AF_INET6, text, &address) == 1
 }
 
-private func isLoopbackHost(_ host: String) -> Bool {
+func isLoopbackHost(_ host: String) -> Bool {
     if host.lowercased() == "localhost" { return true }
     if isIPv4(host) { return host.hasPrefix("127.") }
     var (address, loopback) = (in6_addr(), in6_addr())
