@@ -26,6 +26,7 @@ func checkConfiguration(folder: String) -> ExitCode {
 func runAgent(folder: String) -> ExitCode {
     umask(0o077)
     signal(SIGPIPE, SIG_IGN)
+    keepCapabilitiesFromChildren()
     raiseDescriptorLimit()
     let configuration: LoadedConfiguration
     do {
@@ -83,7 +84,8 @@ private final class Agent {
         let watcher = AgentLoop(
             plan: configuration.plan, on: loop, time: SystemTime(), initSystems: InitSystems.detect(loop: loop, logger: logger),
             sampler: LinuxSampler(logger: logger), processes: PidfdWatcher(loop: loop), sink: talker, serviceManager: serviceManager,
-            version: rollcallVersion, logger: logger)
+            version: rollcallVersion, logger: logger, commands: LinuxCommandRunner(loop: loop),
+            stateFolder: configuration.settings.stateDirectory, hostname: configuration.settings.hostname, boot: bootID())
         self.watcher = watcher
         talker.start()
         watcher.start { [logger, serviceManager, unowned watcher] in
@@ -143,9 +145,10 @@ private final class Agent {
     }
 }
 
-/// Something that only the loop's thread uses, on its way there.
-private struct OnLoop<Value>: @unchecked Sendable {
-    let value: Value
+/// The kernel's name for this boot: what counts from boot is of one boot only.
+private func bootID() -> String {
+    guard let bytes = try? AtomicFile.read("/proc/sys/kernel/random/boot_id", limit: 256) else { return "" }
+    return String(decoding: bytes.prefix { $0 != 10 }, as: UTF8.self)
 }
 
 /// The agent holds some descriptors for each watched process: it takes as many as it may have.

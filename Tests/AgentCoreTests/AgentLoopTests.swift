@@ -1,77 +1,16 @@
 import AgentAPI
 @testable import AgentCore
 import Glibc
-import Logging
 import Platform
 import RuleLanguage
 import Testing
 import TestKit
 
-/// An agent on fakes. Its time stands still but for `advance`; its loop's timers run in `turn`, by the machine's clock.
-private final class Bed {
-    let loop: Loop
-    let time = ManualTime()
-    let systemd = FakeInit("systemd")
-    let upstart = FakeInit("upstart")
-    let pidFiles = FakeInit("pidfile")
-    let sampler = FakeSampler()
-    let processes = FakeProcesses()
-    let sink = FakeSink()
-    let agent: AgentLoop
-    private(set) var isReady = false
-
-    init(
-        _ services: [WatchPlan.Service], host: [Rule] = [], cycle: Duration = .seconds(3600), time: (any TimeSource)? = nil,
-        serviceManager: ServiceManager = ServiceManager(address: nil)
-    ) throws {
-        loop = try Loop()
-        agent = AgentLoop(
-            plan: WatchPlan(cycle: cycle, hostRules: host, hostRoute: "hosts", services: services), on: loop, time: time ?? self.time,
-            initSystems: [systemd, upstart, pidFiles], sampler: sampler, processes: processes, sink: sink, serviceManager: serviceManager,
-            version: "1.0", logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
-    }
-
-    func start() { agent.start { [unowned self] in isReady = true } }
-
-    /// Starts with one unit that runs.
-    func startWithPuma() {
-        start()
-        systemd.runs("puma")
-        turn()
-    }
-
-    /// Lets the loop run for a while: what is due happens.
-    func turn(for duration: Duration = .milliseconds(1)) {
-        loop.after(duration) { [loop] in loop.stop() }
-        loop.run()
-    }
-
-    /// Lets the loop run until something is so, for five seconds at most.
-    func turn(until isDone: () -> Bool) {
-        for _ in 0..<500 {
-            if isDone() { return }
-            turn(for: .milliseconds(10))
-        }
-    }
-
-    func cycle(_ rss: Double?) {
-        time.advance(by: .seconds(15))
-        sampler.units["puma"] = rss.map { ["memory:total_rss": $0] } ?? [:]
-        agent.cycle()
-    }
-
-    /// Without the start of the agent.
-    var events: [String] { sink.events.filter { $0.kind != .agentStarted }.map { "\($0.kind.rawValue): \($0.detail)" } }
-    var phases: [String: UnitState.Phase] {
-        Dictionary(uniqueKeysWithValues: (sink.snapshots.last?.units ?? []).map { ($0.name, $0.phase) })
-    }
-}
-
 private let puma = WatchPlan.Service(name: "puma", rules: [rule(.above, 500, cycles: 2, actions: [.alert(route: nil), .restart])], route: "web")
 
 @Suite struct AgentLoopTests {
     @Test func isReadyAfterTheFirstLookAtEveryUnit() throws {
-        let bed = try Bed([puma, .init(name: "redis")])
+        let bed = try AgentBed([puma, .init(name: "redis")])
         bed.start()
         #expect(bed.sink.events.map(\.kind) == [.agentStarted])
         bed.systemd.runs("puma")
@@ -85,7 +24,7 @@ private let puma = WatchPlan.Service(name: "puma", rules: [rule(.above, 500, cyc
     }
 
     @Test func asksTheInitSystemThatTheServiceNames() throws {
-        let bed = try Bed([.init(name: "a"), .init(name: "b", pidFile: "/run/b.pid"), .init(name: "c", initSystem: "upstart")])
+        let bed = try AgentBed([.init(name: "a"), .init(name: "b", pidFile: "/run/b.pid"), .init(name: "c", initSystem: "upstart")])
         bed.start()
         #expect(bed.systemd.watched == [UnitRequest(name: "a")])
         #expect(bed.upstart.watched == [UnitRequest(name: "a"), UnitRequest(name: "c")])
@@ -93,7 +32,7 @@ private let puma = WatchPlan.Service(name: "puma", rules: [rule(.above, 500, cyc
     }
 
     @Test func theFirstInitSystemThatKnowsAUnitAnswersForIt() throws {
-        let bed = try Bed([.init(name: "puma")])
+        let bed = try AgentBed([.init(name: "puma")])
         bed.start()
         bed.upstart.runs("puma", pid: 5)
         #expect(bed.sink.processes == [])
@@ -106,7 +45,7 @@ private let puma = WatchPlan.Service(name: "puma", rules: [rule(.above, 500, cyc
     }
 
     @Test func theNextInitSystemAnswersWhenTheFirstDoesNotKnowTheUnit() throws {
-        let bed = try Bed([.init(name: "puma")])
+        let bed = try AgentBed([.init(name: "puma")])
         bed.start()
         bed.systemd.knowsNothing(of: "puma")
         #expect(bed.events == [])
@@ -116,7 +55,7 @@ private let puma = WatchPlan.Service(name: "puma", rules: [rule(.above, 500, cyc
     }
 
     @Test func aUnitThatNoInitSystemKnowsIsDownOnceAndUpWhenItAppears() throws {
-        let bed = try Bed([.init(name: "puma", route: "web")])
+        let bed = try AgentBed([.init(name: "puma", route: "web")])
         bed.start()
         for _ in 0..<3 {
             bed.systemd.knowsNothing(of: "puma")
@@ -132,14 +71,14 @@ private let puma = WatchPlan.Service(name: "puma", rules: [rule(.above, 500, cyc
     }
 
     @Test func aServiceOfAnInitSystemThatIsNotHereIsDown() throws {
-        let bed = try Bed([.init(name: "puma", initSystem: "runit")])
+        let bed = try AgentBed([.init(name: "puma", initSystem: "runit")])
         bed.start()
         #expect(bed.events == ["unit_down: no init system here knows puma"])
         #expect(bed.isReady)
     }
 
     @Test func aCrashIsOneEventWithTheOwnersRouteAndASnapshotAtOnce() throws {
-        let bed = try Bed([puma], time: SystemTime())
+        let bed = try AgentBed([puma], time: SystemTime())
         bed.startWithPuma()
         let before = bed.sink.snapshots.count
         bed.processes.end("puma")
@@ -160,7 +99,7 @@ private let puma = WatchPlan.Service(name: "puma", rules: [rule(.above, 500, cyc
     }
 
     @Test func aDeathThatTheInitSystemDoesNotMentionIsToldByATimer() throws {
-        let bed = try Bed([puma], time: SystemTime())
+        let bed = try AgentBed([puma], time: SystemTime())
         bed.startWithPuma()
         bed.processes.end("puma")
         #expect(bed.events == [])
@@ -169,18 +108,20 @@ private let puma = WatchPlan.Service(name: "puma", rules: [rule(.above, 500, cyc
     }
 
     @Test func aRuleThatFailsAlertsAndActsOnceAndOnlyAlertsWhenItRecovers() throws {
-        let bed = try Bed([puma])
+        let bed = try AgentBed([puma])
         bed.startWithPuma()
         for value in [600.0, 600, 600, 600] { bed.cycle(value) }
         #expect(bed.events == ["rule_failed: memory:total_rss is 600, above 500 for 2 cycles"])
         #expect(bed.systemd.performed == ["restart puma.service"])
         #expect(bed.sink.snapshots.last?.units.first?.failingRules == ["if memory:total_rss > 500 for 2 cycles then alert, restart"])
         bed.systemd.finish()
+        bed.systemd.runs("puma", run: "B", pid: 200)
         bed.cycle(100)
         bed.cycle(100)
         #expect(
             bed.events.dropFirst() == [
-                "action_succeeded: restarted, because memory:total_rss > 500", "rule_recovered: memory:total_rss is 100 again, below 500",
+                "unit_restarted: restarted on request", "action_succeeded: restarted, because memory:total_rss > 500",
+                "rule_recovered: memory:total_rss is 100 again, below 500",
             ])
         #expect(bed.systemd.performed.count == 1)
         #expect(bed.sink.snapshots.last?.units.first?.failingRules == [])
@@ -189,7 +130,7 @@ private let puma = WatchPlan.Service(name: "puma", rules: [rule(.above, 500, cyc
     }
 
     @Test func theRestartThatARuleAskedForIsNoAlarm() throws {
-        let bed = try Bed([puma])
+        let bed = try AgentBed([puma])
         bed.startWithPuma()
         bed.cycle(600)
         bed.cycle(600)
@@ -210,7 +151,7 @@ private let puma = WatchPlan.Service(name: "puma", rules: [rule(.above, 500, cyc
 
     @Test func aRuleWithoutAnAlertHasNoImportance() throws {
         let service = WatchPlan.Service(name: "puma", rules: [rule(.above, 500, actions: [.restart])])
-        let bed = try Bed([service])
+        let bed = try AgentBed([service])
         bed.startWithPuma()
         bed.cycle(600)
         #expect(bed.sink.events.last?.kind == .ruleFailed)
@@ -220,14 +161,14 @@ private let puma = WatchPlan.Service(name: "puma", rules: [rule(.above, 500, cyc
     @Test func anAlertsOwnRouteComesFirst() throws {
         var alerting = rule(.above, 500)
         alerting.actions[0].kind = .alert(route: "dba")
-        let bed = try Bed([.init(name: "puma", rules: [alerting], route: "web")])
+        let bed = try AgentBed([.init(name: "puma", rules: [alerting], route: "web")])
         bed.startWithPuma()
         bed.cycle(600)
         #expect(bed.sink.events.last?.routes == ["dba"])
     }
 
     @Test func rulesOfAUnitThatIsNotUpAreNotJudged() throws {
-        let bed = try Bed([puma])
+        let bed = try AgentBed([puma])
         bed.startWithPuma()
         bed.cycle(600)
         bed.systemd.tells(.failed, of: "puma", restartsByItself: false)
@@ -244,18 +185,18 @@ private let puma = WatchPlan.Service(name: "puma", rules: [rule(.above, 500, cyc
 
     @Test func hostRulesUseTheHostsRouteAndNeverAct() throws {
         let load = rule(.above, 8, metric: MetricName("load", "1"), actions: [.alert(route: nil), .restart])
-        let bed = try Bed([], host: [load])
+        let bed = try AgentBed([], host: [load])
         bed.sampler.host = ["load:1": 9.5, "load:5": .nan]
         bed.start()
         #expect(bed.isReady)
         #expect(bed.sampler.asked["host"] == ["cpu", "load:1", "memory:available", "memory:total", "swap"])
         #expect(bed.events == ["rule_failed: load:1 is 9.50, above 8"])
         #expect(bed.sink.events.last?.unit == nil && bed.sink.events.last?.routes == ["hosts"])
-        #expect(bed.sink.snapshots.last?.samples == [Sample("load:1", 9.5)])
+        #expect(bed.sink.snapshots.last?.samples == [Sample("agent:lateness", 0), Sample("load:1", 9.5)])
     }
 
     @Test func aSourceThatDoesNotAnswerMakesItsUnitsUnknownNotDown() throws {
-        let bed = try Bed([puma])
+        let bed = try AgentBed([puma])
         bed.startWithPuma()
         bed.agent.sourceFailed(bed.systemd, why: "the bus is gone")
         bed.agent.sourceFailed(bed.systemd, why: "the bus is gone")
@@ -270,7 +211,7 @@ private let puma = WatchPlan.Service(name: "puma", rules: [rule(.above, 500, cyc
     }
 
     @Test func aSourceThatDoesNotAnswerAtTheStartDoesNotDelayIt() throws {
-        let bed = try Bed([puma])
+        let bed = try AgentBed([puma])
         bed.start()
         bed.upstart.knowsNothing(of: "puma")
         bed.agent.sourceFailed(bed.systemd, why: "no bus")
@@ -283,7 +224,7 @@ private let puma = WatchPlan.Service(name: "puma", rules: [rule(.above, 500, cyc
     }
 
     @Test func aReloadKeepsTheHistoryOfWhatStays() throws {
-        let bed = try Bed([puma, .init(name: "redis")])
+        let bed = try AgentBed([puma, .init(name: "redis")])
         bed.start()
         bed.systemd.runs("puma")
         bed.systemd.runs("redis", pid: 200)
@@ -306,7 +247,7 @@ private let puma = WatchPlan.Service(name: "puma", rules: [rule(.above, 500, cyc
     }
 
     @Test func anEpisodeOfARuleThatIsGoneIsOver() throws {
-        let bed = try Bed([puma])
+        let bed = try AgentBed([puma])
         bed.startWithPuma()
         bed.cycle(600)
         bed.cycle(600)
@@ -317,7 +258,7 @@ private let puma = WatchPlan.Service(name: "puma", rules: [rule(.above, 500, cyc
     }
 
     @Test func aServiceThatMovesToAnotherInitSystemIsHeardFromThere() throws {
-        let bed = try Bed([.init(name: "puma")])
+        let bed = try AgentBed([.init(name: "puma")])
         bed.start()
         bed.systemd.runs("puma", pid: 100)
         bed.upstart.runs("puma", pid: 5)
@@ -329,7 +270,7 @@ private let puma = WatchPlan.Service(name: "puma", rules: [rule(.above, 500, cyc
     }
 
     @Test func cyclesComeByThemselves() throws {
-        let bed = try Bed([puma], cycle: .milliseconds(20), time: SystemTime())
+        let bed = try AgentBed([puma], cycle: .milliseconds(20), time: SystemTime())
         bed.startWithPuma()
         bed.turn { bed.sampler.cycles >= 4 }
         #expect(bed.sampler.cycles >= 4)
@@ -353,7 +294,7 @@ private let puma = WatchPlan.Service(name: "puma", rules: [rule(.above, 500, cyc
             close(socket)
             unlink(path)
         }
-        let bed = try Bed([puma], serviceManager: ServiceManager(address: path, watchdogInterval: .milliseconds(5)))
+        let bed = try AgentBed([puma], serviceManager: ServiceManager(address: path, watchdogInterval: .milliseconds(5)))
         bed.startWithPuma()
         var heard: [String] = []
         bed.turn {
@@ -366,7 +307,7 @@ private let puma = WatchPlan.Service(name: "puma", rules: [rule(.above, 500, cyc
     }
 
     @Test func stoppingSaysSoAndEndsEverything() throws {
-        let bed = try Bed([puma], cycle: .milliseconds(10), time: SystemTime())
+        let bed = try AgentBed([puma], cycle: .milliseconds(10), time: SystemTime())
         bed.startWithPuma()
         bed.agent.stop()
         bed.agent.stop()
@@ -380,7 +321,7 @@ private let puma = WatchPlan.Service(name: "puma", rules: [rule(.above, 500, cyc
     }
 
     @Test func textsFitIntoAReport() throws {
-        let bed = try Bed([puma])
+        let bed = try AgentBed([puma])
         bed.startWithPuma()
         bed.agent.sourceFailed(bed.systemd, why: String(repeating: "é", count: 5000))
         #expect((bed.sink.events.last?.detail.utf8.count ?? .max) <= ReportLimits.text)

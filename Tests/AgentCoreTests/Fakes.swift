@@ -61,6 +61,19 @@ final class FakeInit: InitSystem {
                 automaticRestarts: restarts, restartsByItself: restartsByItself, hasJob: job))
     }
 
+    /// A unit that a pattern, or `failed units`, has found.
+    func finds(_ unit: String, for request: String, _ activity: Observation.Activity = .running, pid: Int32 = 100, exit: ExitReason? = nil) {
+        let process = activity == .running ? ProcessIdentity(pid: pid, startTicks: UInt64(pid)) : nil
+        says(
+            Observation(
+                request: request, unit: unit, activity: activity, detail: "\(activity)", run: activity == .running ? "\(pid)" : nil,
+                mainProcess: process, lastExit: exit))
+    }
+
+    func loses(_ unit: String, for request: String) {
+        says(Observation(request: request, presence: .absent, unit: unit, activity: .stopped, detail: ""))
+    }
+
     func tells(
         _ activity: Observation.Activity, of name: String, run: String? = "A", restarts: Int = 0, exit: ExitReason? = nil,
         restartsByItself: Bool = true
@@ -76,6 +89,9 @@ final class FakeInit: InitSystem {
 final class FakeSampler: Sampler {
     var host: [String: Double] = [:]
     var units: [String: [String: Double]] = [:]
+    var workers: [String: [(process: ProcessIdentity, values: [String: Double])]] = [:]
+    var states: [String: ProcessState] = [:]
+    var absences: [String: Absence] = [:]
     private(set) var asked: [String: Set<String>] = [:]
     private(set) var forgotten: [String] = []
     private(set) var cycles = 0
@@ -94,9 +110,14 @@ final class FakeSampler: Sampler {
         return metrics.keys.map { units[unit.key]?[$0] }
     }
 
-    func sampleWorkers(of unit: SampledUnit, _ metrics: MetricList) -> [WorkerSamples] { [] }
+    func sampleWorkers(of unit: SampledUnit, _ metrics: MetricList) -> [WorkerSamples] {
+        asked["workers of \(unit.key)"] = Set(metrics.keys)
+        return (workers[unit.key] ?? []).map { worker in WorkerSamples(process: worker.process, values: metrics.keys.map { worker.values[$0] }) }
+    }
 
-    func absence(of metric: MetricName, unit: String?) -> Absence { .notYet }
+    func state(of unit: String) -> ProcessState? { states[unit] }
+
+    func absence(of metric: MetricName, unit: String?) -> Absence { absences[metric.description] ?? .notYet }
 
     func forget(unit: String) { forgotten.append(unit) }
 }
@@ -119,4 +140,51 @@ final class FakeSink: ReportSink {
     func record(_ event: Event) { events.append(event) }
     func update(_ snapshot: Snapshot) { snapshots.append(snapshot) }
     func mainProcess(of unit: String, is process: ProcessIdentity?) { processes.append("\(unit) \(process.map { "\($0.pid)" } ?? "gone")") }
+}
+
+/// Daemons and alerts that a test answers for.
+final class FakeRunner: Runner {
+    weak var observer: (any RunnerObserver)?
+    private(set) var work: [RunnerWork] = []
+    private(set) var isStopped = false
+
+    func start(observer: any RunnerObserver) { self.observer = observer }
+    func change(_ work: RunnerWork) { self.work.append(work) }
+    func deliver(_ alert: OutgoingAlert) {}
+    func stop() { isStopped = true }
+}
+
+/// Programs that end when a test says so.
+final class FakeCommands: CommandRunner {
+    private(set) var commands: [Command] = []
+    private(set) var inputs: [String] = []
+    private var answers: [(CommandOutcome) -> Void] = []
+
+    func run(_ command: Command, input: [UInt8], _ done: @escaping (CommandOutcome) -> Void) {
+        commands.append(command)
+        inputs.append(String(decoding: input, as: UTF8.self))
+        answers.append(done)
+    }
+
+    func stop() { answers = [] }
+
+    func end(_ outcome: CommandOutcome) {
+        guard !answers.isEmpty else { return }
+        answers.removeFirst()(outcome)
+    }
+}
+
+/// Evidence that is there at once, or when a test says so.
+final class FakeEvidence: EvidenceReader {
+    var lines: [String]? = []
+    private(set) var asked: [String] = []
+    private(set) var answer: (([String]) -> Void)?
+
+    func collect(
+        of unit: String, initSystem: String, cgroup: String?, mainProcess: ProcessIdentity?, deadline: Duration, _ done: @escaping ([String]) -> Void
+    ) {
+        asked.append("\(unit) \(initSystem) \(mainProcess.map { "\($0.pid)" } ?? "-")")
+        answer = done
+        if let lines { done(lines) }
+    }
 }

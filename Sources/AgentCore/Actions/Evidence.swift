@@ -1,10 +1,13 @@
-// The seam between an action and what it would destroy.
+// The seam to what a restart would destroy.
 
-/// Collects what a person wants to know of a unit afterwards: its last log lines, its counters, its biggest processes. It lives on the
-/// watcher's loop; no call waits.
+/// Collects what tells why a unit is in trouble: its last log lines, its cgroup's counters, its biggest processes. It lives on the watcher's
+/// loop; no call waits.
 public protocol EvidenceReader: AnyObject {
-    /// - Parameter done: called once, with lines for a person, at the latest when the deadline has passed; what could not be had is said in a
-    ///   line or left out.
+    /// - Parameters:
+    ///   - unit: its own name.
+    ///   - deadline: what is not collected by then is left out.
+    ///   - done: called once, with lines for a person.
     func collect(
-        of unit: String, initSystem: String, cgroup: String?, mainProcess: ProcessIdentity?, deadline: Duration, _ done: @escaping ([String]) -> Void)
+        of unit: String, initSystem: String, cgroup: String?, mainProcess: ProcessIdentity?, deadline: Duration, _ done: @escaping ([String]) -> Void
+    )
 }

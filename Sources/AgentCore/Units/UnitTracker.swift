@@ -26,6 +26,16 @@ public struct UnitTracker: Sendable {
         public static let comeBack = Duration.seconds(10)
         /// Jobs, starts and stops: as long as systemd gives them unless told otherwise.
         public static let job = Duration.seconds(90)
+        /// An init system that gives up a start by itself says why; it is given the time to do so.
+        public static let giveUp = Duration.seconds(1)
+    }
+
+    /// What of a unit's life is news.
+    public enum Scope: Sendable {
+        /// All of it.
+        case life
+        /// That it has failed and stays so, and that it is not failed any longer.
+        case failures
     }
 
     /// The unit's own name; the name that was asked for until somebody knows it.
@@ -43,8 +53,20 @@ public struct UnitTracker: Sendable {
     /// Grows with every run: whatever counts within a run starts anew with it.
     public private(set) var runs = 0
     public var isUp: Bool { stage == .up }
+    /// Whether it was said to be down and has not been up since.
+    public var isDown: Bool { stage == .down }
+    /// How often it was said to be down.
+    public private(set) var downs = 0
+    /// Runs that ended and were followed by another, as far as events told of them.
+    public private(set) var restarts = 0
+    /// When the run that is up began, by the time since boot.
+    public private(set) var runBegan: Duration?
     /// Whether anything is known of it.
     public var wasSeen: Bool { latest != nil }
+    /// Whether its init system knows it no longer, and all is said of it.
+    public var isGone: Bool { latest?.presence == .absent && (stage == .down || stage == .new) }
+    /// The last that was said of it.
+    public var observation: Observation? { latest }
 
     private enum Stage {
         /// Seen for the first time in a state that does not last, or not seen at all.
@@ -80,7 +102,15 @@ public struct UnitTracker: Sendable {
     /// The last process that the kernel said has ended: an observation that still names it is late.
     private var endedProcess: ProcessIdentity?
 
-    public init(name: String) { unit = name }
+    private let scope: Scope
+
+    /// - Parameters:
+    ///   - wasDown: an earlier life of the agent told that it is down: that is said no second time, and that it is up is.
+    public init(name: String, scope: Scope = .life, wasDown: Bool = false) {
+        unit = name
+        self.scope = scope
+        if wasDown { stage = .down }
+    }
 
     /// Takes what an init system says of the unit.
     public mutating func observe(_ observation: Observation, from initSystem: String, at now: Moment) -> [Decision] {
@@ -117,6 +147,11 @@ public struct UnitTracker: Sendable {
     private mutating func decide(at now: Moment) -> [Decision] {
         guard let latest else { return [] }
         deadline = nil
+        if scope == .failures {
+            let events = whileOnlyFailuresCount(latest, now)
+            notePhase(latest, at: now)
+            return events.map(Decision.emit) + (deadline.map { [.lookAgain(at: $0)] } ?? [])
+        }
         let events: [Event] =
             switch stage {
             case .new: whileNew(latest, now)
@@ -156,7 +191,10 @@ extension UnitTracker {
             endedAt = now.uptime
             noteExit(seen)
             return whileRestarting(seen, now)
-        case .starting, .stopping:
+        case .starting:
+            guard hasLasted(startPatience(seen), since: stageSince, at: now) else { return [] }
+            return down(at: now, .failure, stillStarting(seen, since: stageSince, at: now))
+        case .stopping:
             guard hasLasted(Patience.job, since: stageSince, at: now) else { return [] }
         case .stopped, .failed:
             if seen.hasJob {
@@ -166,7 +204,23 @@ extension UnitTracker {
             }
         }
         let reason = seen.activity == .failed ? seen.lastExit.map { ": \($0)" } ?? "" : ""
-        return down(at: now, seen.activity == .failed ? .failure : .unknown, "is not running\(reason) (\(seen.detail))")
+        return down(at: now, seen.activity == .failed ? .failure : .unknown, "is not running\(reason) (\(seen.detail))\(obstacle(seen))")
+    }
+
+    private mutating func whileOnlyFailuresCount(_ seen: Observation, _ now: Moment) -> [Event] {
+        let isFailed = seen.presence == .present && seen.activity == .failed
+        switch (stage, isFailed) {
+        case (.down, false):
+            enter(.new, at: now)
+            return [event(.unitUp, at: now, cause: nil, nil, "is not failed any longer")]
+        case (.down, true), (_, false):
+            return []
+        // What is restarted by itself passes through this state.
+        case (_, true):
+            guard hasLasted(Patience.settle, since: latestSince, at: now) else { return [] }
+            let reason = seen.lastExit.map { "failed: \($0)" } ?? "failed"
+            return down(at: now, .failure, "\(reason) (\(seen.detail))\(obstacle(seen))")
+        }
     }
 
     private mutating func whileUp(_ seen: Observation, _ now: Moment) -> [Event] {
@@ -201,7 +255,8 @@ extension UnitTracker {
             return automaticRestart(seen, at: now)
         case .starting:
             wasStartedAgain = true
-            guard hasLasted(Patience.job, since: endedAt, at: now) else { return [] }
+            guard hasLasted(startPatience(seen), since: latestSince, at: now) else { return [] }
+            return down(at: now, .failure, stillStarting(seen, since: latestSince, at: now))
         case .stopping:
             if !wasAsked, let processEndedAt {
                 guard hasLasted(Patience.settle, since: processEndedAt, at: now) else { return [] }
@@ -226,10 +281,12 @@ extension UnitTracker {
     private mutating func whileEndingAlive(_ seen: Observation, _ now: Moment) -> [Event] {
         if isNewRun(seen) || (isNewProcess(seen) && (run == nil || seen.run == nil)) {
             let event = restartSeenAfterwards(seen, at: now)
+            restarts += 1
             enterUp(seen, at: now)
             return [event]
         }
         if isNewProcess(seen) {
+            restarts += 1
             enterUp(seen, at: now)
             return [event(.unitRestarted, at: now, cause: .unknown, nil, "a new main process took over in the same run")]
         }
@@ -282,7 +339,8 @@ extension UnitTracker {
             enterUp(seen, at: now)
             return events
         case .starting:
-            guard hasLasted(Patience.job, since: latestSince, at: now) else { return events }
+            guard hasLasted(startPatience(seen), since: latestSince, at: now) else { return events }
+            return events + down(at: now, .failure, stillStarting(seen, since: latestSince, at: now))
         case .restarting, .stopping:
             noteExit(seen)
             guard hasLasted(Patience.comeBack, since: stageSince, at: now) else { return events }
@@ -295,7 +353,7 @@ extension UnitTracker {
             let patience = seen.activity == .failed ? Patience.settle : Patience.queuedStart
             guard hasLasted(patience, since: latestSince, at: now) else { return events }
             if seen.activity == .stopped { return events + down(at: now, .request, "stopped while it was being restarted (\(seen.detail))") }
-            return events + down(at: now, .failure, "\(exitText); \(initSystem) does not start it again (\(seen.detail))")
+            return events + down(at: now, .failure, "\(exitText); \(initSystem) does not start it again (\(seen.detail))\(obstacle(seen))")
         }
         let seconds = (now.uptime - stageSince).components.seconds
         return events + down(at: now, .failure, "does not run \(seconds) s after it was restarted (\(seen.detail))")
@@ -338,6 +396,23 @@ extension UnitTracker {
         if isOfThisEnd, exit == nil || !reason.isSuccess { exit = reason }
     }
 
+    /// How long its start may take. Where the init system has a limit of its own, it is the one to say that it was too long.
+    private func startPatience(_ seen: Observation) -> Duration { seen.startTimeout.map { $0 + Patience.giveUp } ?? Patience.job }
+
+    private func stillStarting(_ seen: Observation, since start: Duration, at now: Moment) -> String {
+        "is still starting after \((now.uptime - start).components.seconds) s (\(seen.detail))\(obstacle(seen))"
+    }
+
+    /// Why it will not start, as the end of a sentence.
+    private func obstacle(_ seen: Observation) -> String {
+        switch seen.obstacle {
+        case nil: ""
+        case .masked: "; it is masked"
+        case .conditionFailed: "; a condition of its start was not met"
+        case .startLimit: seen.lastExit == .startLimit ? "" : "; it was started too often, start limit reached"
+        }
+    }
+
     private var exitText: String { exit?.description ?? "its main process ended" }
 }
 
@@ -360,6 +435,7 @@ extension UnitTracker {
     private mutating func enterUp(_ seen: Observation, at now: Moment) {
         enter(.up, at: now)
         runs += 1
+        runBegan = max(.zero, now.uptime - max(.zero, seen.since.map { now.wall - $0 } ?? .zero))
         run = nil
         process = nil
         processEndedAt = nil
@@ -402,6 +478,7 @@ extension UnitTracker {
     private mutating func automaticRestart(_ seen: Observation, at now: Moment) -> [Event] {
         let count = max(1, seen.automaticRestarts - toldRestarts)
         toldRestarts = max(toldRestarts + 1, seen.automaticRestarts)
+        restarts += count
         let how = count > 1 ? "restarted it \(count) times" : seen.isAlive && !isLate(seen) ? "restarted it" : "restarts it"
         let cause: Event.Cause = exit?.isSuccess == true ? .finished : .failure
         let event = event(.unitRestarted, at: now, cause: cause, .warning, "\(exitText); \(initSystem) \(how)")
@@ -428,6 +505,7 @@ extension UnitTracker {
 
     private mutating func down(at now: Moment, _ cause: Event.Cause, _ detail: String) -> [Event] {
         enter(.down, at: now)
+        downs += 1
         return [event(.unitDown, at: now, cause: cause, .error, detail)]
     }
 
@@ -438,7 +516,7 @@ extension UnitTracker {
         if exit?.isSuccess == true, seen.activity != .failed {
             return down(at: now, .finished, "ended by itself: \(exitText) (\(seen.detail))")
         }
-        return down(at: now, .failure, "\(exit?.description ?? "failed") (\(seen.detail))")
+        return down(at: now, .failure, "\(exit?.description ?? "failed") (\(seen.detail))\(obstacle(seen))")
     }
 }
 

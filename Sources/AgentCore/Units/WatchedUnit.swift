@@ -1,14 +1,29 @@
-// One service of the plan, and all that the watcher knows of it.
+// One unit that is watched, and all that the watcher knows of it.
 
 import AgentAPI
 import Platform
 
-/// The watcher's state for one service. It lives on the watcher's loop.
+/// The watcher's state for one unit. It lives on the watcher's loop.
 final class WatchedUnit {
+    /// What can be wrong with a unit, each told once when it begins and once when it is over.
+    enum Concern: Hashable {
+        case down, stuck
+        /// A rule, by its text.
+        case rule(String)
+        /// Something it is measured with.
+        case source(String)
+    }
+
+    /// One for each watched unit: what others hold for it is held under it.
+    let key: String
+    /// Whether it was found by a pattern or because it failed, and not asked for by its name.
+    let isDiscovered: Bool
     var service: WatchPlan.Service
     var tracker: UnitTracker
     var rules: [RuleEvaluator]
-    /// Of the last cycle.
+    var metrics: SubjectMetrics
+    /// Of the last cycle, in the order of `metrics.all`.
+    var values: [Double?] = []
     var samples: [Sample] = []
     /// When the tracker wants to look again.
     var timer: Loop.Timer?
@@ -16,19 +31,43 @@ final class WatchedUnit {
     var process: ProcessIdentity?
     /// The tracker's number of the run that is up.
     var run: Int?
+    var stall = Stall()
+    var sources = FailingSources()
+    /// Runs that were followed by another in earlier lives of the agent.
+    var earlierRestarts = 0
+
+    /// What is wrong and nobody was told of, because it happened in a silence.
+    var untold: Set<Concern> = []
+    /// What was said last of its being down.
+    var lastDown = ""
+    /// Whether a unit that it depends on was down in the last cycle, or has been back for less than one.
+    var isWaitingForDependency = false
+    /// In which cycle that was seen to be up again.
+    var dependencyIsBackSince: Duration?
 
     /// The init systems that may answer for it, the preferred one first, and what they said last.
     var candidates: [String]
     var answers: [String: Observation]
     private(set) var chosen: String?
 
-    init(_ service: WatchPlan.Service, candidates: [String], answers: [String: Observation] = [:]) {
+    init(
+        _ service: WatchPlan.Service, key: String? = nil, metrics: SubjectMetrics, candidates: [String], answers: [String: Observation] = [:],
+        cycle: Duration, wasDown: Bool = false
+    ) {
+        self.key = key ?? service.name
+        isDiscovered = service.kind != .unit
         self.service = service
+        self.metrics = metrics
         self.candidates = candidates
         self.answers = answers.filter { candidates.contains($0.key) }
-        tracker = UnitTracker(name: service.name)
-        rules = service.rules.map { RuleEvaluator(rule: $0, of: .service) }
+        tracker = UnitTracker(name: service.name, scope: service.kind == .failed ? .failures : .life, wasDown: wasDown)
+        rules = service.rules.map { RuleEvaluator(rule: $0, of: .service, cycle: cycle) }
     }
+
+    var restarts: Int { earlierRestarts + tracker.restarts }
+
+    /// Whether somebody who says this name means this unit.
+    func isNamed(_ name: String) -> Bool { name == tracker.unit || name == service.name && !isDiscovered || "\(name).service" == tracker.unit }
 
     /// Whether the one that answers for it is among these, so that it is the same unit.
     func isAnswered(by candidates: [String]) -> Bool { chosen.map(candidates.contains) ?? (candidates == self.candidates) }

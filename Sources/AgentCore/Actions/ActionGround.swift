@@ -1,0 +1,34 @@
+// What whoever acts must know of the unit that it acts on.
+
+/// The watcher, as the actions see it.
+protocol ActionGround: AnyObject {
+    /// `nil` for a unit that is not watched any longer.
+    /// - Parameter unit: its key.
+    func standing(of unit: String) -> UnitStanding?
+
+    /// Whether a rule's episode lasts.
+    func isFailing(_ rule: String, of unit: String) -> Bool
+
+    /// Why nothing may be done to it now, for a person: a deploy window, or nobody watches it.
+    func silence(of unit: String) -> String?
+}
+
+/// How a unit stands at one moment.
+struct UnitStanding {
+    /// Its own name.
+    var unit: String
+    var initSystem: (any InitSystem)?
+    var observation: Observation?
+    var isUp: Bool
+    /// Numbers that grow with every run, and with every time that it was said to be down.
+    var runs: Int
+    var downs: Int
+    var mainProcess: ProcessIdentity?
+    var cgroup: String?
+    var route: String?
+
+    var activity: Observation.Activity? { observation?.presence == .present ? observation?.activity : nil }
+    var hasJob: Bool { observation?.hasJob ?? false }
+    /// How long its start may take.
+    var startTimeout: Duration { observation?.startTimeout ?? UnitTracker.Patience.job }
+}

@@ -1,0 +1,175 @@
+// Numbers, and the rules that they are judged by.
+
+import AgentAPI
+import Platform
+import RuleLanguage
+
+extension AgentLoop {
+    func sampleHost(at now: Moment) {
+        var values = sampler.sampleHost(host.metrics.sampled)
+        for own in host.metrics.own { values.append(own == .lateness ? lateness.inSeconds : nil) }
+        host.values = values
+        host.samples = host.metrics.samples(values)
+        history.record(values, of: host.metrics.all, unit: nil)
+        guard silences.ofHost == nil else {
+            for index in host.rules.indices { host.rules[index].startAnew() }
+            return
+        }
+        let list = host.metrics.sampled
+        let ruled = host.metrics.ruled.filter { $0 < list.keys.count }.map { index in
+            (key: list.keys[index], isMeasured: index < values.count && values[index] != nil)
+        }
+        let outcome = host.sources.observe(ruled) { [sampler] key in
+            list.keys.firstIndex(of: key).map { sampler.absence(of: list.metrics[$0], unit: nil) } ?? .notYet
+        }
+        recordSource(outcome, of: nil, concern: .source("metrics"), at: now)
+        for index in host.rules.indices {
+            let outcome = host.rules[index].observe(values, of: host.metrics.all, at: now)
+            take(outcome, of: host.rules[index], unit: nil, at: now)
+        }
+    }
+
+    func sample(_ unit: WatchedUnit, at now: Moment) {
+        let isSilent = planned(silenceOf: unit) != nil
+        noticeDependencies(of: unit, at: now)
+        guard unit.tracker.isUp else {
+            // A unit that is not up has no numbers, and only rules about that can be judged.
+            unit.samples = []
+            unit.values = unit.metrics.all.keys.map { $0 == "up" ? 0 : $0 == "restarts" ? Double(unit.restarts) : nil }
+            if isSilent { return startAnew(unit) }
+            for index in unit.rules.indices where unit.rules[index].judgesWhenDown { judge(index, of: unit, [], at: now) }
+            return
+        }
+        let sampled = SampledUnit(key: unit.key, process: unit.tracker.mainProcess, cgroup: unit.tracker.cgroup)
+        var values = sampler.sample(sampled, unit.metrics.sampled)
+        for own in unit.metrics.own { values.append(value(own, of: unit, at: now)) }
+        unit.values = values
+        unit.samples = unit.metrics.samples(values)
+        history.record(values, of: unit.metrics.all, unit: unit.tracker.unit)
+        noticeStall(of: unit, at: now)
+        if isSilent { return startAnew(unit) }
+        noticeFailingSources(of: unit, at: now)
+        let workers = unit.metrics.ofWorkers.map { sampler.sampleWorkers(of: sampled, $0) } ?? []
+        for index in unit.rules.indices { judge(index, of: unit, workers, at: now) }
+    }
+
+    private func startAnew(_ unit: WatchedUnit) {
+        for index in unit.rules.indices { unit.rules[index].startAnew() }
+    }
+
+    private func judge(_ index: Int, of unit: WatchedUnit, _ workers: [WorkerSamples], at now: Moment) {
+        let outcome = unit.rules[index].observe(unit.values, of: unit.metrics.all, workers: workers, of: unit.metrics.ofWorkers, at: now)
+        take(outcome, of: unit.rules[index], unit: unit, at: now)
+    }
+
+    private func value(_ own: SubjectMetrics.Own, of unit: WatchedUnit, at now: Moment) -> Double? {
+        switch own {
+        case .up: failedSources[unit.tracker.initSystem] == nil ? 1 : nil
+        case .uptime: unit.tracker.runBegan.map { max(0, (now.uptime - $0).inSeconds) }
+        case .restarts: Double(unit.restarts)
+        case .lateness: nil
+        case .daemon(let source, let key):
+            source < unit.service.sources.count
+                ? daemons[unit.service.sources[source].id]?.value(key, at: now.uptime, interval: plan.cycle) : nil
+        }
+    }
+}
+
+// MARK: What comes of it
+
+extension AgentLoop {
+    private func take(_ outcome: RuleEvaluator.Outcome, of evaluator: RuleEvaluator, unit: WatchedUnit?, at now: Moment) {
+        let rule = evaluator.rule
+        let owner = unit == nil ? plan.hostRoute : unit?.service.route
+        switch outcome {
+        case .none: return
+        case .failed(let words):
+            let routes = rule.alertRoutes.map { $0 ?? owner }
+            let event = ruleEvent(.ruleFailed, rule, unit: unit?.tracker.unit, detail: words, routes: routes, at: now)
+            record(event, of: unit, .begins(.rule(rule.text)))
+            if let unit { actions?.run(rule, on: unit.key, routes: routes) }
+        case .recovered(let words):
+            let routes = rule.recoveryRoutes.map { $0 ?? owner }
+            let event = ruleEvent(.ruleRecovered, rule, unit: unit?.tracker.unit, detail: words, routes: routes, at: now)
+            record(event, of: unit, .ends(.rule(rule.text)))
+            if let unit { actions?.run(rule, on: unit.key, isRecovery: true, routes: routes) }
+        }
+    }
+
+    /// An event that calls somebody has an importance. A rule that only reloads or restarts has none: its event is in the history, and
+    /// nobody is woken for it.
+    func ruleEvent(_ kind: Event.Kind, _ rule: Rule, unit: String?, detail: String, routes: [String?], at now: Moment) -> Event {
+        Event(
+            kind: kind, at: now.wall, unit: unit, rule: rule.text, importance: rule.alertRoutes.isEmpty ? nil : rule.importance ?? .error,
+            detail: detail, routes: routes)
+    }
+
+    /// The evaluators of `rules`, with the history of those that were there before. An episode of a rule that is gone has ended.
+    func continued(_ evaluators: [RuleEvaluator], as rules: [Rule], of unit: WatchedUnit?, route: String?) -> [RuleEvaluator] {
+        var old = evaluators
+        let next = rules.map { rule in
+            guard let index = old.firstIndex(where: { $0.rule.judgement == rule.judgement }) else {
+                return RuleEvaluator(rule: rule, of: unit == nil ? .host : .service, cycle: plan.cycle)
+            }
+            return old.remove(at: index).continued(with: rule)
+        }
+        let now = time.now()
+        for evaluator in old where evaluator.isFailing {
+            let rule = evaluator.rule
+            let detail = "\(rule.condition.text) is not checked any longer"
+            let routes = rule.recoveryRoutes.map { $0 ?? route }
+            let event = ruleEvent(.ruleRecovered, rule, unit: unit?.tracker.unit, detail: detail, routes: routes, at: now)
+            record(event, of: unit, .ends(.rule(rule.text)))
+        }
+        return next
+    }
+
+    private func noticeStall(of unit: WatchedUnit, at now: Moment) {
+        guard unit.tracker.mainProcess != nil else { return }
+        switch unit.stall.observe(sampler.state(of: unit.key), at: now.uptime) {
+        case .none: return
+        case .stuck(let words):
+            let event = Event(kind: .unitStuck, at: now.wall, unit: unit.tracker.unit, importance: .error, detail: words)
+            record(event, of: unit, .begins(.stuck))
+        case .unstuck:
+            let event = Event(kind: .unitUnstuck, at: now.wall, unit: unit.tracker.unit, detail: "its main process goes on")
+            record(event, of: unit, .ends(.stuck))
+        }
+    }
+
+    private func noticeFailingSources(of unit: WatchedUnit, at now: Moment) {
+        guard !unit.metrics.ruled.isEmpty else { return }
+        let list = unit.metrics.sampled
+        let ruled = unit.metrics.ruled.lazy.filter { $0 < list.keys.count }.map { index in
+            (key: list.keys[index], isMeasured: index < unit.values.count && unit.values[index] != nil)
+        }
+        let outcome = unit.sources.observe(ruled) { key in
+            list.keys.firstIndex(of: key).map { sampler.absence(of: list.metrics[$0], unit: unit.key) } ?? .notYet
+        }
+        recordSource(outcome, of: unit, concern: .source("metrics"), at: now)
+    }
+
+    func recordSource(_ outcome: FailingSources.Outcome, of unit: WatchedUnit?, concern: WatchedUnit.Concern, at now: Moment) {
+        switch outcome {
+        case .none: return
+        case .failed(let words):
+            let event = Event(
+                kind: .sourceFailed, at: now.wall, unit: unit?.tracker.unit, importance: .error, detail: words, routes: [plan.hostRoute])
+            record(event, of: unit, .begins(concern))
+        case .recovered(let words):
+            let event = Event(kind: .sourceRecovered, at: now.wall, unit: unit?.tracker.unit, detail: words, routes: [plan.hostRoute])
+            record(event, of: unit, .ends(concern))
+        }
+    }
+}
+
+extension Rule {
+    /// Who hears that an episode is over: who heard that it began, and who asked for it.
+    fileprivate var recoveryRoutes: [String?] {
+        var routes = alertRoutes
+        for action in recoveryActions {
+            if case .alert(let route) = action.kind, !routes.contains(route) { routes.append(route) }
+        }
+        return routes
+    }
+}

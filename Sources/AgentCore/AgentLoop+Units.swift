@@ -1,0 +1,285 @@
+// Which units there are, and what becomes of them.
+
+import AgentAPI
+import Logging
+import Platform
+import RuleLanguage
+
+extension AgentLoop: InitObserver {
+    public func observed(_ observation: Observation, from initSystem: any InitSystem) {
+        guard isRunning, let service = plan.services.first(where: { $0.name == observation.request }) else { return }
+        guard let unit = service.kind == .unit ? unitsByKey[service.name] : discovered(observation, by: service, from: initSystem),
+            unit.candidates.contains(initSystem.name)
+        else { return }
+        unit.answers[initSystem.name] = observation
+        // While one init system answers for a unit, the others' news is not the unit's.
+        if let speaker = unit.chosen, speaker != initSystem.name, unit.answers[speaker]?.presence == .present { return }
+        listen(to: unit)
+        endFirstLookIfComplete()
+    }
+
+    /// Hands the tracker what the init system says that answers for the unit.
+    func listen(to unit: WatchedUnit) {
+        guard let (name, answer) = unit.resolve(unanswerable: failedSources) else { return }
+        let wasSeen = unit.tracker.wasSeen
+        act(on: unit.tracker.observe(answer, from: name, at: time.now()), of: unit)
+        if !unit.isDiscovered, !wasSeen || unit.tracker.unit != unit.service.name { yieldToExplicit(unit) }
+    }
+
+    public func sourceFailed(_ initSystem: any InitSystem, why: String) {
+        guard isRunning, failedSources[initSystem.name] == nil else { return }
+        let now = time.now().wall
+        failedSources[initSystem.name] = now
+        record(Event(kind: .sourceFailed, at: now, importance: .error, detail: "\(initSystem.name): \(why)"))
+        // Units that waited for its word hear the others now.
+        for unit in units where !unit.tracker.wasSeen { listen(to: unit) }
+        endFirstLookIfComplete()
+    }
+
+    public func sourceRecovered(_ initSystem: any InitSystem) {
+        guard isRunning, failedSources.removeValue(forKey: initSystem.name) != nil else { return }
+        record(Event(kind: .sourceRecovered, at: time.now().wall, detail: "\(initSystem.name) answers again"))
+    }
+
+    /// The init systems that may answer for a service, the preferred one first.
+    func candidates(for service: WatchPlan.Service) -> [String] {
+        let names = initSystems.map(\.name)
+        if service.pidFile != nil { return names.filter { $0 == Self.pidFileInit } }
+        if let wanted = service.initSystem { return names.filter { $0 == wanted } }
+        return names.filter { $0 != Self.pidFileInit }
+    }
+
+    func requests(to initSystem: any InitSystem) -> [UnitRequest] {
+        plan.services.filter { candidates(for: $0).contains(initSystem.name) }.map {
+            UnitRequest(name: $0.name, kind: $0.kind, pidFile: $0.pidFile)
+        }
+    }
+
+    /// A unit that no init system of this host can answer for will not hear from one.
+    func noticeAbsence(of unit: WatchedUnit) {
+        guard unit.candidates.isEmpty, !unit.tracker.wasSeen else { return }
+        let absent = Observation(request: unit.service.name, presence: .absent, unit: unit.service.name, activity: .stopped, detail: "")
+        act(on: unit.tracker.observe(absent, from: "", at: time.now()), of: unit)
+    }
+}
+
+// MARK: What the plan says
+
+extension AgentLoop {
+    /// Lists what is measured of each service, once.
+    func prepareServices() {
+        serviceMetrics = [:]
+        for service in plan.services {
+            let rules = service.rules.map { RuleEvaluator(rule: $0, of: .service, cycle: plan.cycle) }
+            serviceMetrics[service.name] = SubjectMetrics(
+                .service, always: Self.shownOfService, rules: rules, families: service.sources.map(\.family))
+        }
+    }
+
+    /// A unit to watch, with what an earlier life of the agent knew of it.
+    func watched(
+        _ service: WatchPlan.Service, key: String? = nil, candidates given: [String]? = nil, answers: [String: Observation] = [:]
+    ) -> WatchedUnit {
+        let memory = remembered.take(key ?? service.name)
+        let metrics = serviceMetrics[service.name] ?? SubjectMetrics(.service, always: Self.shownOfService, rules: [])
+        let unit = WatchedUnit(
+            service, key: key, metrics: metrics, candidates: given ?? candidates(for: service), answers: answers, cycle: plan.cycle,
+            wasDown: memory?.isDown ?? false)
+        if let memory {
+            RuleEvaluator.restore(memory.rules, to: &unit.rules, boot: boot)
+            unit.earlierRestarts = memory.restarts
+            unit.untold = memory.isUntold ? [.down] : []
+            unit.lastDown = memory.lastDown
+        }
+        return unit
+    }
+
+    func reloadUnits(from old: WatchPlan) {
+        let before = unitsByKey
+        let found = units.filter(\.isDiscovered)
+        prepareServices()
+        units = plan.services.filter { $0.kind == .unit }.map { service in
+            let candidates = candidates(for: service)
+            guard let unit = before[service.name], !unit.isDiscovered, unit.service.pidFile == service.pidFile else { return watched(service) }
+            return unit.isAnswered(by: candidates) ? unit : watched(service, candidates: candidates, answers: unit.answers)
+        }
+        for unit in found {
+            guard let service = plan.services.first(where: { $0.name == unit.service.name && $0.kind == unit.service.kind }),
+                !service.exceptions.contains(where: { matches(unit.tracker.unit, pattern: $0) })
+            else { continue }
+            units.append(unit)
+        }
+        unitsByKey = Dictionary(units.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })
+        for (key, unit) in before where unitsByKey[key] !== unit { forget(unit) }
+        for unit in units {
+            guard let service = plan.services.first(where: { $0.name == unit.service.name }) else { continue }
+            let route = unit.service.route
+            unit.service = service
+            if !unit.isDiscovered { unit.candidates = candidates(for: service) }
+            unit.rules = continued(unit.rules, as: service.rules, of: unit, route: route)
+            if let metrics = serviceMetrics[service.name] { unit.metrics = metrics }
+            unit.sources.keep(unit.metrics.all.keys)
+        }
+        for unit in units where !unit.isDiscovered { yieldToExplicit(unit) }
+    }
+}
+
+// MARK: Units that are found
+
+extension AgentLoop {
+    /// The unit that an observation for a pattern, or for failed units, is about. `nil` when it is none of this service's.
+    private func discovered(_ observation: Observation, by service: WatchPlan.Service, from initSystem: any InitSystem) -> WatchedUnit? {
+        let key = "\(service.name) \(observation.unit)"
+        if let unit = unitsByKey[key] { return unit }
+        guard observation.presence == .present, isWorthWatching(observation, by: service),
+            !service.exceptions.contains(where: { matches(observation.unit, pattern: $0) })
+        else { return nil }
+        // An explicit check of a unit wins over a pattern, a pattern over `failed units`, and the first of equals over the others.
+        if let other = units.first(where: { $0.isNamed(observation.unit) }) {
+            guard rank(service) < rank(other.service), other.isDiscovered else { return nil }
+            drop(other)
+        }
+        guard units.count < Self.mostUnits else {
+            logger.warning("too many units, one is not watched", metadata: ["unit": "\(observation.unit)"])
+            return nil
+        }
+        let unit = watched(service, key: key, candidates: [initSystem.name])
+        units.append(unit)
+        unitsByKey[key] = unit
+        return unit
+    }
+
+    /// Nobody said that a unit should run which merely matches a pattern and has not run since.
+    private func isWorthWatching(_ observation: Observation, by service: WatchPlan.Service) -> Bool {
+        service.kind == .failed ? observation.activity == .failed : observation.activity != .stopped
+    }
+
+    private func rank(_ service: WatchPlan.Service) -> Int {
+        let index = plan.services.firstIndex { $0.name == service.name } ?? 0
+        return switch service.kind {
+        case .unit: index
+        case .pattern: index + 1_000_000
+        case .failed: index + 2_000_000
+        }
+    }
+
+    /// Leaves a unit to the check that names it.
+    private func yieldToExplicit(_ explicit: WatchedUnit) {
+        for unit in units where unit.isDiscovered && explicit.isNamed(unit.tracker.unit) { drop(unit) }
+    }
+
+    /// Stops watching a unit that was found.
+    func drop(_ unit: WatchedUnit) {
+        units.removeAll { $0 === unit }
+        unitsByKey[unit.key] = nil
+        forget(unit)
+        history.forget(unit: unit.tracker.unit)
+        tellSnapshotSoon()
+    }
+}
+
+// MARK: A unit's life
+
+extension AgentLoop {
+    private func act(on decisions: [UnitTracker.Decision], of unit: WatchedUnit) {
+        if let timer = unit.timer { loop.cancel(timer) }
+        unit.timer = nil
+        let now = time.now()
+        for decision in decisions {
+            switch decision {
+            case .emit(let event):
+                tell(event, of: unit, at: now)
+            case .lookAgain(let uptime):
+                unit.timer = loop.after(uptime - now.uptime) { [weak self, weak unit] in
+                    guard let self, self.isRunning, let unit else { return }
+                    self.act(on: unit.tracker.look(at: self.time.now()), of: unit)
+                }
+            }
+        }
+        noticeEndOfRun(unit, at: now)
+        followMainProcess(of: unit)
+        tellSnapshotSoon()
+        actions?.look(at: unit.key)
+        let isNoFailureAnyLonger = unit.service.kind == .failed && !unit.tracker.isDown && unit.tracker.observation?.activity != .failed
+        if unit.isDiscovered, unit.timer == nil, unit.tracker.isGone || isNoFailureAnyLonger { drop(unit) }
+    }
+
+    private func tell(_ event: Event, of unit: WatchedUnit, at now: Moment) {
+        // What only matched a pattern and is not there was never a unit to miss.
+        if unit.isDiscovered, event.kind == .unitDown, unit.tracker.runs == 0, unit.tracker.isGone { return }
+        switch event.kind {
+        case .unitDown:
+            unit.lastDown = event.detail
+            record(event, of: unit, .begins(.down))
+        case .unitUp:
+            record(event, of: unit, .ends(.down))
+        default:
+            record(event, of: unit, .passes)
+        }
+    }
+
+    private func noticeEndOfRun(_ unit: WatchedUnit, at now: Moment) {
+        let run = unit.tracker.isUp ? unit.tracker.runs : nil
+        guard run != unit.run else { return }
+        if unit.run != nil {
+            for index in unit.rules.indices { unit.rules[index].startAnew() }
+            sampler.forget(unit: unit.key)
+            unit.values = []
+            unit.samples = []
+            if unit.stall.isStuck {
+                record(Event(kind: .unitUnstuck, at: now.wall, unit: unit.tracker.unit, detail: "its run has ended"), of: unit, .ends(.stuck))
+            }
+            unit.stall = Stall()
+        }
+        unit.run = run
+    }
+
+    private func followMainProcess(of unit: WatchedUnit) {
+        let process = unit.tracker.mainProcess
+        guard process != unit.process else { return }
+        unit.process = process
+        sink.mainProcess(of: unit.tracker.unit, is: process)
+        guard let process else { return processes.unwatch(unit.key) }
+        processes.watch(process, for: unit.key) { [weak self, weak unit] in
+            guard let self, self.isRunning, let unit else { return }
+            self.act(on: unit.tracker.mainProcessEnded(process, at: self.time.now()), of: unit)
+        }
+    }
+
+    private func forget(_ unit: WatchedUnit) {
+        if let timer = unit.timer { loop.cancel(timer) }
+        unit.timer = nil
+        processes.unwatch(unit.key)
+        sampler.forget(unit: unit.key)
+        actions?.forget(unit.key)
+        if unit.process != nil { sink.mainProcess(of: unit.tracker.unit, is: nil) }
+        unit.process = nil
+        _ = continued(unit.rules, as: [], of: unit, route: unit.service.route)
+    }
+}
+
+// MARK: For actions
+
+extension AgentLoop: ActionGround {
+    func standing(of unit: String) -> UnitStanding? {
+        guard let unit = unitsByKey[unit] else { return nil }
+        let tracker = unit.tracker
+        return UnitStanding(
+            unit: tracker.unit, initSystem: initSystems.first { $0.name == tracker.initSystem }, observation: tracker.observation,
+            isUp: tracker.isUp, runs: tracker.runs, downs: tracker.downs, mainProcess: tracker.mainProcess, cgroup: tracker.cgroup,
+            route: unit.service.route)
+    }
+
+    func isFailing(_ rule: String, of unit: String) -> Bool {
+        unitsByKey[unit]?.rules.contains { $0.isFailing && $0.rule.text == rule } ?? false
+    }
+
+    func silence(of unit: String) -> String? {
+        guard let unit = unitsByKey[unit] else { return nil }
+        return switch planned(silenceOf: unit) {
+        case nil: nil
+        case .deploy(let owner): "a deploy of \(owner) is under way"
+        case .unmonitored(let owner): "it is not monitored, as \(owner) asked"
+        }
+    }
+}

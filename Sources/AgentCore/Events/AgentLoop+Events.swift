@@ -1,0 +1,104 @@
+// What happened, and who is told.
+
+import AgentAPI
+import Logging
+import Platform
+import RuleLanguage
+
+/// What an event means for what is wrong with its subject.
+enum EventEffect {
+    case begins(WatchedUnit.Concern)
+    case ends(WatchedUnit.Concern)
+    /// It is over as soon as it is said.
+    case passes
+}
+
+extension AgentLoop {
+    /// Records what happened to a unit, or to the host. In a silence nobody is told; what was told to be wrong is told to be right, silence
+    /// or not, so that nothing stays open for ever.
+    func record(_ event: Event, of unit: WatchedUnit?, _ effect: EventEffect) {
+        var event = event
+        if let unit, event.routes == [nil], event.kind != .ruleFailed, event.kind != .ruleRecovered { event.routes = [unit.service.route] }
+        let silence = unit.map(fullSilence) ?? silences.ofHost.map(UnitSilence.planned)
+        switch effect {
+        case .begins(let concern):
+            setUntold(concern, of: unit, silence != nil)
+            if let silence { mute(&event, silence) }
+        case .ends(let concern):
+            if isUntold(concern, of: unit) { event.routes = [] }
+            setUntold(concern, of: unit, false)
+        case .passes:
+            if let silence { mute(&event, silence) }
+        }
+        record(event)
+    }
+
+    /// What an action came to.
+    func recordAction(_ event: Event) {
+        guard let name = event.unit, let unit = units.first(where: { $0.tracker.unit == name }) else { return record(event) }
+        record(event, of: unit, .passes)
+    }
+
+    func record(_ event: Event) {
+        var event = event
+        event.detail = bounded(event.detail)
+        event.rule = event.rule.map(bounded)
+        var facts: Logger.Metadata = ["kind": "\(event.kind.rawValue)", "detail": "\(event.detail)"]
+        if let unit = event.unit { facts["unit"] = "\(unit)" }
+        if let rule = event.rule { facts["rule"] = "\(rule)" }
+        logger.info("event", metadata: facts)
+        sink.record(event)
+        tellSnapshotSoon()
+    }
+
+    private func mute(_ event: inout Event, _ silence: UnitSilence) {
+        if case .dependency(let name) = silence { event.detail += " (nobody is told, because \(name) is down)" }
+        event.routes = []
+    }
+
+    private func isUntold(_ concern: WatchedUnit.Concern, of unit: WatchedUnit?) -> Bool {
+        unit?.untold.contains(concern) ?? host.untold.contains(concern)
+    }
+
+    private func setUntold(_ concern: WatchedUnit.Concern, of unit: WatchedUnit?, _ isUntold: Bool) {
+        switch (unit, isUntold) {
+        case (let unit?, true): unit.untold.insert(concern)
+        case (let unit?, false): unit.untold.remove(concern)
+        case (nil, true): host.untold.insert(concern)
+        case (nil, false): host.untold.remove(concern)
+        }
+    }
+}
+
+// MARK: How things are
+
+extension AgentLoop {
+    /// Tells how things are at the end of this pass of the loop: one telling for all that happened in it.
+    func tellSnapshotSoon() {
+        guard isRunning, snapshotTimer == nil else { return }
+        snapshotTimer = loop.after(.zero) { [weak self] in self?.tellSnapshot() }
+    }
+
+    func tellSnapshot() {
+        if let timer = snapshotTimer { loop.cancel(timer) }
+        snapshotTimer = nil
+        sink.update(Snapshot(at: time.now().wall, units: units.map(state), samples: host.samples))
+    }
+
+    func state(of unit: WatchedUnit) -> UnitState {
+        let tracker = unit.tracker
+        // Of a source that does not answer, the last word is not the present.
+        let speaker = tracker.initSystem.isEmpty ? unit.candidates.first ?? "" : tracker.initSystem
+        let unknownSince = failedSources[speaker]
+        return UnitState(
+            name: tracker.unit, initSystem: tracker.initSystem, phase: unknownSince == nil ? tracker.phase : .unknown,
+            since: unknownSince ?? tracker.since, mainPID: tracker.mainProcess?.pid, detail: bounded(tracker.detail), samples: unit.samples,
+            failingRules: unit.rules.filter(\.isFailing).map { bounded($0.rule.text) })
+    }
+
+    /// As much of a text as a report may carry.
+    private func bounded(_ text: String) -> String {
+        guard text.utf8.count > ReportLimits.text else { return text }
+        return String(decoding: text.utf8.prefix(ReportLimits.text - 8), as: UTF8.self) + "..."
+    }
+}

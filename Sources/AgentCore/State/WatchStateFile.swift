@@ -1,0 +1,55 @@
+// The file in which the watcher keeps what must outlive it.
+
+import Glibc
+import Logging
+import Platform
+
+/// `watch-state.json` in the state folder. A damaged one is put aside and the agent begins anew.
+final class WatchStateFile {
+    static let limit = 16 << 20
+    /// How often it is written at most, but for the end of the agent and a reload.
+    static let interval = Duration.seconds(60)
+
+    private let path: String
+    private let logger: Logger
+    private var written: [UInt8]?
+    private var lastWrite: Duration?
+    private var hasFailed = false
+
+    init(folder: String, logger: Logger) {
+        path = folder.hasSuffix("/") ? "\(folder)watch-state.json" : "\(folder)/watch-state.json"
+        self.logger = logger
+    }
+
+    /// What an earlier life wrote; `nil` when there is nothing of use.
+    func read() -> JSON? {
+        guard access(path, F_OK) == 0 else { return nil }
+        do {
+            let json = try JSON(parsing: AtomicFile.read(path, limit: Self.limit))
+            guard json["version"]?.integer == 1 else { throw FileError(path: path, problem: "is of another version") }
+            return json
+        } catch {
+            let aside = "\(path).damaged"
+            rename(path, aside)
+            logger.warning("what was remembered is damaged and was put aside", metadata: ["file": "\(aside)", "why": "\(error)"])
+            return nil
+        }
+    }
+
+    func isDue(at uptime: Duration) -> Bool { lastWrite.map { uptime - $0 >= Self.interval } ?? true }
+
+    /// Writes what has changed.
+    func write(_ json: JSON, at uptime: Duration) {
+        lastWrite = uptime
+        let bytes = json.bytes
+        guard bytes != written else { return }
+        do {
+            try AtomicFile.write(bytes, to: path, mode: 0o600)
+            written = bytes
+            hasFailed = false
+        } catch {
+            if !hasFailed { logger.warning("what is to be remembered cannot be written", metadata: ["why": "\(error)"]) }
+            hasFailed = true
+        }
+    }
+}

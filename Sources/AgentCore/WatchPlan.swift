@@ -1,0 +1,71 @@
+// What the watcher is to do: the configuration, as far as it is concerned.
+
+public import RuleLanguage
+
+/// What the agent is to watch.
+public struct WatchPlan: Equatable, Sendable {
+    public struct Service: Equatable, Sendable {
+        /// As the rule file says it: `puma`, `puma.service`, `sidekiq@*`. No two services of a plan share it.
+        public var name: String
+        public var kind: UnitRequest.Kind
+        /// Units, or patterns of units, that a pattern or `check failed units` leaves out.
+        public var exceptions: [String]
+        /// `with pidfile PATH`: then pid files alone answer for it.
+        public var pidFile: String?
+        /// `with init NAME`: then this init system alone answers for it.
+        public var initSystem: String?
+        public var rules: [Rule]
+        /// Where events about it go unless a rule says otherwise; `nil` is the default route.
+        public var route: String?
+        /// Names of services without which this one cannot work.
+        public var dependencies: [String]
+        /// Daemons that are asked for numbers about it.
+        public var sources: [DaemonSource]
+
+        public init(
+            name: String, kind: UnitRequest.Kind = .unit, exceptions: [String] = [], pidFile: String? = nil, initSystem: String? = nil,
+            rules: [Rule] = [], route: String? = nil, dependencies: [String] = [], sources: [DaemonSource] = []
+        ) {
+            self.name = name
+            self.kind = kind
+            self.exceptions = exceptions
+            self.pidFile = pidFile
+            self.initSystem = initSystem
+            self.rules = rules
+            self.route = route
+            self.dependencies = dependencies
+            self.sources = sources
+        }
+    }
+
+    /// How often numbers are sampled and rules judged.
+    public var cycle: Duration
+    public var hostRules: [Rule]
+    /// Where events about the host go unless a rule says otherwise.
+    public var hostRoute: String?
+    public var services: [Service]
+    public var jobs: [Job]
+    /// Where events about jobs go.
+    public var jobRoute: String?
+    /// The agent's own ways to reach people.
+    public var channels: [AlertChannel]
+    /// After what time a deploy window ends by itself unless it was opened for another.
+    public var deployLength: Duration
+
+    public init(
+        cycle: Duration, hostRules: [Rule] = [], hostRoute: String? = nil, services: [Service], jobs: [Job] = [], jobRoute: String? = nil,
+        channels: [AlertChannel] = [], deployLength: Duration = .seconds(300)
+    ) {
+        self.cycle = cycle
+        self.hostRules = hostRules
+        self.hostRoute = hostRoute
+        self.services = services
+        self.jobs = jobs
+        self.jobRoute = jobRoute
+        self.channels = channels
+        self.deployLength = deployLength
+    }
+
+    /// What the process without privileges is to do for it.
+    var runnerWork: RunnerWork { RunnerWork(interval: cycle, sources: services.flatMap(\.sources), channels: channels) }
+}
