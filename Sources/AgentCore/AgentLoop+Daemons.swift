@@ -1,5 +1,6 @@
 // Daemons that are asked for numbers, through the process without privileges.
 
+import AgentAPI
 import Platform
 
 /// Hears how the agent's own alerts fared.

@@ -1,5 +1,6 @@
 // What the watcher is to do: the configuration, as far as it is concerned.
 
+public import AgentAPI
 public import RuleLanguage
 
 /// What the agent is to watch.

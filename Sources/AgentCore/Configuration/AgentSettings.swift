@@ -1,5 +1,6 @@
 // What `rollcall.conf` may set.
 
+public import AgentAPI
 public import Logging
 import Platform
 public import RuleLanguage

@@ -1,5 +1,6 @@
 // The agent's own ways to reach people: which there are, and what each wants to know.
 
+import AgentAPI
 import Platform
 import RuleLanguage
 
