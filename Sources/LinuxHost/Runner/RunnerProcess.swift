@@ -158,7 +158,8 @@ public final class RunnerProcess: Runner {
         defer { close(its) }
         let pid: Int32
         do throws(SystemError) {
-            // Ours alone: the other end's process may block.
+            // Ours alone: the other end's process may block. That process is ended by the kernel when the thread that starts it here ends:
+            // the loop's own, which lives as long as the program.
             guard fcntl(ours, F_SETFL, O_NONBLOCK) == 0 else { throw SystemError("making a socket") }
             pid = try spawn(program, ["--parent", "\(getpid())", "--user", user], environment: Self.environment(), input: its, output: its)
         } catch {

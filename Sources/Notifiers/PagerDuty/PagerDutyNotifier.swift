@@ -28,7 +28,7 @@ extension NotifierKind {
 }
 
 /// Delivers what a message is about, one call for each problem: the beginning of a problem triggers an incident, its end resolves the same.
-/// A repeated delivery changes nothing.
+/// A repeated delivery changes nothing. A message of which only the text is known opens an incident that somebody has to resolve by hand.
 struct PagerDutyNotifier: Notifier {
     let name: String
     let key: Secret
