@@ -1,5 +1,7 @@
 #pragma once
 
+#include <linux/capability.h>
+#include <spawn.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
@@ -18,4 +20,19 @@ static inline int rollcall_pidfd_send_signal(int pidfd, int number) { return (in
 static inline long rollcall_getrandom(void *buffer, unsigned long size) { return syscall(SYS_getrandom, buffer, size, 0u); }
 
 /// prctl() is variadic, which Swift cannot call.
-static inline int rollcall_clear_ambient_capabilities(void) { return prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); }
+static inline int rollcall_prctl(int option, unsigned long first, unsigned long second) { return prctl(option, first, second, 0ul, 0ul); }
+
+/// syscall() is variadic, and glibc has no wrapper: gives up all capabilities of this thread.
+static inline int rollcall_drop_capabilities(void) {
+    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {{0}};
+    return (int)syscall(SYS_capset, &header, none);
+}
+
+/// Hides behind _GNU_SOURCE; glibc has it since 2.34, so that it may be missing.
+extern int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *actions, int from) __attribute__((weak));
+
+/// -1 where glibc has no such thing: Swift cannot ask whether a weak symbol is there.
+static inline int rollcall_spawn_close_from(posix_spawn_file_actions_t *actions, int from) {
+    return posix_spawn_file_actions_addclosefrom_np ? posix_spawn_file_actions_addclosefrom_np(actions, from) : -1;
+}

@@ -135,7 +135,7 @@ private func sentence(of window: TimeWindow) -> String {
     .joined(separator: ", ")
 }
 
-private func sentence(of job: Job) -> String {
+private func sentence(of job: RuleLanguage.Job) -> String {
     var said = "\(shown(job.name)) \(job.schedule.text)"
     if let grace = job.grace { said += ", at most \(grace.ruleText) late" }
     if let longestRun = job.longestRun { said += ", and runs for at most \(longestRun.ruleText)" }
@@ -217,7 +217,7 @@ private func json(of file: RuleFile) -> JSON {
     return .object(members)
 }
 
-private func json(of job: Job) -> JSON {
+private func json(of job: RuleLanguage.Job) -> JSON {
     var members: [JSON.Member] = [.init("name", .string(job.name)), .init("text", .string(job.text))]
     switch job.schedule {
     case .every(let interval): members.append(.init("every_seconds", seconds(interval)))

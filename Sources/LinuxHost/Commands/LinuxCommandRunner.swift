@@ -93,37 +93,19 @@ public final class LinuxCommandRunner: CommandRunner {
             close(input.write)
             throw error
         }
-        var actions = posix_spawn_file_actions_t()
-        posix_spawn_file_actions_init(&actions)
-        defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_adddup2(&actions, input.read, 0)
-        posix_spawn_file_actions_adddup2(&actions, output.write, 1)
-        posix_spawn_file_actions_adddup2(&actions, output.write, 2)
-        posix_spawn_file_actions_addchdir_np(&actions, "/")
-        posix_spawn_file_actions_addclosefrom_np(&actions, 3)
-        var attributes = posix_spawnattr_t()
-        posix_spawnattr_init(&attributes)
-        defer { posix_spawnattr_destroy(&attributes) }
-        // The agent ignores SIGPIPE and blocks the signals that it reads from a descriptor; a child must not inherit either.
-        var all = sigset_t()
-        sigfillset(&all)
-        var none = sigset_t()
-        sigemptyset(&none)
-        posix_spawnattr_setsigdefault(&attributes, &all)
-        posix_spawnattr_setsigmask(&attributes, &none)
-        posix_spawnattr_setpgroup(&attributes, 0)
-        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
-        let environment = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"]
-        var pid: pid_t = 0
-        let problem = withCStrings(arguments) { arguments in
-            withCStrings(environment) { environment in posix_spawn(&pid, arguments[0], &actions, &attributes, arguments, environment) }
+        defer {
+            close(input.read)
+            close(output.write)
         }
-        close(input.read)
-        close(output.write)
-        guard problem == 0 else {
+        let environment = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"]
+        let pid: Int32
+        do throws(SystemError) {
+            pid = try spawn(
+                arguments[0], Array(arguments.dropFirst()), environment: environment, input: input.read, output: output.write, errors: output.write)
+        } catch {
             close(input.write)
             close(output.read)
-            throw ActionError("\(arguments[0]) cannot be run: \(String(cString: strerror(problem)))")
+            throw ActionError("\(arguments[0]) cannot be run: \(String(cString: strerror(error.code)))")
         }
         child.input = input.write
         child.output = output.read
@@ -216,11 +198,4 @@ public final class LinuxCommandRunner: CommandRunner {
     }
 
     private func close(_ descriptor: Int32) { Glibc.close(descriptor) }
-}
-
-/// Texts as C has them, with the null at the end.
-private func withCStrings<Result>(_ texts: [String], _ body: ([UnsafeMutablePointer<CChar>?]) -> Result) -> Result {
-    let copies = texts.map { strdup($0) }
-    defer { for copy in copies { free(copy) } }
-    return body(copies + [nil])
 }
