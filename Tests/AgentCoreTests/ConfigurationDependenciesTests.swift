@@ -8,7 +8,7 @@ private func faults(_ services: [(name: String, on: [String])]) -> [String] {
     let files = services.map { service in
         var file = RuleFile(subject: .service(service.name))
         file.dependencies = service.on.enumerated().map { Dependency(name: $1, place: Place(line: 2, column: 10 * ($0 + 1))) }
-        return ConfigurationFile(path: "\(service.name).inq", rules: file)
+        return (path: "\(service.name).inq", rules: file)
     }
     let reading = ConfigurationReading(files, defaults: .init(hostname: "h", stateDirectory: nil))
     return reading.files.flatMap(\.faults).map { "\($0.description)\($0.help.map { " | \($0)" } ?? "")" }

@@ -67,6 +67,14 @@ private func doing(_ kinds: Action.Kind..., when condition: Condition = compare(
             "2:4 redis:used_memory is a metric of services, not of the host | it belongs into the file of the service"
         ),
         ("check service s\nif redis:used_memroy > 5 then alert", "2:4 there is no metric redis:used_memroy | did you mean redis:used_memory?"),
+        (
+            "check service s\nif redis:used_memory > 5/sec then alert",
+            "2:24 redis:used_memory is not a counter, so that it has no rate | leave /sec out of 5/sec"
+        ),
+        (
+            "check service s\nif redis:used_memory > 80% then alert",
+            "2:24 redis:used_memory is no percentage, and 80% is one | write an amount without %"
+        ),
         ("check service s\nif mysql > 5 then alert", "2:4 mysql names no metric of mysql | write mysql:NAME"),
         (
             "check service s\nif memory:rss > 1k then alert a\nif memory:rss > 1k then alert a",
@@ -96,10 +104,16 @@ private func doing(_ kinds: Action.Kind..., when condition: Condition = compare(
     }
 
     @Test(arguments: [
-        "redis:used_memory", "memcached:cmd_touch", "mysql:Whatever", "nginx:Active_connections", "postgresql:blk_hit_rate", "memstats:NumGC",
+        "redis:used_memory > 500m", "memcached:cmd_touch > 5/sec", "mysql:Whatever > 5/sec", "nginx:Active_connections > 5",
+        "postgresql:blk_hit_rate < 90%", "memstats:NumGC > 5/sec",
     ])
-    func aDaemonsMetricIsMeasured(metric: String) {
-        #expect(examine("check service s\nif \(metric) > 5/sec then alert") == Findings())
+    func aDaemonsMetricIsMeasured(condition: String) {
+        #expect(examine("check service s\nif \(condition) then alert") == Findings())
+    }
+
+    @Test func daemonsHaveAtLeastTheMetricsThatInspeqtorKnows() {
+        let known = ["redis": 30, "memcached": 33, "mysql": 0, "nginx": 7, "postgresql": 6, "memstats": 5]
+        for (family, count) in known { #expect(daemonFamilies.first { $0.family == family }.map { $0.names.count >= count } == true, "\(family)") }
     }
 
     @Test func rulesThatDifferInAnythingAreTwo() {

@@ -163,6 +163,16 @@ private let user = "set listen_user deploy\nset listen_password_file /p\n"
     }
 
     @Test(arguments: [
+        ("https://watch.example.com/", "https://watch.example.com", "watch.example.com"),
+        ("HTTPS://watch:443/a/", "https://watch/a", "watch"), ("http://[::1]:8080/x", "http://[::1]:8080/x", "[::1]:8080"),
+    ])
+    func anAddressHasOneForm(text: String, address: String, hostField: String) throws {
+        let read = try AggregatorAddress(parsing: text)
+        #expect(read.description == address)
+        #expect(read.hostField == hostField)
+    }
+
+    @Test(arguments: [
         "http://watch.example.com", "http://127.0.0.1.example.com", "http://10.0.0.1", "ftp://x", "watch.example.com", "https://", "https://:80",
         "https://x:0", "https://x:70000", "https://x:", "https://user:word@x", "https://x/a?b", "\"https://x/a b\"", "\"https://[::g]\"",
         "\"https://x\\ny\"", "https://-x", "https://x:+5",

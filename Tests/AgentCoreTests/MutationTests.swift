@@ -29,4 +29,44 @@ private let memory = compare("memory:rss", .above, "90")
             }
         }
     }
+
+    @Test func noRecordingMakesAReplayCrash() {
+        let configuration = AgentConfiguration(
+            settings: AgentSettings(.init(hostname: "h", stateDirectory: nil)), host: HostCheck(rules: [rule(compare("load:1", .above, "1"))]),
+            services: [ServiceCheck(name: "p*", rules: [rule(memory), rule(compare("io:read", .above, "10/sec"), .time(.seconds(1)))])])
+        Mutations.run(seeds: Mutations.seeds("recording")) { bytes in
+            guard let json = try? JSON(parsing: bytes), let recording = try? Recording(json) else { return }
+            let replay = Replay(configuration, by: recording)
+            if replay.text.isEmpty { Issue.record("nothing said of a recording") }
+            guard let history = try? History(json) else {
+                Issue.record("a recording that is no history")
+                return
+            }
+            for unit in history.unitNames { for metric in history.metrics(of: unit) { _ = history.sparkline(of: metric, unit: unit) } }
+        }
+    }
+
+    /// Fewer than elsewhere: how texts become values is tried by the parsers' own tests.
+    @Test func noSettingsMakeTheirReaderCrash() {
+        Mutations.run(seeds: Mutations.seeds("agent-settings"), count: 5_000) { bytes in
+            let parsed = SettingsFile.parse(bytes, file: "c").file
+            let read = AgentSettings.read(parsed, file: "c", defaults: .init(hostname: "h", stateDirectory: nil))
+            for fault in read.findings.faults + read.findings.warnings where fault.line < 1 || fault.message.isEmpty {
+                Issue.record("a fault nowhere: \(fault)")
+            }
+        }
+    }
+
+    @Test func noRulesMakeTheirExaminationCrash() {
+        Mutations.run(seeds: Mutations.seeds("service-check"), count: 5_000) { bytes in
+            guard let file = RuleFile.parse(bytes, file: "c").file else { return }
+            let findings = examineRules(of: file, file: "c")
+            for fault in findings.faults + findings.warnings where fault.message.isEmpty { Issue.record("a fault without words") }
+            for rule in file.rules {
+                var evaluator = RuleEvaluator(rule: rule, of: file.subject == .host ? .host : .service)
+                for second in [1.0, 2] { _ = evaluator.observe(Readings(values: ["memory:total": 1e300, "cpu:all": 99]), at: moment(second)) }
+                _ = evaluator.explanation(at: moment(3)).text
+            }
+        }
+    }
 }

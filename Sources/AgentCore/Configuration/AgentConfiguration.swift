@@ -56,10 +56,10 @@ public struct ConfigurationReading: Sendable {
         understand(defaults)
     }
 
-    /// Files that were read before.
-    init(_ files: [ConfigurationFile], defaults: AgentSettings.Defaults) {
+    /// Rules that were read before, by the paths of their files.
+    init(_ files: [(path: String, rules: RuleFile)], defaults: AgentSettings.Defaults) {
         understood = AgentConfiguration(settings: AgentSettings(defaults))
-        self.files = files
+        self.files = files.map { ConfigurationFile(path: $0.path, rules: $0.rules) }
         understand(defaults)
     }
 
@@ -252,6 +252,14 @@ public struct ConfigurationReading: Sendable {
         var findings = Findings()
         findings.warnings.append(Fault(file: files[index].path, line: place.line, column: place.column, message: message))
         files[index].add(findings)
+    }
+}
+
+extension ConfigurationFile {
+    /// A file that was read before and has no fault of its own.
+    fileprivate init(path: String, rules: RuleFile) {
+        self.init(path: path, problem: "")
+        (content, text, faults) = (.rules(rules), rules.text, [])
     }
 }
 

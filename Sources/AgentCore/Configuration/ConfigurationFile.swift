@@ -43,15 +43,6 @@ public struct ConfigurationFile: Sendable {
         }
     }
 
-    /// A file that was understood without a fault.
-    init(path: String, rules: RuleFile) {
-        self.path = path
-        text = rules.text
-        content = .rules(rules)
-        faults = []
-        warnings = []
-    }
-
     /// A file or folder that cannot be read.
     init(path: String, problem: String, help: String? = nil) {
         self.path = path

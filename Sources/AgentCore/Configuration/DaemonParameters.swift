@@ -9,22 +9,9 @@ import RuleLanguage
 /// - `database`: which one of PostgreSQL.
 /// - `ca_file` (path): certificates to trust instead of the system's.
 enum DaemonParameters {
-    private static let places: Set = ["hostname", "port", "socket"]
-    private static let credentials: Set = ["username", "password", "password_file"]
-    private static let http: Set<String> = Set(["hostname", "port", "url", "endpoint", "path", "ca_file"]).union(credentials)
+    static let all = daemonFamilies.reduce(into: Set<String>()) { $0.formUnion($1.parameters) }
 
-    private static func known(of family: String) -> Set<String> {
-        switch family {
-        case "redis": places.union(credentials)
-        case "memcached": places
-        case "mysql": places.union(credentials).union(["ca_file"])
-        case "postgresql": places.union(credentials).union(["ca_file", "database"])
-        case "php-fpm", "haproxy": http.union(places)
-        default: http
-        }
-    }
-
-    static let all: Set<String> = http.union(places).union(["database"])
+    static func known(of family: String) -> [String] { daemonFamilies.first { $0.family == family }?.parameters ?? [] }
 
     /// - Parameter families: those that the file's rules are about.
     static func read(_ parameters: [Parameter], of families: [String], _ reader: inout ParameterReader) -> [String: String] {

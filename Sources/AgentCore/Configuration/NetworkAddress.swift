@@ -53,7 +53,7 @@ public struct TargetAddress: Equatable, Sendable {
 }
 
 /// `https://HOST[:PORT][/PATH]`: where reports go.
-public struct AggregatorAddress: Equatable, Sendable {
+public struct AggregatorAddress: Equatable, Sendable, CustomStringConvertible {
     public var isEncrypted: Bool
     /// A name or an IP address, without brackets.
     public var host: String
@@ -66,6 +66,7 @@ public struct AggregatorAddress: Equatable, Sendable {
     public init(parsing text: String) throws(AddressProblem) {
         let help = "write it as https://HOST or https://HOST:PORT"
         let problem = AddressProblem(message: "`\(text)` is not an address that begins with https:// or http://", help: help)
+        guard text.utf8.count <= 2000 else { throw AddressProblem(message: "an address has at most 2000 bytes", help: help) }
         guard let scheme = ["https://", "http://"].first(where: { text.lowercased().hasPrefix($0) }) else { throw problem }
         isEncrypted = scheme == "https://"
         let rest = text.dropFirst(scheme.count)
@@ -86,6 +87,14 @@ public struct AggregatorAddress: Equatable, Sendable {
         self.port = port
         self.path = path
         self.text = text
+    }
+
+    public var description: String { "\(isEncrypted ? "https" : "http")://\(hostField)\(path)" }
+
+    /// As the Host field of a request has it: `rollcall.example.com`, `[::1]:8080`.
+    public var hostField: String {
+        let name = host.contains(":") ? "[\(host)]" : host
+        return port == (isEncrypted ? 443 : 80) ? name : "\(name):\(port)"
     }
 }
 

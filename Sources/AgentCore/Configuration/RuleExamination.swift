@@ -345,6 +345,17 @@ private struct RuleExamination {
         if rule.metric.name?.isEmpty ?? true {
             return fault("\(rule.metric.text) names no metric of \(daemon.family)", at: place, help: "write \(daemon.family):NAME")
         }
+        let nature = MetricNature(rule.metric, of: subject)
+        if rule.threshold.percent, let unit = nature.unit, unit != .percent {
+            fault(
+                "\(rule.metric.text) is no percentage, and \(rule.threshold.text) is one", at: rule.thresholdPlace,
+                help: "write an amount without %")
+        }
+        if rule.threshold.perSecond, !daemon.names.isEmpty, !nature.isCounter {
+            fault(
+                "\(rule.metric.text) is not a counter, so that it has no rate", at: rule.thresholdPlace,
+                help: "leave /sec out of \(rule.threshold.text)")
+        }
         if rule.isOfEachWorker {
             fault("\(rule.metric.text) is not measured of each worker", at: place, help: "\(daemon.family) is asked as a whole")
         }

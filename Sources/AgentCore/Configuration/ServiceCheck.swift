@@ -48,6 +48,12 @@ public struct ServiceCheck: Equatable, Sendable {
     /// Whether a unit is meant by it. systemd's `puma` and `puma.service` are one unit.
     public func covers(_ unit: String) -> Bool { unitMatches(unit, pattern: name) }
 
+    /// What a daemon of this family is asked with.
+    public func daemonParameters(of family: String) -> [String: String] {
+        let known = DaemonParameters.known(of: family)
+        return daemonParameters.filter { known.contains($0.key) }
+    }
+
     /// The metrics of daemons that its rules and `expose` want, by family, in the order of their first occurrence.
     public var daemonMetrics: [(family: String, names: [String])] {
         var families: [(family: String, names: [String])] = []

@@ -57,11 +57,12 @@ final class CompiledRule: Sendable {
         comparisons = rule.condition.comparisons
         terms = comparisons.map { comparison in
             let metric = Metric.named(comparison.metric, of: subject)
+            let nature = MetricNature(comparison.metric, of: subject)
             let limitName = comparison.threshold.percent && metric?.unit != .percent ? metric?.limit : nil
             return Term(
                 operator: comparison.operator, threshold: comparison.threshold.value, isRate: comparison.threshold.perSecond,
-                isOfWorkers: comparison.isOfEachWorker, unit: metric?.unit ?? unit(impliedBy: comparison.threshold),
-                isCounter: metric?.kind == .counter,
+                isOfWorkers: comparison.isOfEachWorker, unit: nature.unit ?? unit(impliedBy: comparison.threshold),
+                isCounter: nature.isCounter,
                 source: comparison.isOfEachWorker ? index(of: comparison.metric, in: &workerMetrics) : index(of: comparison.metric, in: &metrics),
                 limit: limitName.map { index(of: $0, in: &metrics) }, outlivesRuns: lastingMetrics.contains(comparison.metric))
         }
@@ -102,7 +103,7 @@ private func index(of metric: MetricName, in metrics: inout [MetricName]) -> Int
     return metrics.count - 1
 }
 
-/// A daemon's numbers have no unit that the agent knows: they are read in that of the threshold.
+/// Where nobody knows the unit, it is that of the threshold.
 private func unit(impliedBy threshold: Amount) -> Metric.Unit {
     if threshold.percent { return .percent }
     let amount = threshold.text.lowercased().prefix { $0 != "/" }

@@ -122,7 +122,7 @@ private struct Record: Sendable {
         let before = self
         self.list = list
         metrics = Array(list.metrics.prefix(History.mostMetrics))
-        isCounter = metrics.map { Metric.named($0, of: subject)?.kind == .counter }
+        isCounter = metrics.map { MetricNature($0, of: subject).isCounter }
         guard metrics != before.metrics else { return }
         slots = Array(repeating: 0, count: metrics.count * History.cycles)
         present = Array(repeating: 0, count: metrics.count * Self.words)
@@ -167,18 +167,18 @@ extension History {
     /// `nil` when the metric is not recorded, or was never measured.
     public func summary(of metric: MetricName, unit: String?) -> HistorySummary? {
         guard var values = values(of: metric, unit: unit) else { return nil }
-        let known = Metric.named(metric, of: unit == nil ? .host : .service)
-        if known?.kind == .counter { values = growth(values) }
+        let nature = MetricNature(metric, of: unit == nil ? .host : .service)
+        if nature.isCounter { values = growth(values) }
         let measured = values.compactMap(\.self)
         guard let minimum = measured.min(), let maximum = measured.max() else { return nil }
         return HistorySummary(
-            minimum: minimum, maximum: maximum, average: measured.reduce(0, +) / Double(measured.count), values: values, unit: known?.unit ?? .count)
+            minimum: minimum, maximum: maximum, average: measured.reduce(0, +) / Double(measured.count), values: values, unit: nature.unit ?? .count)
     }
 
     /// Two lines for a terminal, as Inspeqtor's `show` prints them: `puma cpu:total min 0.0% max 93.5% avg 12.1%`, and a glyph for each cycle.
     public func sparkline(of metric: MetricName, unit: String?) -> String? {
         guard let summary = summary(of: metric, unit: unit) else { return nil }
-        let rate = Metric.named(metric, of: unit == nil ? .host : .service)?.kind == .counter ? "/sec" : ""
+        let rate = MetricNature(metric, of: unit == nil ? .host : .service).isCounter ? "/sec" : ""
         func text(_ value: Double) -> String { amountText(value, unit: summary.unit) + rate }
         return """
             \(unit ?? "host") \(metric) min \(text(summary.minimum)) max \(text(summary.maximum)) avg \(text(summary.average))
