@@ -5,7 +5,7 @@
 # What to build with: the C libraries that Package.swift names, and how to find them.
 BUILD_PACKAGES := libcurl4-openssl-dev libpcre2-dev libsqlite3-dev libsystemd-dev pkg-config zlib1g-dev
 # What the tests start: real init systems, application servers, mail servers, browsers.
-TEST_PACKAGES := $(BUILD_PACKAGES) chromium chromium-driver curl dbus duktape iproute2 openssl polkitd procps puma python3 python3-aiosmtpd \
+TEST_PACKAGES := $(BUILD_PACKAGES) chromium chromium-driver curl dbus duktape graphite-carbon iproute2 openssl polkitd procps puma python3 python3-aiosmtpd \
     python3-selenium ruby ruby-rack systemd util-linux
 # What `make bench` measures beside the agent, and what it needs for that.
 BENCH_PACKAGES := dbus gcc libc6-dev monit openssl polkitd prometheus-node-exporter prometheus-process-exporter python3 supervisor systemd util-linux

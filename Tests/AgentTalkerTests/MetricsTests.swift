@@ -149,6 +149,24 @@ private let example = Snapshot(
         #expect(server.largest <= 1400)
     }
 
+    @Test("a real Graphite stores what it is sent under the names that were meant")
+    func carbon() async throws {
+        let bed = try ChildProcess(bed("graphite"), [folder.path + "/carbon"])
+        let port = try #require(Int(try await bed.whenReady(folder.path + "/carbon/port")))
+        let talker = try talker(graphite: .init(host: "127.0.0.1", port: port, prefix: "rollcall"))
+        defer { talker.stop() }
+        var now = example
+        now.at = SystemTime().now().wall
+        talker.update(now)
+        try await eventually {
+            let values = (try? String(contentsOfFile: folder.path + "/carbon/values", encoding: .utf8)) ?? ""
+            return values.contains("rollcall.app-1.puma_service.cpu.total 3.25\n") && values.contains("rollcall.app-1.od_d_unit_.up 0\n")
+                && values.contains("rollcall.app-1.host.disk._var 81.5\n")
+        }
+        bed.endInput()
+        #expect(try await bed.end().status == 0)
+    }
+
     @Test("Graphite gets every snapshot, also those that came while it was away")
     func graphite() async throws {
         let (first, port) = try await LineServer.start()

@@ -53,8 +53,10 @@ import Testing
         let again = try self.talker(aggregator.port)
         defer { again.stop() }
         let before = aggregator.results.count
-        again.update(snapshot())
-        try await eventually { aggregator.results.count > before }
+        try await eventually {
+            again.update(snapshot())
+            return aggregator.results.count > before
+        }
         #expect(asked.requests.count == 1)
     }
 
