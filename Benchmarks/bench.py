@@ -95,7 +95,7 @@ class Program:
         if self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(10)
+                self.process.wait(30)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
@@ -442,6 +442,13 @@ class Supervisord(Watcher):
     def pattern(self, number):
         return re.compile(rf"exited: svc-{number} ")
 
+    def end(self):
+        super().end()
+        # It ends them one after the other, and may be killed before the last.
+        for number, pid in getattr(self, "children", {}).items():
+            if words_of(pid)[1:2] == [str(3 * SLEEP + number).encode()]:
+                os.kill(pid, signal.SIGKILL)
+
 
 class Floor(Watcher):
     name = "floor.c"
@@ -600,6 +607,8 @@ def main():
     options.programs = os.path.realpath(options.programs)
     options.aggregator = os.path.realpath(options.aggregator or f"{options.programs}/rollcall-aggregator")
     kinds = [kind for kind in KINDS if not options.only or kind.__name__ in options.only.split(",")]
+    # What was started is ended, however this ends.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     began = datetime.datetime.now(datetime.timezone.utc)
     folder = tempfile.mkdtemp(prefix="rollcall-bench-")
     rows = []
