@@ -46,15 +46,15 @@ public struct WatchPlan: Equatable, Sendable {
     public var hostRoute: String?
     public var services: [Service]
     public var jobs: [Job]
-    /// Where events about jobs go.
-    public var jobRoute: String?
+    /// Where events about jobs go, by the job's name; the default route where it is not in it.
+    public var jobRoutes: [String: String]
     /// The agent's own ways to reach people.
     public var channels: [AlertChannel]
     /// After what time a deploy window ends by itself unless it was opened for another.
     public var deployLength: Duration
 
     public init(
-        cycle: Duration, hostRules: [Rule] = [], hostRoute: String? = nil, services: [Service], jobs: [Job] = [], jobRoute: String? = nil,
+        cycle: Duration, hostRules: [Rule] = [], hostRoute: String? = nil, services: [Service], jobs: [Job] = [], jobRoutes: [String: String] = [:],
         channels: [AlertChannel] = [], deployLength: Duration = .seconds(300)
     ) {
         self.cycle = cycle
@@ -62,7 +62,7 @@ public struct WatchPlan: Equatable, Sendable {
         self.hostRoute = hostRoute
         self.services = services
         self.jobs = jobs
-        self.jobRoute = jobRoute
+        self.jobRoutes = jobRoutes
         self.channels = channels
         self.deployLength = deployLength
     }

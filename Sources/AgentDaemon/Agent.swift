@@ -40,7 +40,7 @@ func runAgent(folder: String) -> ExitCode {
     for warning in configuration.warnings { logger.warning("odd configuration", metadata: ["warning": "\(warning)"]) }
     do {
         let loop = try Loop()
-        let agent = Agent(folder: folder, loop: loop, logger: logger, answering: nil)
+        let agent = Agent(folder: folder, loop: loop, logger: logger)
         // Before the talker's thread, which inherits that these signals are blocked.
         let signals = try SignalSource([SIGTERM, SIGINT, SIGHUP], on: loop) { agent.take($0) }
         defer { withExtendedLifetime(signals) {} }
@@ -57,20 +57,17 @@ func runAgent(folder: String) -> ExitCode {
 
 /// The watcher on this thread, the talker on its own.
 private final class Agent {
-    /// Answers a request, on the watcher's loop. `by` is who asks.
-    typealias Answering = (_ watcher: AgentLoop, _ request: AgentRequest, _ by: String) -> AgentAnswer
-
     private let folder: String
     private let loop: Loop
     private let logger: Logger
     private let serviceManager = ServiceManager()
-    /// Without it nobody can ask this agent anything.
-    private let answering: Answering?
+    private let time = SystemTime()
     private var watcher: AgentLoop?
     private var talker: Talker?
+    private var alerts: OwnAlerts?
+    private var runner: RunnerProcess?
 
-    init(folder: String, loop: Loop, logger: Logger, answering: Answering?) {
-        self.answering = answering
+    init(folder: String, loop: Loop, logger: Logger) {
         self.folder = folder
         self.loop = loop
         self.logger = logger
@@ -78,14 +75,23 @@ private final class Agent {
 
     /// Returns when a signal has ended it.
     func run(_ configuration: LoadedConfiguration) throws {
-        let talker = try Talker(configuration: configuration.talker, logger: logger, answering: requestHandler())
+        let settings = configuration.settings
+        let talker = try Talker(configuration: configuration.talker, logger: logger, answering: requestHandler(), onStanding: standingHandler())
         self.talker = talker
         defer { talker.stop() }
+        let runner = RunnerProcess(loop: loop, user: settings.runnerUser ?? "nobody", logger: logger)
+        self.runner = runner
+        let alerts = OwnAlerts(
+            loop: loop, time: time, runner: runner, file: settings.stateDirectory + "/alerts.json", host: settings.hostname,
+            channels: configuration.plan.channels, aggregatorPatience: settings.aggregatorPatience, logger: logger)
+        self.alerts = alerts
         let watcher = AgentLoop(
-            plan: configuration.plan, on: loop, time: SystemTime(), initSystems: InitSystems.detect(loop: loop, logger: logger),
-            sampler: LinuxSampler(logger: logger), processes: PidfdWatcher(loop: loop), sink: talker, serviceManager: serviceManager,
-            version: rollcallVersion, logger: logger, commands: LinuxCommandRunner(loop: loop),
-            stateFolder: configuration.settings.stateDirectory, hostname: configuration.settings.hostname, boot: bootID())
+            plan: configuration.plan, on: loop, time: time, initSystems: InitSystems.detect(loop: loop, logger: logger),
+            sampler: LinuxSampler(memoryBudget: settings.proportionalMemoryBudget ?? 0, logger: logger), processes: PidfdWatcher(loop: loop),
+            sink: Listeners(talker: talker, alerts: alerts, time: time), serviceManager: serviceManager, version: rollcallVersion, logger: logger,
+            runner: runner, commands: LinuxCommandRunner(loop: loop), evidence: LinuxEvidence(loop: loop), stateFolder: settings.stateDirectory,
+            hostname: settings.hostname, boot: bootID(), nextCron: { $0.next(after: $1) })
+        watcher.deliveries = alerts
         self.watcher = watcher
         talker.start()
         watcher.start { [logger, serviceManager, unowned watcher] in
@@ -96,15 +102,18 @@ private final class Agent {
     }
 
     /// Requests come on the talker's thread and are answered on the watcher's.
-    private func requestHandler() -> RequestHandler? {
-        guard let answering else { return nil }
-        let watcherSide = OnLoop(
-            value: { [unowned self] request, by in
-                guard let watcher else { return AgentAnswer.refused("the agent is only starting; try again") }
-                return answering(watcher, request, by)
-            } as (AgentRequest, String) -> AgentAnswer)
+    private func requestHandler() -> RequestHandler {
+        let agent = OnLoop(value: self)
         return { [loop] request, by, answer in
-            loop.post { answer(watcherSide.value(request, by)) }
+            loop.post { answer(agent.value.watcher?.answer(request, from: by) ?? .refused("the agent is only starting; try again")) }
+        }
+    }
+
+    /// How the aggregator stands decides whether the agent's own routes are needed.
+    private func standingHandler() -> @Sendable (Bool) -> Void {
+        let agent = OnLoop(value: self)
+        return { [loop, time] isReachable in
+            loop.post { agent.value.alerts?.aggregatorIsReachable(isReachable, at: time.now()) }
         }
     }
 
@@ -119,6 +128,8 @@ private final class Agent {
         logger.notice("stopping", metadata: ["signal": "\(signal)"])
         serviceManager.stopping()
         watcher?.stop()
+        alerts?.stop()
+        runner?.stop()
         loop.stop()
     }
 
@@ -129,6 +140,8 @@ private final class Agent {
             let configuration = try loadConfiguration(folder: folder)
             for warning in configuration.warnings { logger.warning("odd configuration", metadata: ["warning": "\(warning)"]) }
             try talker?.reconfigure(configuration.talker)
+            let settings = configuration.settings
+            alerts?.change(host: settings.hostname, channels: configuration.plan.channels, aggregatorPatience: settings.aggregatorPatience)
             watcher?.reload(configuration.plan)
             logger.notice("configuration reloaded", metadata: ["services": "\(configuration.plan.services.count)"])
             if configuration.settings.logLevel != logger.logLevel { logger.notice("log_level changes with the next start of the agent") }
@@ -143,6 +156,40 @@ private final class Agent {
     private func refuse(_ problems: [String]) {
         for problem in problems { logger.error("configuration not taken", metadata: ["fault": "\(problem)"]) }
     }
+}
+
+/// All that hear the watcher: the talker, and the agent's own alerts.
+private final class Listeners: ReportSink {
+    private let talker: Talker
+    private let alerts: OwnAlerts
+    private let time: any TimeSource
+
+    init(talker: Talker, alerts: OwnAlerts, time: any TimeSource) {
+        self.talker = talker
+        self.alerts = alerts
+        self.time = time
+    }
+
+    func record(_ event: Event) {
+        talker.record(event)
+        alerts.take(event, at: time.now())
+    }
+
+    func update(_ snapshot: Snapshot) { talker.update(snapshot) }
+
+    func mainProcess(of unit: String, is process: ProcessIdentity?) { talker.mainProcess(of: unit, is: process) }
+}
+
+extension OwnAlerts: DeliveryObserver {}
+
+extension AgentSettings {
+    /// `nil` without an aggregator: then the agent's own routes are all there is.
+    fileprivate var aggregatorPatience: Duration? { aggregator == nil ? nil : alertWhenUnreachable }
+}
+
+/// Something that only the loop's thread uses, on its way there.
+private struct OnLoop<Value>: @unchecked Sendable {
+    let value: Value
 }
 
 /// The kernel's name for this boot: what counts from boot is of one boot only.

@@ -1,5 +1,6 @@
 // From the configuration's files to what each part of the agent wants to be told.
 
+import AgentAPI
 import AgentCore
 import AgentTalker
 import Glibc
@@ -23,7 +24,10 @@ struct ConfigurationProblems: Error {
 
 /// Reads a folder, and the secrets that its settings name.
 func loadConfiguration(folder: String) throws(ConfigurationProblems) -> LoadedConfiguration {
-    let reading = ConfigurationReading([folder], defaults: AgentSettings.Defaults(hostname: hostName(), stateDirectory: stateFolder()))
+    let reading = ConfigurationReading(
+        [folder],
+        defaults: AgentSettings.Defaults(
+            hostname: hostName(), stateDirectory: folder(from: "STATE_DIRECTORY"), runtimeDirectory: folder(from: "RUNTIME_DIRECTORY")))
     let warnings = reading.files.flatMap { file in file.warnings.map { $0.rendered(in: file.text) } }
     let configuration: AgentConfiguration
     do {
@@ -34,19 +38,37 @@ func loadConfiguration(folder: String) throws(ConfigurationProblems) -> LoadedCo
     let settings = configuration.settings
     var reader = SecretReader()
     let talker = TalkerConfiguration(settings, secrets: &reader)
+    let plan = WatchPlan(configuration, secrets: &reader)
     guard reader.problems.isEmpty else { throw ConfigurationProblems(texts: reader.problems, warnings: warnings) }
-    return LoadedConfiguration(settings: settings, plan: WatchPlan(configuration), talker: talker, warnings: warnings)
+    return LoadedConfiguration(settings: settings, plan: plan, talker: talker, warnings: warnings)
 }
 
 extension WatchPlan {
-    init(_ configuration: AgentConfiguration) {
+    /// What could not be read is among the reader's problems.
+    fileprivate init(_ configuration: AgentConfiguration, secrets: inout SecretReader) {
+        let settings = configuration.settings
+        var services = configuration.services.map { check in
+            Service(
+                name: check.name, kind: check.isPattern ? .pattern : .unit, pidFile: check.pidFile, initSystem: check.initSystem?.rawValue,
+                rules: check.rules, route: check.owner, dependencies: check.dependencies, sources: sources(of: check, secrets: &secrets))
+        }
+        if let failed = configuration.failedUnits {
+            services.append(Service(name: "failed units", kind: .failed, exceptions: failed.exceptions, route: failed.owner))
+        }
+        let jobs = configuration.jobs.flatMap { check in check.jobs.map { (job: $0, owner: check.owner) } }
         self.init(
-            cycle: configuration.settings.cycleTime, hostRules: configuration.host?.rules ?? [], hostRoute: configuration.host?.owner,
-            services: configuration.services.map { service in
-                Service(
-                    name: service.name, pidFile: service.pidFile, initSystem: service.initSystem?.rawValue, rules: service.rules,
-                    route: service.owner)
-            })
+            cycle: settings.cycleTime, hostRules: configuration.host?.rules ?? [], hostRoute: configuration.host?.owner, services: services,
+            jobs: jobs.map(\.job), jobRoutes: Dictionary(jobs.compactMap { job, owner in owner.map { (job.name, $0) } }) { first, _ in first },
+            channels: settings.channels.map { $0.revealed { secrets.read($0) } }, deployLength: settings.deployLength)
+    }
+}
+
+private func sources(of check: ServiceCheck, secrets: inout SecretReader) -> [DaemonSource] {
+    check.daemonMetrics.map { family, names in
+        var parameters = check.daemonParameters(of: family)
+        // The runner cannot read the agent's files.
+        if let file = parameters.removeValue(forKey: "password_file") { parameters["password"] = secrets.read(file)?.reveal() }
+        return DaemonSource(id: "\(check.name) \(family)", family: family, parameters: parameters, metrics: names)
     }
 }
 
@@ -54,6 +76,16 @@ extension TalkerConfiguration {
     /// What could not be read is among the reader's problems, and not in the configuration.
     fileprivate init(_ settings: AgentSettings, secrets: inout SecretReader) {
         self.init(host: settings.hostname, version: rollcallVersion, interval: settings.cycleTime, stateFolder: settings.stateDirectory)
+        socket = Socket(path: settings.socket, group: settings.socketGroup)
+        allowedOrders =
+            settings.permissions.flatMap(\.orders)
+            + ["status", "show", "export", "explain", "history", "jobs"].map { AllowedOrder(verb: $0, pattern: "*") }
+        statsd = settings.statsd.map { Push(host: $0.host, port: $0.port) }
+        graphite = settings.graphite.map { Push(host: $0.host, port: $0.port) }
+        metrics = settings.metricsEndpoint.map { told in
+            Metrics(
+                address: told.address.address, port: told.address.port, certificateFile: told.certificate?.file, keyFile: told.certificate?.keyFile)
+        }
         if let told = settings.aggregator, let token = secrets.read(told.tokenFile) {
             do {
                 aggregator = Aggregator(url: try AggregatorURL(told.address.text), token: token, caFile: told.certificateAuthorityFile)
@@ -65,6 +97,17 @@ extension TalkerConfiguration {
             endpoint = Endpoint(
                 address: told.address.address, port: told.address.port, user: told.user, password: password,
                 certificateFile: told.certificate?.file, keyFile: told.certificate?.keyFile)
+        }
+    }
+}
+
+extension AggregatorPermission {
+    /// As the talker knows them.
+    fileprivate var orders: [AllowedOrder] {
+        switch self {
+        case .silence: ["unmonitor", "monitor"].map { AllowedOrder(verb: $0, pattern: "*") }
+        case .deploy: ["deploy_start", "deploy_finish"].map { AllowedOrder(verb: $0, pattern: "*") }
+        case .order(let order, let units): [AllowedOrder(verb: order.rawValue, pattern: units)]
         }
     }
 }
@@ -90,7 +133,7 @@ private func hostName() -> String {
 }
 
 /// systemd lists several folders with colons between; the first is the agent's.
-private func stateFolder() -> String? {
-    guard let list = getenv("STATE_DIRECTORY") else { return nil }
+private func folder(from variable: String) -> String? {
+    guard let list = getenv(variable) else { return nil }
     return String(cString: list).split(separator: ":").first.map(String.init)
 }

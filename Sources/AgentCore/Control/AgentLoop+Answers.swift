@@ -136,7 +136,7 @@ extension AgentLoop {
 
     private func jobDone(_ name: String, _ status: Int32, at now: Moment) -> AgentAnswer {
         if let refusal = unknownJob(name) { return refusal }
-        if let outcome = jobs.done(name, status: status, at: now.wall) { record(outcome, at: now) }
+        if let outcome = jobs.done(name, status: status, at: now.wall) { record(outcome, of: name, at: now) }
         return .done(status == 0 ? "\(name) is done" : "\(name) has failed with status \(status)")
     }
 

@@ -5,16 +5,17 @@ import Platform
 
 extension AgentLoop {
     func judgeJobs(at now: Moment) {
-        for (_, outcome) in jobs.judge(at: now.wall) { record(outcome, at: now) }
+        for (job, outcome) in jobs.judge(at: now.wall) { record(outcome, of: job, at: now) }
     }
 
-    func record(_ outcome: JobBook.Outcome, at now: Moment) {
+    func record(_ outcome: JobBook.Outcome, of job: String, at now: Moment) {
         let (kind, importance, detail, isNews): (Event.Kind, Importance?, String, Bool) =
             switch outcome {
             case .overdue(let text): (.jobOverdue, .error, text, true)
             case .failed(let text, let isNews): (.jobFailed, .error, text, isNews)
             case .ran(let text): (.jobRan, nil, text, true)
             }
-        record(Event(kind: kind, at: now.wall, importance: importance, detail: detail, routes: isNews ? [plan.jobRoute] : []))
+        let routes: [String?] = isNews ? [plan.jobRoutes[job] ?? nil] : []
+        record(Event(kind: kind, at: now.wall, rule: "job \(job)", importance: importance, detail: detail, routes: routes))
     }
 }

@@ -101,6 +101,12 @@ public enum ReportIngest {
                     importance: event.importance ?? .error, at: event.at, routes: event.routes)
             case .ruleRecovered:
                 statuses.recover(key(.rule(event.rule ?? "")), in: service, subject: subject, at: event.at)
+            case .unitStuck, .actionsSuspended, .jobOverdue, .jobFailed:
+                statuses.fail(
+                    key(.rule(event.problem)), in: service, subject: subject, text: event.detail, importance: event.importance ?? .error,
+                    at: event.at, routes: event.routes)
+            case .unitUnstuck, .actionsResumed, .jobRan:
+                statuses.recover(key(.rule(event.problem)), in: service, subject: subject, at: event.at)
             case .sourceFailed:
                 statuses.fail(
                     key(source(event)), in: service, subject: subject, text: "the agent cannot look: \(event.detail)",

@@ -47,8 +47,9 @@ public struct ServicePlan: Sendable {
     public func importanceOfDown(in service: String) -> Importance { self.service(service)?.importance ?? .error }
 
     /// Who hears of a service: the people whom it names, else the rule's routes, else the default. A route that is not configured is
-    /// better heard of by the default than by nobody.
+    /// better heard of by the default than by nobody; what has no route at all is for nobody.
     public func recipients(of service: String, routes wanted: [String?]) -> [String] {
+        if wanted.isEmpty { return [] }
         if let notify = self.service(service)?.notify, !notify.isEmpty { return unique(notify) }
         return unique(wanted.flatMap { route in route.flatMap { routes[$0] }.flatMap { $0.isEmpty ? nil : $0 } ?? defaultRecipients })
     }

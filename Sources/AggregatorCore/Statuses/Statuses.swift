@@ -23,7 +23,8 @@ struct Statuses {
         situation.services[name, default: ServiceState(name: name, since: now)].isConfigured = plan.isConfigured(name)
     }
 
-    /// Something in the service fails since `at`. What failed already keeps the time at which it began.
+    /// Something in the service fails since `at`. What failed already keeps the time at which it began. Without any route nobody is told;
+    /// once it fails with one, it is news.
     /// - Parameter importance: `nil` for what the service itself weighs: a unit that is down.
     mutating func fail(
         _ key: ProblemKey, in name: String, subject: Alert.Subject, text: String, importance: Importance?, at: Timestamp, routes: [String?]? = nil
@@ -37,7 +38,8 @@ struct Statuses {
         service.problems[key] = ServiceProblem(problem, routes: routes ?? known?.routes ?? [nil], isTold: known?.isTold ?? false)
         let before = service.status
         settle(&service, at: at)
-        if let reason = reason(from: before, to: service.status, isNew: known == nil, importance: problem.importance) {
+        let isNews = known == nil || known?.routes.isEmpty == true
+        if routes?.isEmpty != true, let reason = reason(from: before, to: service.status, isNew: isNews, importance: problem.importance) {
             let recipients = plan.recipients(of: name, routes: routes ?? [nil])
             service.told = Array(Set(service.told).union(recipients)).sorted()
             service.problems[key]?.isTold = true
