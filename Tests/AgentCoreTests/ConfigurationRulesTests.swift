@@ -68,10 +68,6 @@ private func doing(_ kinds: Action.Kind..., when condition: Condition = compare(
         ),
         ("check service s\nif redis:used_memroy > 5 then alert", "2:4 there is no metric redis:used_memroy | did you mean redis:used_memory?"),
         (
-            "check service s\nif redis:used_memory > 5/sec then alert",
-            "2:24 redis:used_memory is not a counter, so that it has no rate | leave /sec out of 5/sec"
-        ),
-        (
             "check service s\nif redis:used_memory > 80% then alert",
             "2:24 redis:used_memory is no percentage, and 80% is one | write an amount without %"
         ),
@@ -109,6 +105,13 @@ private func doing(_ kinds: Action.Kind..., when condition: Condition = compare(
     ])
     func aDaemonsMetricIsMeasured(condition: String) {
         #expect(examine("check service s\nif \(condition) then alert") == Findings())
+    }
+
+    @Test func aRateOfADaemonsGaugeIsAWarning() {
+        let findings = examine("check service s\nif redis:used_memory > 5/sec then alert")
+        #expect(findings.faults == [])
+        #expect(
+            shown(findings.warnings) == ["2:24 redis:used_memory is not a counter: it may shrink, and its rate be below 0 | leave /sec out of 5/sec"])
     }
 
     @Test func daemonsHaveAtLeastTheMetricsThatInspeqtorKnows() {

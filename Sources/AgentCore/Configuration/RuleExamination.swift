@@ -352,8 +352,9 @@ private struct RuleExamination {
                 help: "write an amount without %")
         }
         if rule.threshold.perSecond, !daemon.names.isEmpty, !nature.isCounter {
-            fault(
-                "\(rule.metric.text) is not a counter, so that it has no rate", at: rule.thresholdPlace,
+            // Inspeqtor understands it, so that such rules are in use.
+            warn(
+                "\(rule.metric.text) is not a counter: it may shrink, and its rate be below 0", at: rule.thresholdPlace,
                 help: "leave /sec out of \(rule.threshold.text)")
         }
         if rule.isOfEachWorker {
