@@ -145,6 +145,24 @@ private func rollcall(_ arguments: [String], socket: String?, environment: [Stri
         #expect(end.errors.hasPrefix("rollcall: you may not ask this agent: you are not in the group root. `sudo usermod -aG root"))
     }
 
+    @Test("a terminal gets colour for state words alone, unless it wants none; a pipe gets none")
+    func colours() async throws {
+        let agent = try FakeAgent { _ in AgentAnswer(text: "puma up since upstart 3 h\nnginx down\n", json: [:]) }
+        defer { agent.stop() }
+        func onTerminal(_ environment: [String: String]) async throws -> String {
+            let command = "\(built("rollcall")) status --socket \(agent.path)"
+            let child = try ChildProcess("/usr/bin/script", ["-qec", command, "/dev/null"], environment: environment)
+            return String(String.UnicodeScalarView(try await child.end().output.unicodeScalars.filter { $0 != "\r" }))
+        }
+        #expect(
+            try await onTerminal(["TERM": "xterm", "NO_COLOR": ""])
+                == "puma \u{1B}[32mup\u{1B}[0m since upstart 3 h\nnginx \u{1B}[31mdown\u{1B}[0m\n")
+        for environment in [["TERM": "xterm", "NO_COLOR": "1"], ["TERM": "dumb", "NO_COLOR": ""]] {
+            #expect(try await onTerminal(environment) == "puma up since upstart 3 h\nnginx down\n")
+        }
+        #expect(try await rollcall(["status"], socket: agent.path).output == "puma up since upstart 3 h\nnginx down\n")
+    }
+
     @Test("something else at the socket is no agent")
     func notAnAgent() async throws {
         let folder = try TemporaryFolder()
