@@ -7,6 +7,7 @@ import Glibc
 import LinuxHost
 import Logging
 import Platform
+import RuleLanguage
 
 /// Says what is wrong with a configuration, on standard error.
 func checkConfiguration(folder: String) -> ExitCode {
@@ -179,8 +180,6 @@ private final class Listeners: ReportSink {
 
     func mainProcess(of unit: String, is process: ProcessIdentity?) { talker.mainProcess(of: unit, is: process) }
 }
-
-extension OwnAlerts: DeliveryObserver {}
 
 extension AgentSettings {
     /// `nil` without an aggregator: then the agent's own routes are all there is.

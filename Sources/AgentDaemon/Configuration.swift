@@ -6,6 +6,7 @@ import AgentTalker
 import Glibc
 import Logging
 import Platform
+import RuleLanguage
 
 /// A configuration without faults, with the secrets that it names.
 struct LoadedConfiguration {
@@ -27,7 +28,7 @@ func loadConfiguration(folder: String) throws(ConfigurationProblems) -> LoadedCo
     let reading = ConfigurationReading(
         [folder],
         defaults: AgentSettings.Defaults(
-            hostname: hostName(), stateDirectory: folder(from: "STATE_DIRECTORY"), runtimeDirectory: folder(from: "RUNTIME_DIRECTORY")))
+            hostname: hostName(), stateDirectory: firstFolder(of: "STATE_DIRECTORY"), runtimeDirectory: firstFolder(of: "RUNTIME_DIRECTORY")))
     let warnings = reading.files.flatMap { file in file.warnings.map { $0.rendered(in: file.text) } }
     let configuration: AgentConfiguration
     do {
@@ -133,7 +134,7 @@ private func hostName() -> String {
 }
 
 /// systemd lists several folders with colons between; the first is the agent's.
-private func folder(from variable: String) -> String? {
+private func firstFolder(of variable: String) -> String? {
     guard let list = getenv(variable) else { return nil }
     return String(cString: list).split(separator: ":").first.map(String.init)
 }

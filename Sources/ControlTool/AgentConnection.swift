@@ -11,7 +11,7 @@ struct ConnectionError: Error, CustomStringConvertible {
 
 /// The agent's socket. A connection is one request and one answer.
 struct AgentConnection {
-    static let defaultSocket = "/run/rollcall/agent.sock"
+    static let defaultSocket = "/run/rollcall-agent/agent.sock"
     /// Answers of an agent with thousands of units are some megabytes.
     static let answerLimit = 256 << 20
 

@@ -6,7 +6,7 @@ public import Platform
 
 /// Tells people what happens on this host, over the agent's own routes. It lives on the watcher's loop, and nothing on it waits: the file
 /// that keeps what is to be told is written by a thread of its own.
-public final class OwnAlerts {
+public final class OwnAlerts: DeliveryObserver {
     /// How long changes are gathered before they are written down.
     private static let writing = Duration.milliseconds(100)
 

@@ -60,6 +60,9 @@ private struct RuleExamination {
                 ? "the host has no workers" : "workers have " + metrics.filter { $0.isOfWorkers }.map(\.text).joined(separator: ", ")
             fault("\(metric.text) is not measured of each worker", at: comparison.metricPlace, help: help)
         }
+        if threshold.isTime, metric.unit != .seconds {
+            fault("\(metric.text) is no time, and \(threshold.text) is one", at: comparison.thresholdPlace, help: nil)
+        }
         if threshold.percent, metric.unit != .percent, metric.limit == nil {
             let help =
                 metric.unit == .bytes

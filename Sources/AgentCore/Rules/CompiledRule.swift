@@ -106,6 +106,7 @@ private func index(of metric: MetricName, in metrics: inout [MetricName]) -> Int
 /// Where nobody knows the unit, it is that of the threshold.
 private func unit(impliedBy threshold: Amount) -> Metric.Unit {
     if threshold.percent { return .percent }
+    if threshold.isTime { return .seconds }
     let amount = threshold.text.lowercased().prefix { $0 != "/" }
     return amount.last.map("kmgtp".contains) ?? false ? .bytes : .count
 }

@@ -1,6 +1,6 @@
 // What an aggregator may order: a list in the agent's own configuration, and nothing beside it.
 
-public import AgentAPI
+import AgentAPI
 
 /// A verb, and the units that it may be said of.
 public struct AllowedOrder: Equatable, Sendable {
