@@ -98,8 +98,6 @@ final class FakeSampler: Sampler {
 
     func beginCycle(at uptime: Duration) { cycles += 1 }
 
-    func state(of unit: String) -> ProcessState? { .running }
-
     func sampleHost(_ metrics: MetricList) -> [Double?] {
         asked["host"] = Set(metrics.keys)
         return metrics.keys.map { host[$0] }

@@ -64,11 +64,9 @@ extension AgentAnswer {
 // MARK: Deploys and silence
 
 extension AgentLoop {
-    private static let lengths = Duration.seconds(1)...Duration.seconds(7 * 86_400)
-
     private func startDeploy(_ units: [String], owner: String, _ reason: String?, _ length: Duration, at now: Moment) -> AgentAnswer {
         if let problem = problem(with: units) { return .refused(problem) }
-        guard Self.lengths.contains(length) else { return .refused("a deploy takes between 1 s and 7 days") }
+        guard (Duration.seconds(1)...Silences.longestDeploy).contains(length) else { return .refused("a deploy takes between 1 s and 7 days") }
         guard !silences.isFull else { return .refused("too many windows are open already") }
         let owner = shortened(owner, to: 100)
         let reason = reason.map { shortened($0, to: 500) }
@@ -97,7 +95,7 @@ extension AgentLoop {
 
     private func stopMonitoring(_ units: [String], owner: String, _ reason: String?, _ length: Duration?, at now: Moment) -> AgentAnswer {
         if let problem = problem(with: units) { return .refused(problem) }
-        if let length, length <= .zero || length > .seconds(366 * 86_400) { return .refused("a silence takes between 1 s and a year") }
+        if let length, length <= .zero || length > Silences.longestSilence { return .refused("a silence takes between 1 s and a year") }
         guard !silences.isFull else { return .refused("too many silences already") }
         let owner = shortened(owner, to: 100)
         silences.stopMonitoring(units, owner: owner, reason: reason.map { shortened($0, to: 500) }, at: now, length: length)

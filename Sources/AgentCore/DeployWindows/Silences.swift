@@ -9,6 +9,8 @@ import Platform
 struct Silences: Equatable {
     /// More than these is a script that has gone wrong.
     static let most = 1000
+    static let longestDeploy = Duration.seconds(7 * 86_400)
+    static let longestSilence = Duration.seconds(366 * 86_400)
 
     /// What one owner opened for one unit, one pattern, or the whole host.
     struct Window: Equatable {
@@ -177,13 +179,16 @@ extension Silences {
         func uptime(_ json: JSON?) -> Duration? {
             guard let wall = json?.string.flatMap({ Timestamp($0) }) else { return nil }
             let (left, overflown) = wall.microseconds.subtractingReportingOverflow(now.wall.microseconds)
-            return overflown ? nil : now.uptime + .microseconds(left)
+            // A clock that was far ahead must not silence for years.
+            return overflown ? nil : now.uptime + min(.microseconds(left), Self.longestSilence)
         }
         func window(_ json: JSON) -> Window? {
             guard let owner = json["owner"]?.string, let began = json["began"]?.string.flatMap({ Timestamp($0) }), let ends = uptime(json["ends"]),
                 let depth = json["depth"]?.integer.flatMap({ Int(exactly: $0) }), (1...Self.most).contains(depth)
             else { return nil }
-            return Window(owner: owner, unit: json["unit"]?.string, reason: json["reason"]?.string, depth: depth, began: began, ends: ends)
+            return Window(
+                owner: owner, unit: json["unit"]?.string, reason: json["reason"]?.string, depth: depth, began: began,
+                ends: min(ends, now.uptime + Self.longestDeploy))
         }
         windows = (json["windows"]?.array ?? []).prefix(Self.most).compactMap(window)
         endings = (json["endings"]?.array ?? []).prefix(Self.most).compactMap { ending in

@@ -4,14 +4,12 @@ import Platform
 
 extension AgentLoop {
     func restoreState(at now: Moment) {
-        guard let json = stateFile?.read() else { return }
-        RuleEvaluator.restore(json["host"] ?? .null, to: &host.rules, boot: boot)
-        remembered = RememberedUnits(json["units"] ?? .null)
-        silences = Silences(json["silences"] ?? .null, at: now)
-        jobs.restore(json["jobs"] ?? .null, at: now.wall)
-        var limits: [String: StormLimit] = [:]
-        for member in (json["limits"]?.members ?? []).prefix(Self.mostUnits) { limits[member.name] = StormLimit(member.value, at: now) }
-        actions?.restore(limits)
+        guard let state = stateFile?.read(at: now) else { return }
+        RuleEvaluator.restore(state.host, to: &host.rules, boot: boot)
+        remembered = state.units
+        silences = state.silences
+        jobs.restore(state.jobs, at: now.wall)
+        actions?.restore(state.limits)
     }
 
     func saveStateIfDue(at now: Moment) {

@@ -22,12 +22,10 @@ final class WatchStateFile {
     }
 
     /// What an earlier life wrote; `nil` when there is nothing of use.
-    func read() -> JSON? {
+    func read(at now: Moment) -> WatchState? {
         guard access(path, F_OK) == 0 else { return nil }
         do {
-            let json = try JSON(parsing: AtomicFile.read(path, limit: Self.limit))
-            guard json["version"]?.integer == 1 else { throw FileError(path: path, problem: "is of another version") }
-            return json
+            return try WatchState(parsing: AtomicFile.read(path, limit: Self.limit), at: now)
         } catch {
             let aside = "\(path).damaged"
             rename(path, aside)

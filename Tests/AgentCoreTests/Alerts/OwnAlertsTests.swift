@@ -6,7 +6,7 @@ import TestKit
 import Testing
 
 /// Takes alerts, and says nothing of them until a test does.
-private final class FakeRunner: Runner {
+private final class AlertingRunner: Runner {
     private(set) var alerts: [OutgoingAlert] = []
     func start(observer: any RunnerObserver) {}
     func change(_ work: RunnerWork) {}
@@ -20,7 +20,7 @@ private final class FakeRunner: Runner {
     private let folder = try! TemporaryFolder()
     private let channels = [AlertChannel(route: nil, kind: "email", parameters: [:]), AlertChannel(route: "ops", kind: "slack", parameters: [:])]
 
-    private func alerts(_ runner: FakeRunner, patience: Duration? = nil) -> OwnAlerts {
+    private func alerts(_ runner: AlertingRunner, patience: Duration? = nil) -> OwnAlerts {
         OwnAlerts(
             loop: loop, time: time, runner: runner, file: folder.path + "/alerts.json", host: "web1", channels: channels,
             aggregatorPatience: patience, gathering: .zero, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
@@ -37,7 +37,7 @@ private final class FakeRunner: Runner {
     }
 
     @Test func anAlertIsHandedOverUntilItIsDelivered() throws {
-        let runner = FakeRunner()
+        let runner = AlertingRunner()
         let alerts = alerts(runner)
         alerts.take(down("a"), at: time.now())
         let id = try #require(runner.alerts.first?.id)
@@ -53,7 +53,7 @@ private final class FakeRunner: Runner {
     }
 
     @Test func whatIsRefusedForGoodIsNotHandedOverAgain() throws {
-        let runner = FakeRunner()
+        let runner = AlertingRunner()
         let alerts = alerts(runner)
         alerts.take(down("a"), at: time.now())
         alerts.undelivered(try #require(runner.alerts.first?.id), why: "550", mayRetry: false)
@@ -64,17 +64,17 @@ private final class FakeRunner: Runner {
     }
 
     @Test func whatWaitsGoesOnAfterARestart() throws {
-        let runner = FakeRunner()
+        let runner = AlertingRunner()
         let first = alerts(runner)
         first.take(down("a"), at: time.now())
         first.stop()
-        let next = FakeRunner()
+        let next = AlertingRunner()
         let second = alerts(next)
         turn()
         #expect(next.alerts == runner.alerts)
         second.delivered(try #require(next.alerts.first?.id))
         second.stop()
-        let last = FakeRunner()
+        let last = AlertingRunner()
         let third = alerts(last)
         turn()
         #expect(last.alerts.isEmpty)
@@ -83,7 +83,7 @@ private final class FakeRunner: Runner {
 
     @Test(arguments: ["", "{", "[]", "{\"version\":1,\"outbox\":[{}]}"]) func aDamagedFileIsNoReasonToBeSilent(text: String) throws {
         try folder.write(text, to: "alerts.json")
-        let runner = FakeRunner()
+        let runner = AlertingRunner()
         let alerts = alerts(runner)
         turn()
         alerts.take(down("a"), at: time.now())
@@ -92,7 +92,7 @@ private final class FakeRunner: Runner {
     }
 
     @Test func theAggregatorDecidesWhoSpeaks() {
-        let runner = FakeRunner()
+        let runner = AlertingRunner()
         let alerts = alerts(runner, patience: .seconds(300))
         alerts.aggregatorIsReachable(true, at: time.now())
         alerts.take(down("a"), at: time.now())

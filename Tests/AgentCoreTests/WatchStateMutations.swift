@@ -1,0 +1,26 @@
+@testable import AgentCore
+import Platform
+import RuleLanguage
+import Testing
+import TestKit
+
+@Suite struct WatchStateMutations {
+    @Test func noStateMakesTheWatcherCrash() {
+        let now = Moment(wall: Timestamp(seconds: 1_795_000_000), uptime: .seconds(5000))
+        let job = Job(name: "sync", schedule: .every(.seconds(60)), longestRun: .seconds(5), place: Place(line: 1, column: 1))
+        Mutations.run(seeds: Mutations.seeds("watch-state")) { bytes in
+            guard var state = try? WatchState(parsing: bytes, at: now) else { return }
+            var jobs = JobBook { _, _ in nil }
+            jobs.restore(state.jobs, at: now.wall)
+            jobs.change([job], at: now.wall)
+            _ = jobs.judge(at: now.wall)
+            _ = state.silences.expire(at: now, grace: .seconds(15))
+            for (_, limit) in state.limits where limit.suspendedUntil ?? .zero > now.uptime + StormLimit.longestPause {
+                Issue.record("suspended for ever")
+            }
+            for window in state.silences.windows where window.ends > now.uptime + Silences.longestDeploy { Issue.record("silent for ever") }
+            let written = state.silences.json(at: now)
+            if Silences(written, at: now).windows.count != state.silences.windows.count { Issue.record("\(written.text) is not read again") }
+        }
+    }
+}
