@@ -142,7 +142,9 @@ let package = Package(
 // The fuzz program needs libFuzzer's runtime, which only `make fuzz` links.
 if Context.environment["ROLLCALL_FUZZ"] != nil {
     package.targets.append(
-        .executableTarget(name: "Fuzz", dependencies: ["AgentAPI", "Platform", "RuleLanguage"], path: "Tests/Fuzz", exclude: ["Seeds"]))
+        .executableTarget(
+            name: "Fuzz", dependencies: ["AgentAPI", "AgentCore", "Compression", "DaemonMetrics", "LinuxHost", "Platform", "RuleLanguage"],
+            path: "Tests/Fuzz", exclude: ["Seeds"]))
 }
 
 for target in package.targets where target.type != .system {

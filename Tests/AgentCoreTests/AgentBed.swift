@@ -28,7 +28,9 @@ final class AgentBed {
     ) throws {
         loop = try Loop()
         agent = AgentLoop(
-            plan: WatchPlan(cycle: cycle, hostRules: host, hostRoute: "hosts", services: services, jobs: jobs, jobRoutes: Dictionary(jobs.map { ($0.name, "night") }) { first, _ in first }), on: loop,
+            plan: WatchPlan(
+                cycle: cycle, hostRules: host, hostRoute: "hosts", services: services, jobs: jobs,
+                jobRoutes: Dictionary(jobs.map { ($0.name, "night") }) { first, _ in first }), on: loop,
             time: time ?? self.time,
             initSystems: [systemd, upstart, pidFiles], sampler: sampler, processes: processes, sink: sink, serviceManager: serviceManager,
             version: "1.0", logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, runner: runner, commands: commands,

@@ -1,12 +1,106 @@
 // Every parser of outside input, by the name of its seeds' folder.
 
 @testable import AgentAPI
+@testable import AgentCore
+@testable import Compression
+@testable import DaemonMetrics
+@testable import LinuxHost
 @testable import Platform
 @testable import RuleLanguage
 
 let parsers: [String: @Sendable ([UInt8]) -> Void] = [
+    "agent-request": { _ = try? RequestLine($0) },
+    "agent-settings": { bytes in
+        let parsed = SettingsFile.parse(bytes, file: "f")
+        _ = AgentSettings.read(parsed.file, file: "f", defaults: .init(hostname: "h", stateDirectory: nil))
+    },
+    "alert-file": { bytes in
+        guard let json = try? JSON(parsing: bytes) else { return }
+        var desk = AlertDesk(host: "h", routes: [nil], aggregatorPatience: nil, at: now)
+        _ = desk.resume(from: json, at: now)
+    },
+    "cgroup-files": { bytes in
+        _ = CgroupMemory(first: bytes.span)
+        _ = CgroupMemory(second: bytes.span)
+        _ = CgroupProcessor(second: bytes.span)
+        _ = CgroupThrottling(parsing: bytes.span)
+        _ = CgroupMemoryEvents(parsing: bytes.span)
+        _ = Limit(ofGroup: bytes.span)
+        _ = ProcessTransfer(second: bytes.span)
+    },
+    "cron": { bytes in _ = try? TimeWindow(parsing: String(decoding: bytes, as: UTF8.self)) },
+    "fastcgi": { _ = phpFPMAnswer($0, "/status") },
+    "gzip": { _ = try? gunzip($0, limit: 4096) },
+    "haproxy-stat": { _ = haproxySocketAnswer($0, true) },
+    "host-files": { bytes in
+        _ = Pressure(parsing: bytes.span)
+        _ = FileCount(parsing: bytes.span)
+        _ = LoadAverage(parsing: bytes)
+        _ = MemoryInfo(parsing: bytes.span)
+    },
+    "host-stat": { bytes in _ = HostStat(parsing: bytes.span) },
+    "http-answer": { _ = try? HTTPAnswer(parsing: $0) },
+    "init-script": { bytes in
+        _ = SysVScript(parsing: bytes)
+    },
     "json": { _ = try? JSON(parsing: $0) },
-    "report": { if let json = try? JSON(parsing: $0) { _ = try? Report(json) } },
-    "rules": { _ = RuleFile.parse($0, file: "fuzz") },
-    "settings": { _ = SettingsFile.parse($0, file: "fuzz") },
+    "json-page": { bytes in
+        _ = memstatsAnswer(bytes)
+        _ = jsonAnswer(bytes, ["a.b[0].c"])
+    },
+    "json-path": { _ = JSONPath(String(decoding: $0, as: UTF8.self)) },
+    "memcached-stats": { _ = memcachedAnswer($0) },
+    "mounts": { bytes in _ = mounts(parsing: bytes.span) },
+    "nginx-status": { _ = nginxAnswer($0) },
+    "php-fpm-status": { _ = poolStatus($0) },
+    "process-files": { bytes in
+        _ = residentPages(parsing: bytes.span)
+        _ = ProcessTransfer(parsing: bytes.span)
+        _ = Limit(openFilesOf: bytes.span)
+        _ = MappedMemory(parsing: bytes.span)
+        var pids: [Int32] = []
+        _ = appendProcesses(parsing: bytes.span, to: &pids)
+    },
+    "process-stat": { bytes in
+        _ = ProcessCounters(parsing: bytes.span)
+        _ = ProcessStat(parsing: bytes)
+    },
+    "prometheus-selector": { _ = SeriesSelector(String(decoding: $0, as: UTF8.self)) },
+    "prometheus-text": { _ = prometheusAnswer($0, ["up", "node_cpu_seconds_total{cpu=\"0\"}"]) },
+    "recording": { bytes in
+        guard let json = try? JSON(parsing: bytes) else { return }
+        _ = try? Recording(json)
+        _ = try? History(json)
+    },
+    "redis-reply": { _ = redisAnswer($0, hasAuthenticated: true) },
+    "report": { bytes in
+        guard let json = try? JSON(parsing: bytes) else { return }
+        _ = try? Report(json).applied(to: nil)
+        _ = try? Acknowledgement(json)
+    },
+    "rule-state": { bytes in
+        guard let json = try? JSON(parsing: bytes) else { return }
+        var rules = ruleFile.rules.map { RuleEvaluator(rule: $0, of: .service) }
+        RuleEvaluator.restore(json, to: &rules, boot: "b")
+    },
+    "rules": { bytes in
+        let parsed = RuleFile.parse(bytes, file: "f")
+        if let file = parsed.file, parsed.faults.isEmpty { _ = RuleFile.parse(file.text, file: "f") }
+    },
+    "runit-status": { _ = ServiceStatus(runit: $0) },
+    "runner-answers": { _ = try? RunnerAnswer(line: $0) },
+    "runner-orders": { _ = try? RunnerOrder(line: $0) },
+    "s6-status": { _ = ServiceStatus(s6: $0) },
+    "service-check": { bytes in
+        if let file = RuleFile.parse(bytes, file: "f").file { _ = examineRules(of: file, file: "f") }
+    },
+    "settings": { _ = SettingsFile.parse($0, file: "f") },
+    "supervisord-conf": { _ = SupervisordConfiguration(parsing: $0, folder: "/etc") },
+    "watch-state": { _ = try? WatchState(parsing: $0, at: now) },
+    "xml-rpc": { _ = (try? XMLRPCAnswer(parsing: $0)).map { SupervisordProcess.list($0) } },
 ]
+
+private let now = Moment(wall: Timestamp(microseconds: 1_795_000_000_000_000), uptime: .seconds(1000))
+private let ruleFile =
+    RuleFile.parse("check service s if memory:rss > 5 for 3 cycles then alert if cpu:total > 5 2 times within 4 cycles then alert", file: "f").file
+    ?? RuleFile(subject: .host)

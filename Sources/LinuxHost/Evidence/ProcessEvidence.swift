@@ -20,8 +20,10 @@ struct ProcessEvidence {
     }
 
     func lines(cgroup: String?, mainProcess: ProcessIdentity?) -> [String] {
-        let hierarchies = CgroupHierarchies(at: cgroups)
-        let reader = cgroup.flatMap { group in hierarchies.flatMap { (group, $0) } }.flatMap { CgroupReader($0, in: $1, clockTicks: clockTicks, reader: FileReader()) }
+        var reader: CgroupReader?
+        if let cgroup, let hierarchies = CgroupHierarchies(at: cgroups) {
+            reader = CgroupReader(cgroup, in: hierarchies, clockTicks: clockTicks, reader: FileReader())
+        }
         var pids: [Int32] = []
         _ = reader?.appendProcesses(to: &pids)
         if pids.isEmpty, let mainProcess { pids = ProcessTable(reading: proc).tree(below: mainProcess) }
