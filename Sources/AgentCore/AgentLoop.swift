@@ -33,6 +33,7 @@ public final class AgentLoop {
     let processes: any ProcessWatcher
     let sink: any ReportSink
     let runner: (any Runner)?
+    let jobSource: (any JobSource)?
     let serviceManager: ServiceManager
     let version: String
     let hostname: String
@@ -61,6 +62,7 @@ public final class AgentLoop {
     var daemons: [String: DaemonValues] = [:]
     var silences = Silences()
     var jobs: JobBook
+    var timers = TimerBook()
     /// What an earlier life of the agent knew of units that have not been seen yet.
     var remembered = RememberedUnits()
 
@@ -78,6 +80,7 @@ public final class AgentLoop {
     ///   - initSystems: in the order in which they are asked for a service that names none; the first that knows it answers for it.
     ///   - version: what the agent calls itself when it starts.
     ///   - runner: speaks with daemons; without one nothing does.
+    ///   - jobSource: knows of jobs that nobody announces.
     ///   - commands: runs the programs of rules; without one nothing does.
     ///   - stateFolder: where the action log is and what outlives the agent; `nil`: nowhere.
     ///   - boot: the machine's boot id.
@@ -85,7 +88,8 @@ public final class AgentLoop {
     public init(
         plan: WatchPlan, on loop: Loop, time: any TimeSource, initSystems: [any InitSystem], sampler: any Sampler,
         processes: any ProcessWatcher, sink: any ReportSink, serviceManager: ServiceManager, version: String, logger: Logger,
-        runner: (any Runner)? = nil, commands: (any CommandRunner)? = nil, evidence: (any EvidenceReader)? = nil, stateFolder: String? = nil,
+        runner: (any Runner)? = nil, jobSource: (any JobSource)? = nil, commands: (any CommandRunner)? = nil, evidence: (any EvidenceReader)? = nil,
+        stateFolder: String? = nil,
         hostname: String = "", boot: String = "", nextCron: @escaping (CronExpression, Timestamp) -> Timestamp? = { _, _ in nil }
     ) {
         self.plan = plan
@@ -99,6 +103,7 @@ public final class AgentLoop {
         self.version = version
         self.logger = logger
         self.runner = runner
+        self.jobSource = jobSource
         self.commands = commands
         self.evidence = evidence
         self.hostname = hostname
@@ -134,6 +139,7 @@ public final class AgentLoop {
         }
         runner?.start(observer: self)
         runner?.change(plan.runnerWork)
+        jobSource?.start(watching: plan.timers.map(\.pattern), observer: self)
         for initSystem in initSystems { initSystem.start(watching: requests(to: initSystem), observer: self) }
         firstLookTimer = loop.after(Self.firstLookPatience) { [weak self] in self?.endFirstLook() }
         for unit in units { noticeAbsence(of: unit) }
@@ -147,6 +153,7 @@ public final class AgentLoop {
         let before = plan
         plan = next
         jobs.change(next.jobs, at: now.wall)
+        jobSource?.change(watching: next.timers.map(\.pattern))
         reloadUnits(from: before)
         host.rules = continued(host.rules, as: next.hostRules, of: nil, route: before.hostRoute)
         host.prepare()
@@ -172,6 +179,7 @@ public final class AgentLoop {
         actions?.stop()
         runner?.stop()
         for initSystem in initSystems { initSystem.stop() }
+        jobSource?.stop()
         for unit in units where unit.process != nil { processes.unwatch(unit.key) }
         record(Event(kind: .agentStopped, at: time.now().wall, detail: version))
         tellSnapshot()

@@ -39,6 +39,16 @@ public struct WatchPlan: Equatable, Sendable {
         }
     }
 
+    public struct Timers: Equatable, Sendable {
+        public var pattern: String
+        public var route: String?
+
+        public init(pattern: String, route: String? = nil) {
+            self.pattern = pattern
+            self.route = route
+        }
+    }
+
     /// How often numbers are sampled and rules judged.
     public var cycle: Duration
     public var hostRules: [Rule]
@@ -48,6 +58,8 @@ public struct WatchPlan: Equatable, Sendable {
     public var jobs: [Job]
     /// Where events about jobs go, by the job's name; the default route where it is not in it.
     public var jobRoutes: [String: String]
+    /// Jobs that their init system starts (systemd's timers): patterns of their names, and where events about them go.
+    public var timers: [Timers]
     /// The agent's own ways to reach people.
     public var channels: [AlertChannel]
     /// After what time a deploy window ends by itself unless it was opened for another.
@@ -55,7 +67,7 @@ public struct WatchPlan: Equatable, Sendable {
 
     public init(
         cycle: Duration, hostRules: [Rule] = [], hostRoute: String? = nil, services: [Service], jobs: [Job] = [], jobRoutes: [String: String] = [:],
-        channels: [AlertChannel] = [], deployLength: Duration = .seconds(300)
+        timers: [Timers] = [], channels: [AlertChannel] = [], deployLength: Duration = .seconds(300)
     ) {
         self.cycle = cycle
         self.hostRules = hostRules
@@ -63,6 +75,7 @@ public struct WatchPlan: Equatable, Sendable {
         self.services = services
         self.jobs = jobs
         self.jobRoutes = jobRoutes
+        self.timers = timers
         self.channels = channels
         self.deployLength = deployLength
     }

@@ -15,7 +15,7 @@ struct UsageError: Error, Equatable {
 
 struct Arguments: Equatable {
     enum Verb: Equatable {
-        case run, check, version, help
+        case run, check, testAlerts, version, help
     }
 
     var verb = Verb.run
@@ -31,6 +31,7 @@ struct Arguments: Equatable {
                 self.folder = folder
             case _ where word.hasPrefix("--config=") && word.utf8.count > 9: folder = String(word.dropFirst(9))
             case "--check": verb = .check
+            case "--test-alerts": verb = .testAlerts
             // These two only answer, whatever else is said.
             case "--version":
                 verb = .version
@@ -43,7 +44,7 @@ struct Arguments: Equatable {
         }
     }
 
-    static let usage = "Usage: rollcall-agent [--config DIR] [--check | --version | --help]"
+    static let usage = "Usage: rollcall-agent [--config DIR] [--check | --test-alerts | --version | --help]"
 
     static let help = """
         \(usage)
@@ -53,6 +54,8 @@ struct Arguments: Equatable {
           --config DIR   the folder of the configuration (default /etc/rollcall):
                          rollcall.conf, host.inq, services.d/*.inq
           --check        check the configuration, say what is wrong with it, and exit
+          --test-alerts  send one message over each `send alerts` of rollcall.conf,
+                         say how that went, and exit
           --version      say which version this is, and exit
           --help         say this, and exit
 

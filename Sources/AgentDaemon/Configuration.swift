@@ -60,6 +60,7 @@ extension WatchPlan {
         self.init(
             cycle: settings.cycleTime, hostRules: configuration.host?.rules ?? [], hostRoute: configuration.host?.owner, services: services,
             jobs: jobs.map(\.job), jobRoutes: Dictionary(jobs.compactMap { job, owner in owner.map { (job.name, $0) } }) { first, _ in first },
+            timers: configuration.jobs.flatMap { check in check.timers.map { Timers(pattern: $0, route: check.owner) } },
             channels: settings.channels.map { $0.revealed { secrets.read($0) } }, deployLength: settings.deployLength)
     }
 }

@@ -7,6 +7,21 @@ import LinuxHost
 import Logging
 import Platform
 
+/// Sends one message over each of the own routes of a configuration, and says how that went.
+func testAlerts(folder: String) -> ExitCode {
+    signal(SIGPIPE, SIG_IGN)
+    do {
+        let configuration = try loadConfiguration(folder: folder)
+        Logs.bootstrap(level: .warning)
+        let settings = configuration.settings
+        return testAlerts(
+            configuration.plan.channels, host: settings.hostname, user: settings.runnerUser ?? "nobody", logger: Logger(label: "rollcall-agent"))
+    } catch {
+        for problem in error.texts { complain(problem) }
+        return .configuration
+    }
+}
+
 /// Sends one message over each of the agent's own routes, and says how that went.
 /// - Parameters:
 ///   - channels: with their secrets.

@@ -21,6 +21,8 @@ case .version:
     code = .done
 case .check:
     code = checkConfiguration(folder: arguments.folder)
+case .testAlerts:
+    code = testAlerts(folder: arguments.folder)
 case .run:
     code = runAgent(folder: arguments.folder)
 }

@@ -31,6 +31,11 @@ public enum InitSystems {
     public static func detect(loop: Loop, logger: Logger) -> [any InitSystem] {
         initSystemKinds.filter { $0.isHere() }.map { $0.make(loop, logger) }
     }
+
+    /// Who starts jobs at given times here, and can be asked about them.
+    public static func jobSource(loop: Loop, logger: Logger) -> (any JobSource)? {
+        isFolder("/run/systemd/system") ? SystemdTimers(loop: loop, logger: logger) : nil
+    }
 }
 
 private func isFolder(_ path: String) -> Bool {

@@ -43,7 +43,7 @@ private let good = [
         "check service puma with owner \"the team\"\nif memory:total_rss > 500m for 2 cycles then alert, reload\nif memory:rss > 1048576 then restart\n",
     "services.d/sshd.inq": "check service sshd",
     "services.d/sidekiq.inq": """
-    check service sidekiq@* depends on redis, postgresql
+    check service sidekiq@* depends on redis, sshd
     if each worker memory:rss > 1.5g or (cpu:total > 90% and threads >= 50) for 30s then signal "TSTP 30s TERM 5s KILL", restart
     if memory:total > 500m for 3 cycles clear < 400m for 1m during "mon-fri 22:00-06:00, sat-sun" as warning then alert else alert ops
     if uptime < 5min 3 times within 10 cycles except "*/5 9-16 * * 1-5" as critical then exec "/usr/local/bin/heal --name 'the shop'" as deploy timeout 10s

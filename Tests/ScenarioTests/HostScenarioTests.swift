@@ -131,8 +131,10 @@ import Testing
             try await Task.sleep(for: .seconds(4))
             let events = try await site.events()
             #expect(try await site.onHost("cat", "/run/grower.reloads") == "1")
-            #expect(
-                events.filter { $0.unit == "grower.service" }.map(\.kind) == [.ruleFailed, .actionSucceeded, .ruleRecovered])
+            // The reload is called done when the unit has shown that it lives with it; the memory may be back before that.
+            let ofGrower = events.filter { $0.unit == "grower.service" }.map(\.kind)
+            #expect(ofGrower.first == .ruleFailed && ofGrower.count == 3)
+            #expect(Set(ofGrower) == [.ruleFailed, .actionSucceeded, .ruleRecovered])
             #expect(try await site.mainPID(of: "greedy") == after)
             #expect(
                 Set(events.filter { $0.unit == "greedy.service" }.map(\.kind)) == [.ruleFailed, .actionSucceeded, .unitRestarted, .ruleRecovered])

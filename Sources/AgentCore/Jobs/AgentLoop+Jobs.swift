@@ -5,7 +5,7 @@ import Platform
 
 extension AgentLoop {
     func judgeJobs(at now: Moment) {
-        for (job, outcome) in jobs.judge(at: now.wall) { record(outcome, of: job, at: now) }
+        for (job, outcome) in jobs.judge(at: now.wall) + timers.judge(at: now.wall) { record(outcome, of: job, at: now) }
     }
 
     func record(_ outcome: JobBook.Outcome, of job: String, at now: Moment) {
@@ -15,7 +15,23 @@ extension AgentLoop {
             case .failed(let text, let isNews): (.jobFailed, .error, text, isNews)
             case .ran(let text): (.jobRan, nil, text, true)
             }
-        let routes: [String?] = isNews ? [plan.jobRoutes[job] ?? nil] : []
+        let routes: [String?] = isNews ? [route(ofJob: job)] : []
         record(Event(kind: kind, at: now.wall, rule: "job \(job)", importance: importance, detail: detail, routes: routes))
     }
+}
+
+extension AgentLoop {
+    private func route(ofJob name: String) -> String? {
+        if let route = plan.jobRoutes[name] { return route }
+        return plan.timers.first { matches(name, pattern: $0.pattern) || matches(name, pattern: $0.pattern + ".timer") }?.route
+    }
+}
+
+extension AgentLoop: JobObserver {
+    public func job(_ job: DiscoveredJob) {
+        guard isRunning, let outcome = timers.observe(job) else { return }
+        record(outcome, of: job.name, at: time.now())
+    }
+
+    public func jobGone(_ name: String) { timers.gone(name) }
 }

@@ -16,6 +16,9 @@ struct CheckConfig: ParsableCommand {
     @Flag(help: "Print one JSON object per file and line.")
     var json = false
 
+    @Option(help: "Judge the samples in this file by the rules, and say when each would have fired: what `rollcall history` has printed.")
+    var replay: String?
+
     @Argument(help: "What to check.")
     var paths: [String] = ["/etc/rollcall"]
 
@@ -24,10 +27,25 @@ struct CheckConfig: ParsableCommand {
         gethostname(&name, name.count - 1)
         let hostname = name.withUnsafeBufferPointer { String(decoding: $0.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self) }
         let reading = ConfigurationReading(paths, defaults: AgentSettings.Defaults(hostname: hostname, stateDirectory: nil))
+        if let replay, case .success(let configuration) = reading.configuration { return try judge(replay, by: configuration) }
         let answer = json ? CheckConfigAnswer(jsonOf: reading) : CheckConfigAnswer(sentencesOf: reading)
         Output.answer.say(answer.output)
         Output.complaint.say(answer.complaints)
         Output.answer.say(answer.summary)
         if !answer.isGood { throw ExitCode(1) }
+    }
+
+    /// More is no recording of an agent's.
+    private static let mostRecorded = 256 << 20
+
+    private func judge(_ file: String, by configuration: AgentConfiguration) throws {
+        do {
+            let recording = try Recording(JSON(parsing: AtomicFile.read(file, limit: Self.mostRecorded)))
+            let replay = Replay(configuration, by: recording)
+            Output.answer.say(json ? replay.json.text + "\n" : replay.text)
+        } catch {
+            Output.complaint.say("\(file): \(error)\n")
+            throw ExitCode(1)
+        }
     }
 }
