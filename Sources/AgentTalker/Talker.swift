@@ -191,7 +191,7 @@ private final class Duties {
         let number = spool.append(event, at: time.now().wall)
         // With nobody to report to, the log is where people find it.
         logger.log(
-            level: configuration.aggregator == nil ? .notice : .debug, "event",
+            level: configuration.aggregator == nil ? .notice : .info, "event",
             metadata: [
                 "kind": "\(event.kind.rawValue)", "unit": "\(event.unit ?? "")", "detail": "\(event.detail)",
                 "sequence": "\(number.map(String.init) ?? "none")",

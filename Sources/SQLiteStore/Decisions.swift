@@ -307,10 +307,10 @@ private func appendSamples(of report: Report, notAfter now: Timestamp, _ db: Dat
 /// Ten seconds each.
 func slot(_ microseconds: Int64) -> Int64 { microseconds / 10_000_000 }
 
-/// A line a route; the empty line is the default one, and no text at all the default one alone.
-private func routesColumn(_ routes: [String?]) -> String? { routes == [nil] ? nil : routes.map { $0 ?? "" }.joined(separator: "\n") }
+/// A JSON array, in which null is the default route; no text at all for the default one alone.
+private func routesColumn(_ routes: [String?]) -> String? { routes == [nil] ? nil : JSON.array(routes.map { JSON($0) }).text }
 
 private func routes(fromColumn text: String?) -> [String?] {
-    guard let text else { return [nil] }
-    return text.split(separator: "\n", omittingEmptySubsequences: false).map { $0.isEmpty ? nil : String($0) }
+    guard let text, let routes = try? JSON(parsing: Array(text.utf8)).array else { return [nil] }
+    return routes.map(\.string)
 }

@@ -162,7 +162,7 @@ final class Site {
             """
             mkdir -p /etc/rollcall /etc/polkit-1/rules.d
             cp -r \(folder.path)/etc/. /etc/rollcall/ && chown -R rollcall-agent: /etc/rollcall
-            sed 's|// "puma.service": .*|"grower.service": ["restart", "reload"], "greedy.service": ["restart"],|' \
+            sed 's|// "puma.service": .*|"grower.service": ["restart", "reload"], "greedy.service": ["restart"], "worker@1.service": ["start"],|' \
                 \(sources)/init/systemd/49-rollcall-agent.rules > /etc/polkit-1/rules.d/49-rollcall-agent.rules
             systemctl start victim fragile grower greedy rollcall-agent
             """)

@@ -46,7 +46,7 @@ extension AgentLoop {
         var facts: Logger.Metadata = ["kind": "\(event.kind.rawValue)", "detail": "\(event.detail)"]
         if let unit = event.unit { facts["unit"] = "\(unit)" }
         if let rule = event.rule { facts["rule"] = "\(rule)" }
-        logger.info("event", metadata: facts)
+        logger.debug("event", metadata: facts)
         sink.record(event)
         tellSnapshotSoon()
     }

@@ -8,5 +8,9 @@ struct History: ParsableCommand {
 
     @OptionGroup var agent: AgentOptions
 
-    func run() throws { try agent.ask(.history) }
+    func run() throws {
+        var agent = agent
+        agent.json = true
+        try agent.ask(.history)
+    }
 }
