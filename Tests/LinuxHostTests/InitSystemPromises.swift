@@ -142,14 +142,15 @@ struct InitSystemPromises {
         guard able.starts && able.stops else { return }
         try watching.succeed(.restart, on: first.unit)
         let second = try watching.wait(for: name(.steady), "to run again") { $0.activity == .running && !$0.hasJob && $0.isOther(than: process) }
-        #expect(second.automaticRestarts == first.automaticRestarts, "a restart that was asked for is not the init system's own")
+        // systemd counts anew from a start that somebody asked for.
+        #expect(second.automaticRestarts <= first.automaticRestarts, "a restart that was asked for is not the init system's own")
         #expect(
             watching.observations(of: name(.steady)).contains { $0.hasJob }, "somebody asked for it, and that shows while it is done")
         try watching.succeed(.stop, on: first.unit)
         try watching.wait(for: name(.steady), "to be stopped") { $0.activity == .stopped && !$0.hasJob }
         try watching.succeed(.start, on: first.unit)
         let third = try watching.wait(for: name(.steady), "to run once more") { $0.activity == .running && !$0.hasJob && $0.mainProcess != nil }
-        #expect(third.automaticRestarts == first.automaticRestarts)
+        #expect(third.automaticRestarts <= first.automaticRestarts)
     }
 
     private func whatCannotBeDoneIsRefusedInWords() throws {

@@ -201,4 +201,65 @@ extension InsideBed {
             try systemctl("daemon-reload")
         }
     }
+
+    /// The promises of every init system.
+    @Suite(.serialized, .enabled(if: isInsideBed && getuid() == 0, "runs inside a bed, which SystemdBedTests starts"))
+    struct Promises {
+        @Test func systemdKeepsThem() throws { try InitSystemPromises(SystemdFixture()).verify() }
+    }
+}
+
+/// The bed's systemd, with the services of the promises.
+private final class SystemdFixture: InitSystemFixture {
+    let abilities = InitSystemAbilities()
+    let pattern = "pair@*"
+    private static let units = "/run/systemd/system/"
+
+    init() throws {
+        let steady = """
+            [Unit]
+            StartLimitIntervalSec=0
+            [Service]
+            Type=notify
+            NotifyAccess=all
+            ExecStart=/bin/sh -c 'trap "echo reload >> /run/reloads" HUP; systemd-notify --ready; while :; do sleep 0.1; done'
+            ExecReload=/bin/kill -HUP $MAINPID
+            Restart=always
+            RestartSec=100ms
+            """
+        try steady.write(toFile: Self.units + "steady.service", atomically: true, encoding: .utf8)
+        try steady.write(toFile: Self.units + "pair@.service", atomically: true, encoding: .utf8)
+        let failing = "[Service]\nExecStart=/bin/sh -c 'exit 3'\n"
+        try failing.write(toFile: Self.units + "failing.service", atomically: true, encoding: .utf8)
+        try systemctl("daemon-reload")
+    }
+
+    deinit {
+        _ = try? systemctl("stop", "steady", "pair@a", "pair@b", "late")
+        _ = try? systemctl("reset-failed")
+        for name in ["steady", "pair@", "failing", "late"] { try? FileManager.default.removeItem(atPath: Self.units + name + ".service") }
+        _ = try? systemctl("daemon-reload")
+    }
+
+    func makeInitSystem(on loop: Loop) throws -> any InitSystem { SystemdInit(loop: loop, logger: quiet) }
+
+    func request(for role: ServiceRole) -> String {
+        switch role {
+        case .first: "pair@a"
+        case .second: "pair@b"
+        default: role.rawValue
+        }
+    }
+
+    func unit(for role: ServiceRole) -> String { request(for: role) + ".service" }
+    func start(_ role: ServiceRole) throws { try systemctl("start", request(for: role)) }
+    func stop(_ role: ServiceRole) throws { try systemctl("stop", request(for: role)) }
+
+    func add() throws {
+        try "[Service]\nExecStart=/bin/sleep 1000\n".write(toFile: Self.units + "late.service", atomically: true, encoding: .utf8)
+        try systemctl("daemon-reload")
+        try start(.late)
+    }
+
+    var reloads: Int { (try? String(contentsOfFile: "/run/reloads", encoding: .utf8))?.split(separator: "\n").count ?? 0 }
 }
