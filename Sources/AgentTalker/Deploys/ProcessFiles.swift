@@ -29,16 +29,14 @@ struct ProcessFiles {
 
     /// Whether the process is still the one that is meant, and alive.
     func isAlive(_ process: ProcessIdentity) -> Bool {
-        guard let fields = stat(of: process.pid), let state = fields.first, let start = UInt64(fields[19]) else { return false }
-        return start == process.startTicks && state != "Z" && state != "X"
+        guard let status = status(of: process.pid) else { return false }
+        return status.start == process.startTicks && status.state != UInt8(ascii: "Z") && status.state != UInt8(ascii: "X")
     }
 
     func execGeneration(of pid: Int32) -> ExecGeneration {
-        if let vector = auxiliaryVector(of: pid), let random = vector[25], let sysinfo = vector[33] {
-            return .vector(random: random, sysinfo: sysinfo)
-        }
+        if let (random, sysinfo) = auxiliaryVector(of: pid) { return .vector(random: random, sysinfo: sysinfo) }
         // 0 and 1 stand for "not for you".
-        guard let fields = stat(of: pid), fields.count > 23, let code = UInt64(fields[23]), code > 1 else { return .unknown }
+        guard let code = status(of: pid)?.code, code > 1 else { return .unknown }
         return .code(code)
     }
 
@@ -52,23 +50,64 @@ struct ProcessFiles {
         return nil
     }
 
-    /// The fields of `stat` from the third (the state) on: the second, the command, may hold anything.
-    private func stat(of pid: Int32) -> [String]? {
-        guard let content = read(path(pid, "stat"), limit: 4096), let end = content.lastIndex(of: UInt8(ascii: ")")) else { return nil }
-        let fields = content[(end + 1)...].split { $0 == 32 || $0 == 10 }.map { String(decoding: $0, as: UTF8.self) }
-        return fields.count > 19 ? fields : nil
+    /// What `stat` says: fields 3, 22 and, where it has so many, 26.
+    private struct Status {
+        var state: UInt8
+        var start: UInt64
+        var code: UInt64?
     }
 
-    /// Pairs of machine words: a type and its value.
-    private func auxiliaryVector(of pid: Int32) -> [UInt64: UInt64]? {
-        guard let content = read(path(pid, "auxv"), limit: 4096) else { return nil }
-        let words = content.withUnsafeBytes { bytes in
-            (0..<bytes.count / 8).map { bytes.loadUnaligned(fromByteOffset: 8 * $0, as: UInt64.self) }
+    /// It is read for every main process in every cycle, and therefore in place.
+    private func status(of pid: Int32) -> Status? {
+        // The second field, the command, may hold anything.
+        guard let content = read(path(pid, "stat"), limit: 4096), let end = content.lastIndex(of: UInt8(ascii: ")")) else { return nil }
+        var status = Status(state: 0, start: 0)
+        var number = 2
+        var start: UInt64?
+        for field in content[(end + 1)...].split(maxSplits: 25, whereSeparator: { $0 == 32 || $0 == 10 }) {
+            number += 1
+            switch number {
+            case 3: status.state = field.first ?? 0
+            case 22: start = decimal(field)
+            case 26: status.code = decimal(field)
+            default: break
+            }
         }
-        var vector: [UInt64: UInt64] = [:]
-        for index in stride(from: 0, to: words.count - 1, by: 2) { vector[words[index]] = words[index + 1] }
-        return vector
+        guard let start else { return nil }
+        status.start = start
+        return status
     }
+
+    /// AT_RANDOM and AT_SYSINFO_EHDR, out of pairs of machine words: a type and its value.
+    private func auxiliaryVector(of pid: Int32) -> (random: UInt64, sysinfo: UInt64)? {
+        guard let content = read(path(pid, "auxv"), limit: 4096) else { return nil }
+        var (random, sysinfo): (UInt64?, UInt64?)
+        content.withUnsafeBytes { bytes in
+            for offset in stride(from: 0, through: bytes.count - 16, by: 16) {
+                let value = bytes.loadUnaligned(fromByteOffset: offset + 8, as: UInt64.self)
+                switch bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self) {
+                case 25: random = value
+                case 33: sysinfo = value
+                default: break
+                }
+            }
+        }
+        guard let random, let sysinfo else { return nil }
+        return (random, sysinfo)
+    }
+}
+
+/// An unsigned number in decimal digits; `nil` for anything else, and for what does not fit.
+private func decimal(_ digits: ArraySlice<UInt8>) -> UInt64? {
+    var number: UInt64 = 0
+    for digit in digits {
+        guard (48...57).contains(digit) else { return nil }
+        let (tens, overflowed) = number.multipliedReportingOverflow(by: 10)
+        let (sum, alsoOverflowed) = tens.addingReportingOverflow(UInt64(digit - 48))
+        guard !overflowed, !alsoOverflowed else { return nil }
+        number = sum
+    }
+    return digits.isEmpty ? nil : number
 }
 
 /// At most `limit` bytes of a small file; `nil` when it cannot be read.
@@ -81,14 +120,15 @@ private func read(_ path: String, limit: Int) -> [UInt8]? {
 
 /// What a descriptor holds, up to `limit` bytes.
 func readAll(_ file: Int32, limit: Int) -> [UInt8]? {
-    var bytes = [UInt8](repeating: 0, count: limit)
-    var size = 0
-    while size < limit {
-        let count = bytes.withUnsafeMutableBytes { Glibc.read(file, $0.baseAddress! + size, limit - size) }
-        if count < 0, errno == EINTR { continue }
-        guard count >= 0 else { return nil }
-        if count == 0 { break }
-        size += count
+    var hasFailed = false
+    let bytes = [UInt8](unsafeUninitializedCapacity: limit) { buffer, size in
+        while size < limit {
+            let count = Glibc.read(file, buffer.baseAddress?.advanced(by: size), limit - size)
+            if count < 0, errno == EINTR { continue }
+            hasFailed = count < 0
+            guard count > 0 else { break }
+            size += count
+        }
     }
-    return Array(bytes[..<size])
+    return hasFailed ? nil : bytes
 }
