@@ -8,7 +8,8 @@ public import RuleLanguage
 /// The agent's settings. Keys of `rollcall.conf`, each written as `set KEY VALUE`:
 /// - `cycle_time` (seconds, 1 to 3600, default 15): how often metrics are sampled and rules are judged.
 /// - `log_level` (`trace`, `debug`, `info`, `notice`, `warning` or `error`, default `info`): what is logged. `warn` and `verbose` are understood.
-/// - `aggregator` (`https://HOST[:PORT][/PATH]`): where reports go; `http://` on this host alone. Without it nobody hears of alerts.
+/// - `aggregator` (`https://HOST[:PORT][/PATH]`): where reports go; `http://` on this host alone. Without it, the agent's own
+///   routes are all there is.
 /// - `aggregator_token_file` (path, needed with `aggregator`): the file with this host's token.
 /// - `aggregator_ca_file` (path): certificates to trust instead of the system's.
 /// - `state_directory` (path, default `$STATE_DIRECTORY`, else `/var/lib/rollcall-agent`): where events wait for the aggregator.
@@ -23,7 +24,7 @@ public import RuleLanguage
 /// - `metrics_listen` (`ADDRESS:PORT` or `off`, default `off`): where Prometheus reads `GET /metrics`; needs the certificate of `listen` where it is
 ///   not a loopback address.
 /// - `pss_budget` (percent of one core, 0.1 to 100, or 0 for none, default 1): how much CPU time `memory:pss` may cost.
-/// - `runner_user` (default: the agent's own): who asks daemons and sends alerts.
+/// - `runner_user` (default `nobody`): who asks daemons and sends alerts where the agent runs as root; elsewhere it is the agent's own user.
 /// - `listen` (`ADDRESS:PORT` or `off`, default `127.0.0.1:4677`): where `GET /about/deploy/UNIT` answers.
 /// - `listen_user` and `listen_password_file` (both or neither): who may ask there; without them nobody is answered.
 /// - `listen_certificate_file` and `listen_key_file` (both or neither; needed where `listen` is not a loopback address): its TLS.
