@@ -3,10 +3,11 @@
 # Each verb first asks apt for the Debian packages that it needs and that are missing; when all are there it asks nobody.
 
 # What to build with: the C libraries that Package.swift names, and how to find them.
-BUILD_PACKAGES := libcurl4-openssl-dev libpcre2-dev libsqlite3-dev libsystemd-dev pkg-config zlib1g-dev
+BUILD_PACKAGES := libcurl4-openssl-dev libmariadb-dev libpcre2-dev libpq-dev libsqlite3-dev libssl-dev libsystemd-dev pkg-config zlib1g-dev
 # What the tests start: real init systems, application servers, mail servers, browsers.
-TEST_PACKAGES := $(BUILD_PACKAGES) chromium chromium-driver curl dbus duktape graphite-carbon iproute2 openssl polkitd procps puma python3 python3-aiosmtpd \
-    python3-selenium ruby ruby-rack systemd util-linux
+TEST_PACKAGES := $(BUILD_PACKAGES) chromium chromium-driver curl dbus duktape graphite-carbon haproxy iproute2 mariadb-client-core \
+    mariadb-server-core memcached nginx openssl php-fpm polkitd postgresql procps prometheus-node-exporter puma python3 python3-aiosmtpd \
+    python3-selenium redis-server ruby ruby-rack runit s6 supervisor systemd util-linux
 # What `make bench` measures beside the agent, and what it needs for that.
 BENCH_PACKAGES := dbus gcc libc6-dev monit openssl polkitd prometheus-node-exporter prometheus-process-exporter python3 supervisor systemd util-linux
 SWIFT_VERSION := 6.3
@@ -22,7 +23,7 @@ SHELL := /bin/bash
 # swift uses all cores by itself.
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help run test build install bench bench-packages build-packages test-packages swift format-test init-test swift-test
+.PHONY: help run test fuzz build install bench bench-packages build-packages test-packages swift format-test init-test swift-test
 
 help:
 	@echo 'make run      build, then start an aggregator and an agent that watches this machine; Ctrl-C ends both'
