@@ -28,7 +28,7 @@ let package = Package(
         // 5: the programs
         .executableTarget(
             name: "AgentDaemon",
-            dependencies: ["AgentAPI", "AgentCore", "AgentTalker", "LinuxHost", "Platform", "RuleLanguage", .logging]),
+            dependencies: ["AgentAPI", "AgentCore", "AgentTalker", "DeployVerification", "LinuxHost", "Platform", "RuleLanguage", .logging]),
         .executableTarget(
             name: "AggregatorDaemon",
             dependencies: [
@@ -43,13 +43,14 @@ let package = Package(
             dependencies: ["AgentAPI", "Checks", "DaemonMetrics", "Messages", "Notifiers", "Platform", "Transfer", .logging]),
         .executableTarget(
             name: "VerifyTokenTool",
-            dependencies: ["DeployVerification", "Platform", "Transfer", .argumentParser]),
+            dependencies: ["AgentAPI", "DeployVerification", "Platform", "Transfer", .argumentParser]),
 
         // 4: the outside world, one room per technology
         .target(
             name: "AgentTalker",
             dependencies: [
-                "AgentAPI", "AgentCore", "Compression", "Platform", "RuleLanguage", .logging, .nio, .nioHTTP1, .nioPosix, .nioSSL,
+                "AgentAPI", "AgentCore", "Compression", "DeployVerification", "Platform", "RuleLanguage", .logging, .nio, .nioHTTP1, .nioPosix,
+                .nioSSL,
             ]),
         .target(name: "CheckKinds", dependencies: ["CPCRE2", "Checks", "Platform", "Transfer"]),
         .target(name: "DaemonMetrics", dependencies: ["CMariaDB", "CPostgreSQL", "Checks", "Platform", "RuleLanguage", "Transfer"]),
@@ -59,7 +60,7 @@ let package = Package(
                 "AgentAPI", "AggregatorCore", "Checks", "Compression", "Platform", .crypto, .cryptoExtras, .hummingbird, .hummingbirdTLS,
                 .logging, .nio, .nioSSL, .serviceLifecycle,
             ]),
-        .target(name: "LinuxHost", dependencies: ["AgentAPI", "AgentCore", "CSystemd", "Platform", "RuleLanguage", .logging]),
+        .target(name: "LinuxHost", dependencies: ["AgentAPI", "AgentCore", "CSystemd", "DeployVerification", "Platform", "RuleLanguage", .logging]),
         .target(name: "Notifiers", dependencies: ["CCrypto", "Checks", "Messages", "Platform", "Transfer"]),
         .target(name: "SQLiteStore", dependencies: ["AgentAPI", "AggregatorCore", "Checks", "Messages", "Platform", .grdb]),
 
@@ -67,7 +68,7 @@ let package = Package(
         .target(name: "AgentCore", dependencies: ["AgentAPI", "Messages", "Platform", "RuleLanguage", .logging]),
         .target(
             name: "AggregatorCore", dependencies: ["AgentAPI", "Checks", "Messages", "Platform", .logging, .serviceLifecycle, .yams]),
-        .target(name: "DeployVerification", dependencies: ["Platform"]),
+        .target(name: "DeployVerification", dependencies: ["AgentAPI", "Platform"]),
 
         // 2: the languages spoken between rooms
         .target(name: "AgentAPI", dependencies: ["Platform"]),
@@ -120,7 +121,7 @@ let package = Package(
                 "AgentAPI", "AggregatorCore", "Checks", "Compression", "Dashboard", "Platform", "TestKit", .hummingbird, .logging, .serviceLifecycle,
             ],
             exclude: ["Golden"]),
-        .testTarget(name: "DeployVerificationTests", dependencies: ["DeployVerification", "Platform", "TestKit"]),
+        .testTarget(name: "DeployVerificationTests", dependencies: ["AgentAPI", "DeployVerification", "Platform", "TestKit"]),
         .testTarget(name: "LinuxHostTests", dependencies: ["AgentAPI", "AgentCore", "LinuxHost", "Platform", "RuleLanguage", "TestKit", .logging]),
         .testTarget(
             name: "NotifiersTests", dependencies: ["Checks", "Messages", "Notifiers", "Platform", "TestKit", "Transfer"], exclude: ["Golden"]),

@@ -1,5 +1,6 @@
 // Looks at the URLs, tells the verifier, and shows what it sees.
 
+import AgentAPI
 import DeployVerification
 import Glibc
 import Platform

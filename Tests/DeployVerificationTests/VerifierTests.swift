@@ -1,3 +1,4 @@
+import AgentAPI
 import DeployVerification
 import Platform
 import Testing

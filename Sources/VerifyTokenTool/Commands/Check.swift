@@ -1,6 +1,7 @@
 // `verify-token check`: looks until the new token answers, or the time is over.
 
 import ArgumentParser
+import AgentAPI
 import DeployVerification
 import Glibc
 import Platform

@@ -1,5 +1,6 @@
 // Judges a deploy by what its servers answer, as time goes on.
 
+public import AgentAPI
 import Platform
 
 /// Takes evidence about each target (a URL) and says when it suffices. It does no I/O; `now` is any clock that never steps.

@@ -1,0 +1,45 @@
+// The agent's eyes on a service while a deploy goes on; LinuxHost has them.
+
+public import AgentAPI
+
+/// A service, as far as the agent's watcher knows it at present.
+public struct InspectedService: Equatable, Sendable {
+    /// The unit's name.
+    public var name: String
+    /// Its main process; `nil` when it is down.
+    public var mainProcess: Int32?
+    /// Below the control groups' root; `nil` where there is none: its processes are then the main one's descendants.
+    public var cgroup: String?
+
+    public init(name: String, mainProcess: Int32?, cgroup: String?) {
+        self.name = name
+        self.mainProcess = mainProcess
+        self.cgroup = cgroup
+    }
+}
+
+/// Looks at processes from outside, and asks them over their own listeners. It lives on the loop of the deploy desk, which is not the
+/// watcher's.
+public protocol ServiceInspector: AnyObject {
+    /// One look; it reads /proc and asks the kernel's socket tables, and waits for nobody.
+    /// - Parameter known: listeners of an earlier look, whose holders are looked for outside the service too when it has none of its own.
+    func look(at service: InspectedService, known: [ServiceListener]) -> ServiceLook
+
+    /// Asks all workers at once, over as many connections as there are workers (8 at most), each held until it is known who has it.
+    /// - Parameters:
+    ///   - workers: of the look; answers of others are told as well.
+    ///   - heard: for each answer whose giver is known.
+    ///   - done: when nothing is under way any more: how many connections nobody took, and how many were refused.
+    func ask(
+        _ question: TokenQuestion, at look: ServiceLook, workers: [ProcessMark], _ heard: @escaping (WorkerAnswer) -> Void,
+        done: @escaping (_ unaccepted: Int, _ refused: Int) -> Void)
+
+    /// Tells what happens to the service's processes, from the kernel where it lets us, else by looking; until `unwatch`.
+    func watch(_ service: InspectedService, _ happened: @escaping (ProcessIncident) -> Void)
+    func unwatch(_ service: String)
+
+    /// Begins an availability probe at the listeners of the service; one for each service. Its counts so far: `availability(of:)`.
+    func probe(_ order: AvailabilityOrder, of service: InspectedService, listeners: [ServiceListener])
+    func availability(of service: String) -> Availability?
+    func stopProbe(of service: String)
+}
