@@ -65,6 +65,13 @@ let parsers: [String: @Sendable ([UInt8]) -> Void] = [
         _ = ProcessCounters(parsing: bytes.span)
         _ = ProcessStat(parsing: bytes)
     },
+    "netlink": { bytes in
+        for message in NetlinkMessage.parse(bytes[...]) {
+            _ = TCPSocketEntry(parsing: message.payload)
+            _ = UnixSocketEntry(parsing: message.payload)
+            _ = ProcessEvent(parsing: message.payload)
+        }
+    },
     "prometheus-selector": { _ = SeriesSelector(String(decoding: $0, as: UTF8.self)) },
     "prometheus-text": { _ = prometheusAnswer($0, ["up", "node_cpu_seconds_total{cpu=\"0\"}"]) },
     "recording": { bytes in

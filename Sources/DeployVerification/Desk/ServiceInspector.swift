@@ -31,7 +31,8 @@ public protocol ServiceInspector: AnyObject {
     ///   - heard: for each answer whose giver is known.
     ///   - done: when nothing is under way any more: how many connections nobody took, and how many were refused.
     func ask(
-        _ question: TokenQuestion, at look: ServiceLook, workers: [ProcessMark], _ heard: @escaping (WorkerAnswer) -> Void,
+        _ question: TokenQuestion, of service: InspectedService, at look: ServiceLook, workers: [ProcessMark],
+        _ heard: @escaping (WorkerAnswer) -> Void,
         done: @escaping (_ unaccepted: Int, _ refused: Int) -> Void)
 
     /// Tells what happens to the service's processes, from the kernel where it lets us, else by looking; until `unwatch`.

@@ -281,7 +281,7 @@ public final class SupervisordInit: InitSystem {
         let body = xmlRPCCall(method, arguments)
         var head = "POST /RPC2 HTTP/1.0\r\nHost: localhost\r\nContent-Type: text/xml\r\nContent-Length: \(body.count)\r\n"
         if let username = settings.username, let password = settings.password {
-            head += "Authorization: Basic \(base64("\(username):\(password.reveal())"))\r\n"
+            head += "Authorization: Basic \(base64("\(username):\(password.reveal())".utf8))\r\n"
         }
         var key: ObjectIdentifier?
         let call = HTTPCall(settings.address, request: Array("\(head)\r\n".utf8) + body, deadline: min(deadline, Self.patience), on: loop) {
@@ -355,16 +355,4 @@ extension SupervisordConfiguration.Address {
         case .loopback(let port): "127.0.0.1:\(port)"
         }
     }
-}
-
-private func base64(_ text: String) -> String {
-    let letters = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
-    let bytes = Array(text.utf8)
-    var out = ""
-    for start in stride(from: 0, to: bytes.count, by: 3) {
-        let group = bytes[start..<min(start + 3, bytes.count)]
-        let number = group.reduce(0) { $0 << 8 | Int($1) } << (8 * (3 - group.count))
-        for place in 0..<4 { out.append(place <= group.count ? letters[number >> (18 - 6 * place) & 63] : "=") }
-    }
-    return out
 }

@@ -1,0 +1,142 @@
+// The eyes of a deploy: processes, sockets and answers of a service on this host.
+
+public import AgentAPI
+public import DeployVerification
+import Glibc
+public import Platform
+
+/// Looks at a service's processes and asks them. It lives on the loop of the deploy desk and waits for nobody; a file system that hangs
+/// below a worker's folder makes that loop wait, and no other.
+public final class LinuxServiceInspector: ServiceInspector {
+    private let loop: Loop
+    private let time: any TimeSource
+    private let observer = ServiceObserver()
+    private var probes: [ObjectIdentifier: AttributedProbe] = [:]
+    /// Where a service has answered something that is a token: nobody asks elsewhere then, as at a port for metrics.
+    private var tokenAddresses: [String: Set<ServiceListener.Address>] = [:]
+    private var watches: [String: Watch] = [:]
+    private var events: ProcessEvents?
+    private var hasNoEvents = false
+    private var availabilities: [String: AvailabilityProbe] = [:]
+
+    private struct Watch {
+        var service: InspectedService
+        /// Its processes, with how each was when it was last looked at.
+        var members: [Int32: ProcessMark?]
+        var happened: (ProcessIncident) -> Void
+        var timer: Loop.Timer?
+    }
+
+    public init(loop: Loop, time: any TimeSource = SystemTime()) {
+        self.loop = loop
+        self.time = time
+    }
+
+    public func look(at service: InspectedService, known: [ServiceListener]) -> ServiceLook {
+        observer.look(at: service, known: known, now: time.now().uptime)
+    }
+
+    // MARK: Asking
+
+    public func ask(
+        _ question: TokenQuestion, of service: InspectedService, at look: ServiceLook, workers: [ProcessMark],
+        _ heard: @escaping (WorkerAnswer) -> Void, done: @escaping (_ unaccepted: Int, _ refused: Int) -> Void
+    ) {
+        var addresses = look.listeners.map(\.address)
+        if let known = tokenAddresses[service.name], addresses.contains(where: { known.contains($0) }) {
+            addresses.removeAll { !known.contains($0) }
+        }
+        var id: ObjectIdentifier?
+        let probe = AttributedProbe(
+            question, of: service, look: look, workers: max(workers.count, addresses.count), addresses: addresses, observer: observer, loop: loop,
+            time: time,
+            heard: { [weak self] answer, address in
+                if case .token = answer.content { self?.tokenAddresses[service.name, default: []].insert(address) }
+                heard(answer)
+            },
+            done: { [weak self] unaccepted, refused in
+                if let id { self?.probes[id] = nil }
+                done(unaccepted, refused)
+            })
+        id = ObjectIdentifier(probe)
+        probes[ObjectIdentifier(probe)] = probe
+    }
+
+    // MARK: What happens to processes
+
+    public func watch(_ service: InspectedService, _ happened: @escaping (ProcessIncident) -> Void) {
+        unwatch(service.name)
+        listen()
+        let members = Dictionary(uniqueKeysWithValues: observer.pids(of: service).map { ($0, observer.mark(of: $0)) })
+        var watch = Watch(service: service, members: members, happened: happened)
+        if events == nil { watch.timer = loop.every(.milliseconds(50)) { [weak self] in self?.compare(service.name) } }
+        watches[service.name] = watch
+    }
+
+    public func unwatch(_ service: String) {
+        if let timer = watches.removeValue(forKey: service)?.timer { loop.cancel(timer) }
+        if watches.isEmpty { events = nil }
+    }
+
+    /// The kernel tells who may hear it; otherwise the processes are looked at, and short lives between two looks stay unseen.
+    private func listen() {
+        guard events == nil, !hasNoEvents else { return }
+        events = try? ProcessEvents(
+            on: loop, heard: { [weak self] in self?.take($0) },
+            lost: { [weak self] in
+                guard let self else { return }
+                for name in watches.keys { compare(name) }
+            })
+        hasNoEvents = events == nil
+    }
+
+    private func take(_ event: ProcessEvent) {
+        let now = time.now().uptime
+        for (name, watch) in watches {
+            switch event.what {
+            case .fork(let parent):
+                guard watch.members.keys.contains(parent) else { continue }
+                watches[name]?.members.updateValue(nil, forKey: event.pid)
+                watch.happened(ProcessIncident(pid: event.pid, what: .fork(parent: parent), at: now))
+            case .exec:
+                guard watch.members.keys.contains(event.pid) else { continue }
+                watch.happened(ProcessIncident(pid: event.pid, what: .exec, at: now))
+            case .exit(let status):
+                guard watches[name]?.members.removeValue(forKey: event.pid) != nil else { continue }
+                watch.happened(ProcessIncident(pid: event.pid, what: .exit(status: status), at: now))
+            }
+        }
+    }
+
+    /// Tells what has changed since the last look.
+    private func compare(_ name: String) {
+        guard let watch = watches[name] else { return }
+        let now = time.now().uptime
+        let members = Dictionary(uniqueKeysWithValues: observer.pids(of: watch.service).map { ($0, observer.mark(of: $0)) })
+        watches[name]?.members = members
+        for (pid, before) in watch.members where (members[pid] ?? nil) == nil || (before != nil && members[pid]??.startTicks != before?.startTicks) {
+            watch.happened(ProcessIncident(pid: pid, what: .exit(status: nil), at: now))
+        }
+        for (pid, mark) in members {
+            guard let mark else { continue }
+            let before = watch.members[pid] ?? nil
+            if before == nil || before?.startTicks != mark.startTicks {
+                watch.happened(ProcessIncident(pid: pid, what: .fork(parent: 0), at: now))
+            } else if before?.generation != mark.generation {
+                watch.happened(ProcessIncident(pid: pid, what: .exec, at: now))
+            }
+        }
+    }
+
+    // MARK: Availability
+
+    public func probe(_ order: AvailabilityOrder, of service: InspectedService, listeners: [ServiceListener]) {
+        stopProbe(of: service.name)
+        guard let address = listeners.first(where: { tokenAddresses[service.name]?.contains($0.address) ?? false }) ?? listeners.first else { return }
+        availabilities[service.name] = AvailabilityProbe(order, at: address.address, loop: loop, time: time)
+    }
+
+    public func availability(of service: String) -> Availability? { availabilities[service]?.sum }
+
+    public func stopProbe(of service: String) { availabilities[service] = nil }
+}

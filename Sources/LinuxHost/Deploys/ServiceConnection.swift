@@ -1,0 +1,234 @@
+// One request to a service's listener, over a connection of its own.
+
+import DeployVerification
+import Glibc
+import Platform
+
+/// Connects, sends a request in two parts, and reads the answer, on a loop, without ever waiting. HTTP/1.0: the service closes when it has
+/// said all.
+final class ServiceConnection {
+    enum Outcome: Equatable {
+        case answer(status: Int, body: [UInt8])
+        case refused
+        /// It ended before the answer did, or the answer is no HTTP.
+        case lost
+        /// Not in time; whether the connection stood.
+        case silence(isConnected: Bool)
+        case failed(String)
+    }
+
+    /// No answer that matters is longer.
+    private static let limit = 16 << 10
+    private static let connecting = Duration.seconds(1)
+
+    private let address: ServiceListener.Address
+    private let loop: Loop
+    private let patience: Duration
+    private var descriptor: Int32 = -1
+    private var toSend: ArraySlice<UInt8>
+    private var rest: [UInt8]?
+    private var received: [UInt8] = []
+    private var timer: Loop.Timer?
+    private var done: ((ServiceConnection, Outcome) -> Void)?
+    private(set) var isConnected = false
+    /// All but the held part has been sent.
+    private(set) var isHeld = false
+
+    /// - Parameters:
+    ///   - held: what is sent only after `release()`; `nil`: nothing is held.
+    ///   - patience: from the connection to the end of the answer.
+    ///   - done: called once, later, unless it is cancelled.
+    init(
+        to address: ServiceListener.Address, request: [UInt8], held: [UInt8]?, patience: Duration, on loop: Loop,
+        _ done: @escaping (ServiceConnection, Outcome) -> Void
+    ) {
+        self.address = address
+        self.loop = loop
+        self.patience = patience
+        toSend = request[...]
+        rest = held
+        self.done = done
+        timer = loop.after(Self.connecting) { [unowned self] in finish(.silence(isConnected: false)) }
+        open()
+    }
+
+    deinit { drop() }
+
+    func cancel() {
+        done = nil
+        drop()
+    }
+
+    /// Lets the rest of the request go.
+    func release() {
+        guard let rest else { return }
+        self.rest = nil
+        isHeld = false
+        toSend += rest
+        if isConnected { send() }
+    }
+
+    /// This end's and the other end's IP address and port, and this end's inode.
+    var ends: (local: [UInt8], localPort: UInt16, remote: [UInt8], remotePort: UInt16)? {
+        guard let near = ipAddress(getsockname), let far = ipAddress(getpeername) else { return nil }
+        return (near.bytes, near.port, far.bytes, far.port)
+    }
+
+    var inode: UInt64? {
+        var status = stat()
+        return descriptor >= 0 && fstat(descriptor, &status) == 0 ? UInt64(status.st_ino) : nil
+    }
+
+    // MARK: Steps
+
+    private func open() {
+        let opened = address.withSocketAddress { family, address, length -> Int32? in
+            descriptor = socket(family, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
+            guard descriptor >= 0 else { return errno }
+            return connect(descriptor, address, length) == 0 ? nil : errno
+        }
+        guard let opened else { return fail(EINVAL) }
+        if let code = opened, code != EINPROGRESS { return fail(code) }
+        watch(.writable) { [unowned self] in
+            var code: Int32 = 0
+            var size = socklen_t(MemoryLayout<Int32>.size)
+            getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &code, &size)
+            guard code == 0 else { return fail(code) }
+            isConnected = true
+            if let timer { loop.cancel(timer) }
+            timer = loop.after(patience) { [unowned self] in finish(.silence(isConnected: true)) }
+            send()
+        }
+    }
+
+    private func send() {
+        guard descriptor >= 0 else { return }
+        while !toSend.isEmpty {
+            let count = toSend.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+            if count < 0, errno == EINTR { continue }
+            if count < 0, errno == EAGAIN { return watch(.writable) { [unowned self] in send() } }
+            // A service that is ending may say why before it closes.
+            guard count >= 0 else { break }
+            toSend = toSend.dropFirst(count)
+        }
+        isHeld = rest != nil
+        watch(.readable) { [unowned self] in receive() }
+    }
+
+    private func receive() {
+        var chunk = [UInt8](repeating: 0, count: 4096)
+        while true {
+            let count = read(descriptor, &chunk, chunk.count)
+            if count < 0, errno == EINTR { continue }
+            if count < 0, errno == EAGAIN { return }
+            if count > 0, received.count + count <= Self.limit {
+                received += chunk[0..<count]
+                continue
+            }
+            // The end, an error, or more than anybody wants to know.
+            return conclude()
+        }
+    }
+
+    private func conclude() {
+        guard let answer = HTTPAnswer(parsing: received) else { return finish(.lost) }
+        finish(.answer(status: answer.status, body: Array(answer.body)))
+    }
+
+    private func watch(_ readiness: Loop.Readiness, _ ready: @escaping () -> Void) {
+        do {
+            try loop.watch(descriptor, for: readiness) { _ in ready() }
+        } catch {
+            fail(error.code)
+        }
+    }
+
+    private func fail(_ code: Int32) {
+        let outcome: Outcome =
+            switch code {
+            case ECONNREFUSED, ENOENT: .refused
+            case ECONNRESET, EPIPE: .lost
+            // A Unix listener whose queue is full.
+            case EAGAIN: .silence(isConnected: false)
+            default: .failed(String(cString: strerror(code)))
+            }
+        // Not before the call that began it has returned.
+        if let timer { loop.cancel(timer) }
+        timer = loop.after(.zero) { [unowned self] in finish(outcome) }
+    }
+
+    private func finish(_ outcome: Outcome) {
+        drop()
+        let done = done
+        self.done = nil
+        done?(self, outcome)
+    }
+
+    private func drop() {
+        if let timer { loop.cancel(timer) }
+        timer = nil
+        guard descriptor >= 0 else { return }
+        loop.unwatch(descriptor)
+        close(descriptor)
+        descriptor = -1
+    }
+
+    private func ipAddress(
+        _ question: (Int32, UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32
+    ) -> (bytes: [UInt8], port: UInt16)? {
+        var storage = [UInt8](repeating: 0, count: 128)
+        var length = socklen_t(storage.count)
+        let status = storage.withUnsafeMutableBytes { bytes in
+            bytes.baseAddress.map { question(descriptor, $0.assumingMemoryBound(to: sockaddr.self), &length) } ?? -1
+        }
+        guard status == 0, let family = storage[...].word16(at: 0) else { return nil }
+        let port = UInt16(storage[2]) << 8 | UInt16(storage[3])
+        switch Int32(family) {
+        case AF_INET: return (Array(storage[4..<8]), port)
+        case AF_INET6: return (Array(storage[8..<24]), port)
+        default: return nil
+        }
+    }
+}
+
+extension ServiceListener.Address {
+    /// Calls `body` with the family and the address to connect to: for a listener on all addresses, loopback. `nil` for what is no address.
+    func withSocketAddress<Value>(_ body: (Int32, UnsafePointer<sockaddr>, socklen_t) -> Value) -> Value? {
+        switch self {
+        case .tcp(let text, let port):
+            var four = sockaddr_in()
+            if inet_pton(AF_INET, text, &four.sin_addr) == 1 {
+                four.sin_family = sa_family_t(AF_INET)
+                four.sin_port = port.bigEndian
+                if four.sin_addr.s_addr == 0 { four.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian }
+                return withUnsafePointer(to: &four) {
+                    $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body(AF_INET, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
+                }
+            }
+            var six = sockaddr_in6()
+            guard inet_pton(AF_INET6, text == "::" ? "::1" : text, &six.sin6_addr) == 1 else { return nil }
+            six.sin6_family = sa_family_t(AF_INET6)
+            six.sin6_port = port.bigEndian
+            return withUnsafePointer(to: &six) {
+                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body(AF_INET6, $0, socklen_t(MemoryLayout<sockaddr_in6>.size)) }
+            }
+        case .unix(let path):
+            var address = sockaddr_un()
+            address.sun_family = sa_family_t(AF_UNIX)
+            let bytes = Array(path.utf8)
+            guard bytes.count < MemoryLayout.size(ofValue: address.sun_path) else { return nil }
+            withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
+            return withUnsafePointer(to: &address) {
+                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body(AF_UNIX, $0, socklen_t(MemoryLayout<sockaddr_un>.size)) }
+            }
+        }
+    }
+
+    /// As a `Host` header has it.
+    var hostText: String {
+        switch self {
+        case .tcp(let address, let port): address.utf8.contains(UInt8(ascii: ":")) ? "[\(address)]:\(port)" : "\(address):\(port)"
+        case .unix: "localhost"
+        }
+    }
+}

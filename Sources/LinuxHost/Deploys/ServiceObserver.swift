@@ -1,0 +1,237 @@
+// One look at the processes of a service, from outside.
+
+import AgentCore
+import DeployVerification
+import Glibc
+import Platform
+
+/// Sees which processes a service has, which exec each descends from, where each stands, and who can accept connections.
+///
+/// What a process has open is read anew at every look only for processes that have changed: of others, it is enough to see that the
+/// descriptors at which the listeners were found still are the listeners.
+final class ServiceObserver {
+    private static let mostProcesses = 1000
+    private static let mostDescriptors = 65536
+
+    private let proc = ProcFileSystem(root: "/")
+    private let reader = FileReader()
+    private let hierarchies: CgroupHierarchies?
+    private let clockTicks = UInt64(max(1, sysconf(Int32(_SC_CLK_TCK))))
+    private var sockets: SocketTable?
+    private var groups: [String: CgroupReader] = [:]
+    /// At which descriptor a process holds which listener, as it was found.
+    private var held: [ProcessMark: [Int32: UInt64]] = [:]
+
+    init() { hierarchies = CgroupHierarchies(at: "/sys/fs/cgroup") }
+
+    func look(at service: InspectedService, known: [ServiceListener], now: Duration) -> ServiceLook {
+        var look = ServiceLook(at: now)
+        let listeners: [UInt64: ServiceListener]
+        do {
+            listeners = try table().listeners()
+        } catch {
+            listeners = [:]
+            look.lacks.append("which sockets there are: \(error)")
+        }
+        var seen: [ServiceProcess] = []
+        for pid in pids(of: service).prefix(Self.mostProcesses) {
+            guard let process = process(pid, among: listeners) else { continue }
+            seen.append(process)
+        }
+        var inodes = seen.reduce(into: Set<UInt64>()) { $0.formUnion($1.listeners ?? []) }
+        // With socket activation, whoever opened the listeners holds them as well, or alone.
+        let addresses = Set(known.map(\.address))
+        for listener in listeners.values where addresses.contains(listener.address) { inodes.insert(listener.inode) }
+        if inodes.isEmpty == false, seen.allSatisfy({ $0.listeners?.isEmpty ?? true }) {
+            seen += foreignHolders(of: inodes, among: listeners, except: Set(seen.map(\.mark.pid)))
+        }
+        if seen.contains(where: { $0.listeners == nil }) { look.lacks.append("which sockets some processes have open: that may not be read") }
+        if seen.contains(where: { $0.mark.generation == .unknown }) { look.lacks.append("exec evidence of some processes: that may not be read") }
+        look.listeners = inodes.compactMap { listeners[$0] }.sorted { "\($0.address)" < "\($1.address)" }
+        look.processes = seen
+        countConnections(&look)
+        forgetEnded(seen)
+        return look
+    }
+
+    /// The mark of a process as it is now.
+    func mark(of pid: Int32) -> ProcessMark? {
+        guard let stat = proc.stat(of: pid), !stat.hasEnded else { return nil }
+        return ProcessMark(pid: pid, startTicks: stat.startTicks, generation: generation(of: pid, stat))
+    }
+
+    /// Which of these processes has this socket open; with several, a child before its parent.
+    func holder(of inode: UInt64, among pids: [Int32]) -> Int32? {
+        let name = "socket:[\(inode)]"
+        return pids.last { pid in descriptors(of: pid)?.contains { $0.target == name } ?? false }
+    }
+
+    func pids(of service: InspectedService) -> [Int32] {
+        if let cgroup = service.cgroup, let hierarchies {
+            if groups[cgroup] == nil { groups[cgroup] = CgroupReader(cgroup, in: hierarchies, clockTicks: clockTicks, reader: reader) }
+            var pids: [Int32] = []
+            if groups[cgroup]?.appendProcesses(to: &pids) == true, !pids.isEmpty { return pids.sorted() }
+        }
+        guard let main = service.mainProcess else { return [] }
+        return descendants(of: main)
+    }
+
+    func table() throws(SystemError) -> SocketTable {
+        if let sockets { return sockets }
+        let made = try SocketTable()
+        sockets = made
+        return made
+    }
+
+    // MARK: Processes
+
+    private func descendants(of root: Int32) -> [Int32] {
+        var found = [root]
+        var index = 0
+        while index < found.count, found.count < Self.mostProcesses {
+            let reader = ProcessReader(found[index], proc: proc, reader: FileReader())
+            if !reader.appendChildren(to: &found), let stat = proc.stat(of: found[index]), !stat.hasEnded {
+                return ProcessTable(reading: proc).tree(below: ProcessIdentity(pid: root, startTicks: proc.stat(of: root)?.startTicks ?? 0)).sorted()
+            }
+            index += 1
+        }
+        return Array(Set(found)).sorted()
+    }
+
+    private func process(_ pid: Int32, among listeners: [UInt64: ServiceListener]) -> ServiceProcess? {
+        guard let stat = proc.stat(of: pid) else { return nil }
+        let mark = ProcessMark(pid: pid, startTicks: stat.startTicks, generation: generation(of: pid, stat))
+        var process = ServiceProcess(
+            mark: mark, parent: stat.parent, command: stat.command, state: stat.counters.state,
+            listeners: stat.hasEnded ? [] : held(by: mark, among: listeners))
+        guard !stat.hasEnded else { return process }
+        var status = Glibc.stat()
+        let folder = proc.path(of: pid, "cwd")
+        if fstatat(AT_FDCWD, folder, &status, 0) == 0 {
+            process.folder = FolderMark(device: UInt64(status.st_dev), inode: UInt64(status.st_ino))
+            process.isFolderDeleted = status.st_nlink == 0
+            process.folderPath = linkTarget(folder)
+            if !process.isFolderDeleted, fstatat(AT_FDCWD, folder + "/..", &status, 0) == 0 {
+                process.parentFolder = FolderMark(device: UInt64(status.st_dev), inode: UInt64(status.st_ino))
+            }
+        }
+        return process
+    }
+
+    private func generation(of pid: Int32, _ stat: ProcessStat) -> ExecGeneration {
+        guard let bytes = readFile(proc.path(of: pid, "auxv"), limit: 4096) else { return .unknown }
+        return ExecGeneration(auxiliaryVector: bytes[...])
+    }
+
+    // MARK: Sockets
+
+    /// The listeners that a process has open; `nil` when that may not be read.
+    private func held(by mark: ProcessMark, among listeners: [UInt64: ServiceListener]) -> Set<UInt64>? {
+        if let known = held[mark], !known.isEmpty, known.allSatisfy({ socketInode(of: mark.pid, descriptor: $0.key) == $0.value }) {
+            return Set(known.values).filter { listeners[$0] != nil }
+        }
+        guard let open = descriptors(of: mark.pid) else { return nil }
+        var found: [Int32: UInt64] = [:]
+        for descriptor in open {
+            guard let inode = socketInode(descriptor.target), listeners[inode] != nil else { continue }
+            found[descriptor.number] = inode
+        }
+        held[mark] = found
+        return Set(found.values)
+    }
+
+    private func foreignHolders(of inodes: Set<UInt64>, among listeners: [UInt64: ServiceListener], except pids: Set<Int32>) -> [ServiceProcess] {
+        proc.processes().filter { !pids.contains($0) }.compactMap { pid in
+            guard let process = process(pid, among: listeners.filter { inodes.contains($0.key) }), process.listeners?.isEmpty == false else {
+                return nil
+            }
+            var foreign = process
+            foreign.isForeign = true
+            return foreign
+        }
+    }
+
+    /// Accepted connections to the service's ports, to each process that has them open.
+    private func countConnections(_ look: inout ServiceLook) {
+        var accepted: Set<UInt64> = []
+        for listener in look.listeners {
+            guard case .tcp(_, let port) = listener.address, let connections = try? table().connections(port: port) else { continue }
+            accepted.formUnion(connections)
+        }
+        for index in look.processes.indices {
+            guard look.processes[index].listeners != nil else { continue }
+            guard !accepted.isEmpty else {
+                look.processes[index].connections = 0
+                continue
+            }
+            look.processes[index].connections = descriptors(of: look.processes[index].mark.pid)?.count { descriptor in
+                socketInode(descriptor.target).map { accepted.contains($0) } ?? false
+            }
+        }
+    }
+
+    private func forgetEnded(_ seen: [ServiceProcess]) {
+        guard held.count > 4 * Self.mostProcesses else { return }
+        let marks = Set(seen.map(\.mark))
+        held = held.filter { marks.contains($0.key) }
+    }
+
+    private struct Descriptor {
+        var number: Int32
+        /// `socket:[1234]`
+        var target: String
+    }
+
+    /// The sockets that a process has open; `nil` when they may not be read.
+    private func descriptors(of pid: Int32) -> [Descriptor]? {
+        let folder = proc.path(of: pid, "fd")
+        var numbers: [Int32] = []
+        guard
+            forEachEntry(
+                of: folder,
+                { name, _ in if numbers.count < Self.mostDescriptors, let number = decimal(name) { numbers.append(Int32(clamping: number)) } })
+        else { return nil }
+        return numbers.compactMap { number in
+            guard let target = linkTarget("\(folder)/\(number)"), target.utf8.starts(with: "socket:".utf8) else { return nil }
+            return Descriptor(number: number, target: target)
+        }
+    }
+
+    private func socketInode(of pid: Int32, descriptor: Int32) -> UInt64? {
+        linkTarget("\(proc.path(of: pid, "fd"))/\(descriptor)").flatMap { socketInode($0) }
+    }
+
+    private func socketInode(_ target: String) -> UInt64? {
+        guard target.utf8.starts(with: "socket:[".utf8), target.utf8.last == UInt8(ascii: "]") else { return nil }
+        return UInt64(target.utf8.dropFirst(8).dropLast().reduce(into: "") { $0.unicodeScalars.append(UnicodeScalar($1)) })
+    }
+}
+
+/// Where a symbolic link leads, as it says itself.
+private func linkTarget(_ path: String) -> String? {
+    var buffer = [UInt8](repeating: 0, count: 4096)
+    let count = buffer.withUnsafeMutableBytes { bytes in
+        bytes.baseAddress.map { readlink(path, $0.assumingMemoryBound(to: CChar.self), bytes.count) } ?? -1
+    }
+    return count > 0 ? String(decoding: buffer[..<count], as: UTF8.self) : nil
+}
+
+extension ExecGeneration {
+    /// Out of `/proc/PID/auxv`: pairs of machine words, a type and its value (getauxval(3)).
+    init(auxiliaryVector bytes: ArraySlice<UInt8>) {
+        var (random, sysinfo): (UInt64?, UInt64?)
+        for offset in stride(from: 0, through: bytes.count - 16, by: 16) {
+            let value = bytes.word64(at: offset + 8)
+            switch bytes.word64(at: offset) {
+            case 25: random = value
+            case 33: sysinfo = value
+            default: break
+            }
+        }
+        guard let random, let sysinfo else {
+            self = .unknown
+            return
+        }
+        self = .vector(random: random, sysinfo: sysinfo)
+    }
+}

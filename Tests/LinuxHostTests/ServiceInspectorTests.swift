@@ -1,0 +1,211 @@
+// A service seen from outside: real processes, real sockets.
+
+import AgentAPI
+import DeployVerification
+import Foundation
+import Platform
+import TestKit
+import Testing
+
+@testable import LinuxHost
+
+/// A server whose workers are forked, and which says with each answer whose it is: the worker's pid as a token of 32 digits. USR2 makes it
+/// execute itself anew, as a hot restart does.
+private final class Prefork {
+    private static let script = """
+        import os, signal, socket, sys
+        workers, path, ready = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+        inherited = os.environ.get("LISTENER")
+        if inherited:
+            listener = socket.socket(fileno=int(inherited))
+        elif path:
+            listener = socket.socket(socket.AF_UNIX); listener.bind(path); listener.listen(64)
+        else:
+            listener = socket.socket(); listener.bind(("127.0.0.1", 0)); listener.listen(64)
+        def serve():
+            while True:
+                connection, _ = listener.accept()
+                request = b""
+                while not request.endswith(b"\\r\\n\\r\\n"):
+                    more = connection.recv(4096)
+                    if not more: break
+                    request += more
+                body = b"%032x" % os.getpid()
+                connection.sendall(b"HTTP/1.0 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n" % len(body) + body)
+                connection.close()
+        children = []
+        def restart(*_):
+            for child in children: os.kill(child, signal.SIGKILL)
+            os.set_inheritable(listener.fileno(), True)
+            os.environ["LISTENER"] = str(listener.fileno())
+            os.execv(sys.executable, [sys.executable] + sys.argv)
+        for _ in range(workers):
+            child = os.fork()
+            if child == 0: serve()
+            children.append(child)
+        signal.signal(signal.SIGUSR2, restart)
+        open(ready, "w").close()
+        while True:
+            signal.pause()
+        """
+
+    let folder = Folder()
+    let service: InspectedService
+    private let master: Child
+
+    init(workers: Int, onUnixSocket isUnix: Bool = false) throws {
+        try folder.write(Self.script, to: "server.py")
+        master = try Child(
+            "/usr/bin/python3", ["\(folder.path)/server.py", "\(workers)", isUnix ? "\(folder.path)/socket" : "", "\(folder.path)/ready"])
+        service = InspectedService(name: "web", mainProcess: master.pid, cgroup: nil)
+        guard hasStarted() else { throw SystemError("starting the server", code: ETIME) }
+    }
+
+    deinit { for child in children { kill(child, SIGKILL) } }
+
+    var children: [Int32] {
+        let list = (try? String(contentsOfFile: "/proc/\(master.pid)/task/\(master.pid)/children", encoding: .utf8)) ?? ""
+        return list.split(separator: " ").compactMap { Int32($0) }
+    }
+
+    func restart() throws {
+        try folder.remove("ready")
+        kill(master.pid, SIGUSR2)
+        guard hasStarted() else { throw SystemError("restarting the server", code: ETIME) }
+    }
+
+    private func hasStarted() -> Bool { eventually { FileManager.default.fileExists(atPath: folder.path + "/ready") } }
+}
+
+@Suite(.timeLimit(.minutes(2))) struct ServiceInspectorTests {
+    private let eyes: OnLoop
+    private let inspector: LinuxServiceInspector
+
+    init() throws {
+        eyes = try OnLoop()
+        let loop = eyes.loop
+        inspector = try eyes.run { LinuxServiceInspector(loop: loop) }
+    }
+
+    private func look(at server: Prefork) throws -> ServiceLook {
+        try eyes.run { [inspector] in inspector.look(at: server.service, known: []) }
+    }
+
+    /// The answers of one round.
+    private func ask(_ server: Prefork, _ look: ServiceLook, workers: Int) throws -> (answers: [WorkerAnswer], unaccepted: Int, refused: Int) {
+        let answers = Box<[WorkerAnswer]>()
+        let end = Box<(Int, Int)>()
+        answers.value = []
+        let marks = look.processes.map(\.mark).suffix(workers)
+        try eyes.run { [inspector] in
+            inspector.ask(
+                TokenQuestion(path: "/about/deploy"), of: server.service, at: look, workers: Array(marks), { answers.value?.append($0) },
+                done: { end.value = ($0, $1) })
+        }
+        #expect(eventually { end.value != nil })
+        return (answers.value ?? [], end.value?.0 ?? -1, end.value?.1 ?? -1)
+    }
+
+    @Test func aLookShowsWhoHoldsTheListenerAndWhereEachStands() throws {
+        let server = try Prefork(workers: 3)
+        let look = try look(at: server)
+        #expect(look.lacks == [])
+        #expect(look.processes.count == 4)
+        #expect(look.listeners.count == 1)
+        let inode = try #require(look.listeners.first).inode
+        #expect(look.processes.allSatisfy { $0.listeners == [inode] && !$0.isForeign })
+        #expect(Set(look.processes.map(\.mark.generation)).count == 1)
+        #expect(look.processes.first?.mark.generation != .unknown)
+        let master = try #require(look.processes.first { $0.mark.pid == server.service.mainProcess })
+        #expect(look.processes.count { $0.parent == master.mark.pid } == 3)
+        #expect(master.folderPath == FileManager.default.currentDirectoryPath)
+        #expect(master.folder != nil && master.parentFolder != nil && !master.isFolderDeleted)
+        // A second look is shorter, and shows the same.
+        #expect(try self.look(at: server).processes == look.processes)
+    }
+
+    @Test(arguments: [false, true]) func everyAnswerIsAttributedToTheWorkerThatGaveIt(isUnix: Bool) throws {
+        let server = try Prefork(workers: 4, onUnixSocket: isUnix)
+        var heard: Set<Int32> = []
+        for _ in 0..<20 where heard.count < 4 {
+            let look = try look(at: server)
+            let round = try ask(server, look, workers: 4)
+            #expect(round.refused == 0)
+            for answer in round.answers {
+                #expect(answer.content == .token(String(format: "%032x", answer.mark.pid)))
+                #expect(look.processes.contains { $0.mark == answer.mark })
+                heard.insert(answer.mark.pid)
+            }
+        }
+        #expect(heard == Set(server.children))
+    }
+
+    @Test func anExecInPlaceIsAnotherGenerationOfTheSameProcess() throws {
+        let server = try Prefork(workers: 1)
+        let before = try #require(try look(at: server).processes.first { $0.mark.pid == server.service.mainProcess }).mark
+        try server.restart()
+        let after = try #require(try look(at: server).processes.first { $0.mark.pid == server.service.mainProcess }).mark
+        #expect(after.startTicks == before.startTicks)
+        #expect(after.generation != before.generation)
+    }
+
+    @Test func whatHappensToTheProcessesIsTold() throws {
+        let server = try Prefork(workers: 2)
+        let told = Box<[ProcessIncident]>()
+        told.value = []
+        try eyes.run { [inspector] in inspector.watch(server.service) { told.value?.append($0) } }
+        let first = server.children
+        try server.restart()
+        #expect(
+            eventually {
+                let told = told.value ?? []
+                return told.contains { $0.pid == server.service.mainProcess && $0.what == .exec }
+                    && first.allSatisfy { child in told.contains { $0.pid == child && isExit($0.what) } }
+                    && server.children.allSatisfy { child in told.contains { $0.pid == child && isFork($0.what) } }
+            }, "\(told.value ?? [])")
+        try eyes.run { [inspector] in inspector.unwatch("web") }
+    }
+
+    private func isExit(_ what: ProcessIncident.What) -> Bool { if case .exit = what { true } else { false } }
+    private func isFork(_ what: ProcessIncident.What) -> Bool { if case .fork = what { true } else { false } }
+
+    @Test func requestsAtASteadyRateAreCounted() throws {
+        let server = try Prefork(workers: 2)
+        let look = try look(at: server)
+        try eyes.run { [inspector] in
+            inspector.probe(AvailabilityOrder(path: "/", rate: 50), of: server.service, listeners: look.listeners)
+        }
+        func count() throws -> Availability? { try eyes.run { [inspector] in inspector.availability(of: "web") } }
+        #expect(eventually { (try? count())?.requests ?? 0 > 20 })
+        let good = try #require(try count())
+        #expect(good.failed == 0)
+        #expect(good.median != nil)
+        for child in server.children { kill(child, SIGSTOP) }
+        #expect(eventually { (try? count())?.longestStall ?? .zero > .milliseconds(500) })
+        for child in server.children { kill(child, SIGCONT) }
+        try eyes.run { [inspector] in inspector.stopProbe(of: "web") }
+        #expect(try count() == nil)
+    }
+
+    @Test func workersThatAreStoppedAnswerNothingAndHoldNothingUp() throws {
+        let server = try Prefork(workers: 2)
+        for child in server.children { kill(child, SIGSTOP) }
+        let round = try ask(server, look(at: server), workers: 2)
+        #expect(round.answers == [])
+        #expect(round.unaccepted == 2)
+        for child in server.children { kill(child, SIGCONT) }
+    }
+}
+
+@Suite struct NetlinkParserTests {
+    @Test func mutatedMessagesOfTheKernelHarmNothing() {
+        Mutations.run(seeds: Mutations.seeds("netlink")) { bytes in
+            for message in NetlinkMessage.parse(bytes[...]) {
+                _ = TCPSocketEntry(parsing: message.payload)
+                _ = UnixSocketEntry(parsing: message.payload)
+                _ = ProcessEvent(parsing: message.payload)
+            }
+            _ = ExecGeneration(auxiliaryVector: bytes[...])
+        }
+    }
+}
