@@ -18,10 +18,11 @@ public final class Transfers: Sendable {
     public init(maximumAtOnce: Int = 256) throws(SystemError) {
         loop = try Loop()
         engine = try Engine(loop: loop, maximumAtOnce: max(1, maximumAtOnce))
-        try startThread { [loop, engine] in
+        let hasStarted = detachThread(stackSize: mainStackSize) { [loop, engine] in
             loop.run()
             engine.close()
         }
+        guard hasStarted else { throw SystemError("starting a thread", code: EAGAIN) }
     }
 
     deinit { shutdown() }
@@ -71,29 +72,4 @@ public final class Transfers: Sendable {
 
 extension TransferError {
     static let cancelled = TransferError(.cancelled, "cancelled")
-}
-
-/// Runs `work` on a new thread that takes no signals: those are for the program's own threads, and a closed connection must be an
-/// error code and not a SIGPIPE.
-private func startThread(_ work: @escaping @Sendable () -> Void) throws(SystemError) {
-    final class Box {
-        let work: @Sendable () -> Void
-        init(_ work: @escaping @Sendable () -> Void) { self.work = work }
-    }
-    let box = Unmanaged.passRetained(Box(work))
-    var thread = pthread_t()
-    let code = pthread_create(
-        &thread, nil,
-        { argument in
-            var all = sigset_t()
-            sigfillset(&all)
-            pthread_sigmask(SIG_BLOCK, &all, nil)
-            if let argument { Unmanaged<Box>.fromOpaque(argument).takeRetainedValue().work() }
-            return nil
-        }, box.toOpaque())
-    guard code == 0 else {
-        box.release()
-        throw SystemError("starting a thread", code: code)
-    }
-    pthread_detach(thread)
 }

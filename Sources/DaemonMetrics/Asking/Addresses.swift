@@ -102,7 +102,7 @@ final class AddressBook: @unchecked Sendable {
                 return
             }
             waiting = [found]
-            let hasStarted = startThread { [self] in
+            let hasStarted = detachThread(stackSize: mainStackSize) { [self] in
                 let answer = addresses(host, port: port, flags: 0)
                 loop.post { self.tell(answer) }
             }

@@ -62,7 +62,7 @@ final class MySQLLook: Look {
             return
         }
         let home = Home(look: self)
-        turn.isTaken = startThread {
+        turn.isTaken = detachThread(stackSize: mainStackSize) {
             let answer = mysqlNumbers(account, metrics, until: ContinuousClock.now + deadline)
             loop.post { home.look.end(answer) }
         }

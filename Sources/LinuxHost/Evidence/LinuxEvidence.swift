@@ -1,9 +1,7 @@
 // What is kept of a unit before an action changes it.
 
 public import AgentCore
-import Glibc
 public import Platform
-import Synchronization
 
 /// Reads the journal, the control group and /proc on a thread of its own, because the journal's disk may be slow.
 public final class LinuxEvidence: EvidenceReader {
@@ -14,11 +12,11 @@ public final class LinuxEvidence: EvidenceReader {
     private let loop: Loop
     private var waiting: [UInt64: Waiting] = [:]
     private var number: UInt64 = 0
-    /// Those whose threads have not ended.
-    private var running: [Collection] = []
+    /// How many threads have not ended.
+    private var running = 0
 
     private struct Waiting {
-        var look: Loop.Timer
+        var deadline: Loop.Timer
         var done: ([String]) -> Void
     }
 
@@ -29,66 +27,45 @@ public final class LinuxEvidence: EvidenceReader {
     ) {
         number += 1
         let id = number
-        let collection = Collection(unit: initSystem == "systemd" ? unit : nil, cgroup: cgroup, mainProcess: mainProcess, logLines: Self.logLines)
-        running.removeAll { $0.lines != nil }
-        guard running.count < Self.mostThreads, collection.start() else {
+        let home = Home(evidence: self)
+        let journal = initSystem == "systemd" ? unit : nil
+        guard
+            running < Self.mostThreads,
+            detachThread({ [loop] in
+                let lines = linesOfEvidence(of: journal, cgroup: cgroup, mainProcess: mainProcess, count: Self.logLines)
+                loop.post { home.evidence?.collected(lines, for: id) }
+            })
+        else {
             loop.after(.zero) { done(["no evidence: too much of it is being collected already"]) }
             return
         }
-        running.append(collection)
-        let start = SystemTime().now().uptime
-        let look = loop.every(.milliseconds(5)) { [weak self] in
-            guard let self, let waiting = self.waiting[id] else { return }
-            let lines = collection.lines
-            guard lines != nil || SystemTime().now().uptime - start >= deadline else { return }
-            self.waiting[id] = nil
-            self.loop.cancel(waiting.look)
-            waiting.done(lines ?? ["no evidence: it could not be read in time"])
-        }
-        waiting[id] = Waiting(look: look, done: done)
+        running += 1
+        let timer = loop.after(deadline) { [weak self] in self?.finish(id, ["no evidence: it could not be read in time"]) }
+        waiting[id] = Waiting(deadline: timer, done: done)
+    }
+
+    private func collected(_ lines: [String], for id: UInt64) {
+        running -= 1
+        finish(id, lines)
+    }
+
+    private func finish(_ id: UInt64, _ lines: [String]) {
+        guard let waiting = waiting.removeValue(forKey: id) else { return }
+        loop.cancel(waiting.deadline)
+        waiting.done(lines)
+    }
+
+    /// Carries the way back to the thread; only the loop follows it.
+    private struct Home: @unchecked Sendable {
+        weak var evidence: LinuxEvidence?
     }
 }
 
-/// One collecting thread's work.
-private final class Collection: Sendable {
-    private let unit: String?
-    private let cgroup: String?
-    private let mainProcess: ProcessIdentity?
-    private let logLines: Int
-    private let collected = Mutex<[String]?>(nil)
-
-    init(unit: String?, cgroup: String?, mainProcess: ProcessIdentity?, logLines: Int) {
-        self.unit = unit
-        self.cgroup = cgroup
-        self.mainProcess = mainProcess
-        self.logLines = logLines
-    }
-
-    /// `nil` until all is there.
-    var lines: [String]? { collected.withLock { $0 } }
-
-    func start() -> Bool {
-        var attributes = pthread_attr_t()
-        pthread_attr_init(&attributes)
-        defer { pthread_attr_destroy(&attributes) }
-        pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
-        pthread_attr_setstacksize(&attributes, 512 << 10)
-        var thread = pthread_t()
-        let context = Unmanaged.passRetained(self)
-        let result = pthread_create(&thread, &attributes, collect, context.toOpaque())
-        if result != 0 { context.release() }
-        return result == 0
-    }
-
-    fileprivate func run() {
-        // The processes first: they are what may be gone soon.
-        var lines = ProcessEvidence().lines(cgroup: cgroup, mainProcess: mainProcess)
-        if let unit { lines += journalLines(of: unit, count: logLines) ?? ["no log lines: there are none, or the agent may not read the journal"] }
-        collected.withLock { $0 = lines }
-    }
-}
-
-private let collect: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? = { context in
-    if let context { Unmanaged<Collection>.fromOpaque(context).takeRetainedValue().run() }
-    return nil
+/// Reads it all, however long that takes.
+/// - Parameter unit: `nil` for a unit without a journal.
+private func linesOfEvidence(of unit: String?, cgroup: String?, mainProcess: ProcessIdentity?, count: Int) -> [String] {
+    // The processes first: they are what may be gone soon.
+    var lines = ProcessEvidence().lines(cgroup: cgroup, mainProcess: mainProcess)
+    if let unit { lines += journalLines(of: unit, count: count) ?? ["no log lines: there are none, or the agent may not read the journal"] }
+    return lines
 }

@@ -1,6 +1,7 @@
 // How full a file system is, asked by a thread that may hang.
 
 import Glibc
+import Platform
 import Synchronization
 
 /// What a file system has in use, in percent.
