@@ -7,9 +7,10 @@ import Glibc
 /// - Parameters:
 ///   - arguments: without the program's name.
 ///   - input: becomes its standard input; so do `output` and `errors` become its others.
+///   - isSession: whether it has a session of its own, and not only a process group: for what starts daemons.
 /// - Returns: its process id; the caller waits for it.
 public func spawn(
-    _ path: String, _ arguments: [String], environment: [String], input: Int32, output: Int32, errors: Int32 = 2
+    _ path: String, _ arguments: [String], environment: [String], input: Int32, output: Int32, errors: Int32 = 2, isSession: Bool = false
 ) throws(SystemError) -> Int32 {
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
@@ -17,6 +18,7 @@ public func spawn(
     for (own, descriptor) in [(input, 0), (output, 1), (errors, 2)] as [(Int32, Int32)] {
         posix_spawn_file_actions_adddup2(&actions, own, descriptor)
     }
+    // Whatever it is, and whoever opened it: sockets of SwiftNIO have no FD_CLOEXEC.
     if rollcall_spawn_close_from(&actions, 3) != 0 {
         for descriptor in openDescriptors() where descriptor > 2 { posix_spawn_file_actions_addclose(&actions, descriptor) }
     }
@@ -29,7 +31,9 @@ public func spawn(
     posix_spawnattr_setsigmask(&attributes, &none)
     posix_spawnattr_setsigdefault(&attributes, &all)
     posix_spawnattr_setpgroup(&attributes, 0)
-    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP))
+    // POSIX_SPAWN_SETSID hides behind _GNU_SOURCE.
+    let group = isSession ? 0x80 : POSIX_SPAWN_SETPGROUP
+    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | group))
     let words = ([path] + arguments).map { strdup($0) }
     let variables = environment.map { strdup($0) }
     defer { for text in words + variables { free(text) } }

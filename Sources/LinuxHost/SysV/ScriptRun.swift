@@ -68,31 +68,14 @@ final class ScriptRun {
         }
         output = ends[0]
         defer { close(ends[1]) }
-        var actions = posix_spawn_file_actions_t()
-        posix_spawn_file_actions_init(&actions)
-        defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
-        posix_spawn_file_actions_adddup2(&actions, ends[1], 1)
-        posix_spawn_file_actions_adddup2(&actions, ends[1], 2)
-        // What the agent blocks and ignores is not for what a script starts.
-        var attributes = posix_spawnattr_t()
-        posix_spawnattr_init(&attributes)
-        defer { posix_spawnattr_destroy(&attributes) }
-        var (none, all) = (sigset_t(), sigset_t())
-        sigemptyset(&none)
-        sigfillset(&all)
-        posix_spawnattr_setsigmask(&attributes, &none)
-        posix_spawnattr_setsigdefault(&attributes, &all)
-        // A session of its own: what it starts has no terminal, and does not die with the agent's group.
-        let newSession: Int32 = 0x80
-        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | newSession))
-        let words = arguments.map { strdup($0) }
-        let variables = Self.environment.map { strdup($0) }
-        defer { for word in words + variables { free(word) } }
-        let code = posix_spawn(&pid, path, &actions, &attributes, words + [nil], variables + [nil])
-        guard code == 0 else {
-            pid = 0
-            return "\(path) cannot be run: \(String(cString: strerror(code)))"
+        let nothing = open("/dev/null", O_RDONLY | O_CLOEXEC)
+        defer { close(nothing) }
+        do throws(SystemError) {
+            // A session of its own: what it starts has no terminal, and does not die with the agent's group.
+            pid = try Platform.spawn(
+                path, Array(arguments.dropFirst()), environment: Self.environment, input: nothing, output: ends[1], errors: ends[1], isSession: true)
+        } catch {
+            return "\(path) cannot be run: \(String(cString: strerror(error.code)))"
         }
         return nil
     }
