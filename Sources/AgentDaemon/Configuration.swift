@@ -89,11 +89,7 @@ extension TalkerConfiguration {
                 address: told.address.address, port: told.address.port, certificateFile: told.certificate?.file, keyFile: told.certificate?.keyFile)
         }
         if let told = settings.aggregator, let token = secrets.read(told.tokenFile) {
-            do {
-                aggregator = Aggregator(url: try AggregatorURL(told.address.text), token: token, caFile: told.certificateAuthorityFile)
-            } catch {
-                secrets.problems.append("\(error)\n")
-            }
+            aggregator = Aggregator(address: told.address, token: token, caFile: told.certificateAuthorityFile)
         }
         if let told = settings.endpoint, let password = secrets.read(told.passwordFile) {
             endpoint = Endpoint(

@@ -1,12 +1,13 @@
 // A configuration whose every part was tried: what remains to fail is the network.
 
+import AgentCore
 import NIOSSL
 import Platform
 
 /// What reporting and answering need, made from a `TalkerConfiguration`: certificates are loaded, secrets fit where they go.
 struct CheckedConfiguration: Sendable {
     struct Aggregator: Sendable {
-        var url: AggregatorURL
+        var address: AggregatorAddress
         /// The value of the Authorization field.
         var authorization: Secret
         var tls: NIOSSLContext?
@@ -76,12 +77,12 @@ struct CheckedConfiguration: Sendable {
 
 extension CheckedConfiguration.Aggregator {
     init(_ configured: TalkerConfiguration.Aggregator) throws(TalkerError) {
-        url = configured.url
+        address = configured.address
         guard isFieldText(configured.token.reveal()) else {
             throw TalkerError(part: "the aggregator's token", problem: "is empty or holds spaces or other characters that no token has")
         }
         authorization = Secret("Bearer \(configured.token.reveal())")
-        guard url.usesTLS else { return }
+        guard address.isEncrypted else { return }
         var settings = TLSConfiguration.makeClientConfiguration()
         settings.minimumTLSVersion = .tlsv12
         settings.certificateVerification = .fullVerification

@@ -1,5 +1,6 @@
 // What the talker has to know before it starts.
 
+public import AgentCore
 import Glibc
 public import Platform
 
@@ -51,13 +52,13 @@ public struct TalkerConfiguration: Sendable {
 
     /// Where reports go.
     public struct Aggregator: Sendable {
-        public var url: AggregatorURL
+        public var address: AggregatorAddress
         public var token: Secret
         /// Certificates in PEM that are trusted instead of the system's.
         public var caFile: String?
 
-        public init(url: AggregatorURL, token: Secret, caFile: String? = nil) {
-            self.url = url
+        public init(address: AggregatorAddress, token: Secret, caFile: String? = nil) {
+            self.address = address
             self.token = token
             self.caFile = caFile
         }
@@ -145,66 +146,6 @@ public struct TalkerError: Error, Equatable, CustomStringConvertible, Sendable {
     public var part: String
     public var problem: String
     public var description: String { "\(part) \(problem)" }
-}
-
-/// `https://HOST[:PORT][/PREFIX]`: where an aggregator listens. `http` is for loopback addresses alone, because a token goes with
-/// every report.
-public struct AggregatorURL: Equatable, Sendable, CustomStringConvertible {
-    let usesTLS: Bool
-    /// A name or an IP address, without brackets.
-    let host: String
-    let port: Int
-    /// What comes before `/v1/reports`; empty or with a leading slash.
-    let prefix: String
-
-    public init(_ text: String) throws(TalkerError) {
-        func fault(_ problem: String) -> TalkerError { TalkerError(part: "the aggregator's address", problem: problem) }
-        guard text.utf8.count <= 2000, text.utf8.allSatisfy({ (33...126).contains($0) }) else {
-            throw fault("is longer than 2000 bytes or holds spaces or other characters that do not belong there")
-        }
-        let scheme = text.prefix { $0 != ":" }.lowercased()
-        guard scheme == "https" || scheme == "http", text.dropFirst(scheme.count).hasPrefix("://") else {
-            throw fault("is not like https://rollcall.example.com")
-        }
-        usesTLS = scheme == "https"
-        let rest = text.dropFirst(scheme.count + 3)
-        let authority = rest.prefix { !"/?#".contains($0) }
-        var path = String(rest.dropFirst(authority.count))
-        guard !path.contains("?"), !path.contains("#") else { throw fault("has a query or a fragment, which belongs to nobody") }
-        guard !authority.contains("@") else { throw fault("has a user or a password in it: the token has a file of its own") }
-        while path.hasSuffix("/") { path.removeLast() }
-        prefix = path
-
-        var portText = Substring("")
-        if authority.hasPrefix("["), let end = authority.firstIndex(of: "]") {
-            host = String(authority[authority.index(after: authority.startIndex)..<end])
-            portText = authority[authority.index(after: end)...]
-            guard isIPAddress(host) else { throw fault("has something in brackets that is not an IPv6 address") }
-        } else {
-            host = String(authority.prefix { $0 != ":" })
-            portText = authority.dropFirst(host.count)
-            let isName = host.utf8.allSatisfy { byte in
-                let character = Unicode.Scalar(byte)
-                return character.properties.isAlphabetic || (48...57).contains(byte) || character == "-" || character == "." || character == "_"
-            }
-            guard !host.isEmpty, host.utf8.count <= 253, isName else { throw fault("has no host name that could exist") }
-        }
-        if portText.isEmpty {
-            port = usesTLS ? 443 : 80
-        } else {
-            guard portText.hasPrefix(":"), let number = UInt16(portText.dropFirst()), number > 0 else { throw fault("has a port that is none") }
-            port = Int(number)
-        }
-        guard usesTLS || isLoopback(host) else { throw fault("is not https: the token would travel in the clear") }
-    }
-
-    public var description: String { "\(usesTLS ? "https" : "http")://\(hostField)\(prefix)" }
-
-    /// As the Host field of a request has it.
-    var hostField: String {
-        let name = host.contains(":") ? "[\(host)]" : host
-        return port == (usesTLS ? 443 : 80) ? name : "\(name):\(port)"
-    }
 }
 
 func isIPAddress(_ text: String) -> Bool {

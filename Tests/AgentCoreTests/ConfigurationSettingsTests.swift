@@ -164,6 +164,9 @@ private let user = "set listen_user deploy\nset listen_password_file /p\n"
 
     @Test(arguments: [
         ("https://watch.example.com/", "https://watch.example.com", "watch.example.com"),
+        ("https://watch.example.com/watch/", "https://watch.example.com/watch", "watch.example.com"),
+        ("https://[2001:db8::1]:8443", "https://[2001:db8::1]:8443", "[2001:db8::1]:8443"),
+        ("http://localhost:80", "http://localhost", "localhost"),
         ("HTTPS://watch:443/a/", "https://watch/a", "watch"), ("http://[::1]:8080/x", "http://[::1]:8080/x", "[::1]:8080"),
     ])
     func anAddressHasOneForm(text: String, address: String, hostField: String) throws {
@@ -175,7 +178,7 @@ private let user = "set listen_user deploy\nset listen_password_file /p\n"
     @Test(arguments: [
         "http://watch.example.com", "http://127.0.0.1.example.com", "http://10.0.0.1", "ftp://x", "watch.example.com", "https://", "https://:80",
         "https://x:0", "https://x:70000", "https://x:", "https://user:word@x", "https://x/a?b", "\"https://x/a b\"", "\"https://[::g]\"",
-        "\"https://x\\ny\"", "https://-x", "https://x:+5",
+        "\"https://x\\ny\"", "https://-x", "https://x:+5", "https:watch", "https://wa$tch", "\"https://[::1\"", "\"https://[a]\"", "https://x:65536",
     ])
     func theseAreNone(address: String) {
         let faults = read("set aggregator \(address)\nset aggregator_token_file /t").faults

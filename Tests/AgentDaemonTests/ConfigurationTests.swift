@@ -55,7 +55,7 @@ private final class Folder {
         #expect(loaded.plan.services.map(\.route) == [nil, "web"])
         #expect(loaded.talker.host == "web1" && loaded.talker.version == rollcallVersion && loaded.talker.interval == .seconds(5))
         #expect(loaded.talker.stateFolder == "/var/lib/rollcall")
-        #expect(loaded.talker.aggregator?.url.description == "https://rollcall.example.com/agents")
+        #expect(loaded.talker.aggregator?.address.description == "https://rollcall.example.com/agents")
         #expect(loaded.talker.aggregator?.token == Secret("secret-token"))
         #expect(loaded.talker.endpoint?.password == Secret("secret-password"))
     }

@@ -22,7 +22,7 @@ import Testing
             farewell: .milliseconds(800))
         let configuration = TalkerConfiguration(
             host: "app-1", version: "1.2.3", interval: .milliseconds(1), reportInterval: reportInterval, stateFolder: "\(folder.path)/state",
-            aggregator: .init(url: try AggregatorURL("http://127.0.0.1:\(port)"), token: Secret("the-token")))
+            aggregator: .init(address: try AggregatorAddress(parsing: "http://127.0.0.1:\(port)"), token: Secret("the-token")))
         return try Talker(configuration: configuration, logger: log.logger, time: SystemTime(), timing: timing, onStanding: onStanding)
     }
 

@@ -1,4 +1,5 @@
 import AgentAPI
+import AgentCore
 import Foundation
 import Platform
 import TestKit
@@ -76,7 +77,7 @@ private struct SmallDisk {
         let aggregator = try FakeAggregator()
         let configuration = TalkerConfiguration(
             host: "app-1", version: "1", interval: .milliseconds(1), reportInterval: .milliseconds(1), stateFolder: "\(disk.path)/state",
-            aggregator: .init(url: try AggregatorURL("http://127.0.0.1:\(aggregator.port)"), token: Secret("the-token")))
+            aggregator: .init(address: try AggregatorAddress(parsing: "http://127.0.0.1:\(aggregator.port)"), token: Secret("the-token")))
         let talker = try Talker(configuration: configuration, logger: log.logger)
         try disk.fill()
         talker.update(snapshot())

@@ -26,7 +26,7 @@ import Testing
     private func talker(_ port: Int, allowed: [String] = ["restart puma*"], isAnswering: Bool = true) throws -> Talker {
         let configuration = TalkerConfiguration(
             host: "app-1", version: "1", interval: .milliseconds(1), reportInterval: .milliseconds(20), stateFolder: "\(folder.path)/state",
-            aggregator: .init(url: try AggregatorURL("http://127.0.0.1:\(port)"), token: Secret("the-token")),
+            aggregator: .init(address: try AggregatorAddress(parsing: "http://127.0.0.1:\(port)"), token: Secret("the-token")),
             allowedOrders: try allowed.map { try AllowedOrder(parsing: $0) })
         let timing = Reporter.Timing(
             gathering: .milliseconds(5), deadline: .milliseconds(400), firstRetry: .milliseconds(10), lastRetry: .milliseconds(60),

@@ -54,45 +54,6 @@ import Testing
 }
 
 @Suite struct TalkerConfigurationTests {
-    @Test(arguments: [
-        ("https://rollcall.example.com", "https://rollcall.example.com", 443, ""),
-        ("HTTPS://rollcall.example.com:8443/", "https://rollcall.example.com:8443", 8443, ""),
-        ("https://rollcall.example.com/watch/", "https://rollcall.example.com/watch", 443, "/watch"),
-        ("http://127.0.0.1:8080", "http://127.0.0.1:8080", 8080, ""),
-        ("http://localhost", "http://localhost", 80, ""),
-        ("https://[2001:db8::1]:8443", "https://[2001:db8::1]:8443", 8443, ""),
-        ("http://[::1]:80", "http://[::1]", 80, ""),
-    ])
-    func addressesAreRead(_ text: String, _ description: String, _ port: Int, _ prefix: String) throws {
-        let url = try AggregatorURL(text)
-        #expect(url.description == description)
-        #expect(url.port == port)
-        #expect(url.prefix == prefix)
-    }
-
-    @Test(arguments: [
-        ("", "is not like https://rollcall.example.com"),
-        ("rollcall.example.com", "is not like https://rollcall.example.com"),
-        ("ftp://rollcall.example.com", "is not like https://rollcall.example.com"),
-        ("https:rollcall.example.com", "is not like https://rollcall.example.com"),
-        ("https://", "has no host name that could exist"),
-        ("https://exa$mple", "has no host name that could exist"),
-        ("https://a b", "is longer than 2000 bytes or holds spaces or other characters that do not belong there"),
-        ("https://a\r\nX: y", "is longer than 2000 bytes or holds spaces or other characters that do not belong there"),
-        ("https://a:0", "has a port that is none"),
-        ("https://a:65536", "has a port that is none"),
-        ("https://a:", "has a port that is none"),
-        ("https://[::1", "has no host name that could exist"),
-        ("https://[a]", "has something in brackets that is not an IPv6 address"),
-        ("https://a/?b", "has a query or a fragment, which belongs to nobody"),
-        ("https://user:secret@a", "has a user or a password in it: the token has a file of its own"),
-        ("http://rollcall.example.com", "is not https: the token would travel in the clear"),
-        ("http://127.evil.example.com", "is not https: the token would travel in the clear"),
-    ])
-    func addressesThatAreNone(_ text: String, _ problem: String) {
-        #expect(throws: TalkerError(part: "the aggregator's address", problem: problem)) { try AggregatorURL(text) }
-    }
-
     private func fault(
         host: String = "app-1", interval: Duration = .seconds(10), aggregator: TalkerConfiguration.Aggregator? = nil,
         endpoint: TalkerConfiguration.Endpoint? = nil
@@ -107,14 +68,14 @@ import Testing
     }
 
     @Test func whatCannotWorkIsSaid() throws {
-        let url = try AggregatorURL("https://localhost")
+        let address = try AggregatorAddress(parsing: "https://localhost")
         #expect(fault(host: "") == "the host's name is empty or longer than 255 bytes")
         #expect(fault(interval: .zero) == "the interval is not between a millisecond and a day")
         #expect(
-            fault(aggregator: .init(url: url, token: Secret("two words")))
+            fault(aggregator: .init(address: address, token: Secret("two words")))
                 == "the aggregator's token is empty or holds spaces or other characters that no token has")
         #expect(
-            fault(aggregator: .init(url: url, token: Secret("t"), caFile: "/nowhere"))
+            fault(aggregator: .init(address: address, token: Secret("t"), caFile: "/nowhere"))
                 == "the aggregator's CA file cannot be read from /nowhere: it should hold certificates in PEM")
         #expect(
             fault(endpoint: .init(address: "localhost", user: "u", password: Secret("p")))
@@ -134,7 +95,7 @@ import Testing
     }
 
     @Test func theSystemsCertificatesDoWithoutAFile() throws {
-        #expect(fault(aggregator: .init(url: try AggregatorURL("https://localhost"), token: Secret("t"))) == "")
+        #expect(fault(aggregator: .init(address: try AggregatorAddress(parsing: "https://localhost"), token: Secret("t"))) == "")
     }
 
     @Test(arguments: ["": "", "f": "Zg==", "fo": "Zm8=", "foo": "Zm9v", "foob": "Zm9vYg==", "fooba": "Zm9vYmE=", "foobar": "Zm9vYmFy"])

@@ -22,7 +22,7 @@ import Testing
     private func configuration(_ address: String, caFile: String? = nil) throws -> TalkerConfiguration {
         TalkerConfiguration(
             host: "app-1", version: "1.2.3", interval: .milliseconds(1), reportInterval: .milliseconds(1), stateFolder: "\(folder.path)/state",
-            aggregator: .init(url: try AggregatorURL(address), token: Secret("the-token"), caFile: caFile))
+            aggregator: .init(address: try AggregatorAddress(parsing: address), token: Secret("the-token"), caFile: caFile))
     }
 
     private func talker(_ port: Int, bounds: Spool.Bounds = .init()) throws -> Talker {

@@ -60,8 +60,6 @@ public struct AggregatorAddress: Equatable, Sendable, CustomStringConvertible {
     public var port: Int
     /// What stands before `/v1/...`: empty, or with a leading and without a trailing slash.
     public var path: String
-    /// As it was written.
-    public var text: String
 
     public init(parsing text: String) throws(AddressProblem) {
         let help = "write it as https://HOST or https://HOST:PORT"
@@ -86,7 +84,6 @@ public struct AggregatorAddress: Equatable, Sendable, CustomStringConvertible {
         self.host = host
         self.port = port
         self.path = path
-        self.text = text
     }
 
     public var description: String { "\(isEncrypted ? "https" : "http")://\(hostField)\(path)" }

@@ -1,5 +1,6 @@
 // One HTTP/1.1 connection to the aggregator, made when it is needed and kept while it lives.
 
+import AgentCore
 import Glibc
 import NIOCore
 import NIOHTTP1
@@ -74,7 +75,7 @@ final class AggregatorConnection {
     }
 
     private func connect(_ number: UInt64) {
-        let (tls, host) = (aggregator.tls, aggregator.url.host)
+        let (tls, host) = (aggregator.tls, aggregator.address.host)
         ClientBootstrap(group: eventLoop)
             .connectTimeout(.seconds(10))
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
@@ -89,7 +90,7 @@ final class AggregatorConnection {
                     try channel.pipeline.syncOperations.addHandler(AnswerCollector(limit: Self.answerLimit))
                 }
             }
-            .connect(host: host, port: aggregator.url.port)
+            .connect(host: host, port: aggregator.address.port)
             .assumeIsolated()
             .whenComplete { [weak self] result in
                 switch result {
@@ -111,11 +112,11 @@ final class AggregatorConnection {
             return
         }
         var fields: HTTPHeaders = [
-            "Host": aggregator.url.hostField, "Authorization": aggregator.authorization.reveal(), "Content-Type": "application/json",
+            "Host": aggregator.address.hostField, "Authorization": aggregator.authorization.reveal(), "Content-Type": "application/json",
             "Content-Length": "\(exchange.body.count)", "Accept": "application/json", "User-Agent": userAgent,
         ]
         if exchange.isPacked { fields.add(name: "Content-Encoding", value: "gzip") }
-        let head = HTTPRequestHead(version: .http1_1, method: .POST, uri: "\(aggregator.url.prefix)/v1/reports", headers: fields)
+        let head = HTTPRequestHead(version: .http1_1, method: .POST, uri: "\(aggregator.address.path)/v1/reports", headers: fields)
         collector.send(head, body: channel.allocator.buffer(bytes: exchange.body)) { [weak self] result in
             switch result {
             case .success(let (answer, isLast)): self?.end(number, with: .success(answer), closing: isLast)
