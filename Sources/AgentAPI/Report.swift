@@ -26,13 +26,20 @@ public struct Report: Equatable, Sendable {
     public var gone: [String]
     /// Samples of the base that are not measured any longer, by unit; the empty name is the host itself.
     public var goneSamples: [String: [String]]
+    /// What somebody asked not to be told of; `nil`: as in the base.
+    public var silences: [Silence]?
+    /// Recurring jobs; `nil`: as in the base.
+    public var jobs: [JobState]?
     /// How the orders ended that the aggregator gave.
     public var results: [OrderResult]
 
     public init(
         agent: String, host: String, version: String, at: Timestamp, interval: Duration, events: [Event], units: [UnitState], samples: [Sample],
-        snapshot: UInt64 = 0, base: UInt64? = nil, gone: [String] = [], goneSamples: [String: [String]] = [:], results: [OrderResult] = []
+        snapshot: UInt64 = 0, base: UInt64? = nil, gone: [String] = [], goneSamples: [String: [String]] = [:],
+        silences: [Silence]? = [], jobs: [JobState]? = [], results: [OrderResult] = []
     ) {
+        self.silences = silences
+        self.jobs = jobs
         self.snapshot = snapshot
         self.base = base
         self.gone = gone

@@ -7,8 +7,12 @@ public struct ReportedState: Equatable, Sendable {
     public var units: [UnitState]
     /// Of the host itself.
     public var samples: [Sample]
+    public var silences: [Silence]
+    public var jobs: [JobState]
 
-    public init(snapshot: UInt64, units: [UnitState], samples: [Sample]) {
+    public init(snapshot: UInt64, units: [UnitState], samples: [Sample], silences: [Silence] = [], jobs: [JobState] = []) {
+        self.silences = silences
+        self.jobs = jobs
         self.snapshot = snapshot
         self.units = units
         self.samples = samples
@@ -40,12 +44,14 @@ extension Report {
         report.gone = known.keys.filter { !names.contains($0) }.sorted()
         let gone = report.samples.reduce(since: base.samples)
         if !gone.isEmpty { report.goneSamples[""] = gone }
+        if report.silences == base.silences { report.silences = nil }
+        if report.jobs == base.jobs { report.jobs = nil }
         return report
     }
 
     /// The whole state that it means; `nil` when it is relative to something else than `state`.
     public func applied(to state: ReportedState?) -> ReportedState? {
-        guard let base else { return ReportedState(snapshot: snapshot, units: units, samples: samples) }
+        guard let base else { return ReportedState(snapshot: snapshot, units: units, samples: samples, silences: silences ?? [], jobs: jobs ?? []) }
         guard var state, state.snapshot == base else { return nil }
         state.snapshot = snapshot
         let gone = Set(gone)
@@ -60,6 +66,8 @@ extension Report {
             }
         }
         state.samples.change(by: samples, gone: goneSamples[""] ?? [])
+        state.silences = silences ?? state.silences
+        state.jobs = jobs ?? state.jobs
         return state
     }
 }

@@ -16,6 +16,8 @@ public enum ReportLimits {
     public static let events = 1000
     public static let units = 5000
     public static let samplesPerUnit = 200
+    public static let silences = 1000
+    public static let jobs = 1000
     /// Orders of one answer, and results of one report.
     public static let orders = 100
     /// UTF-8 bytes of one name or text.
@@ -38,12 +40,15 @@ extension Report {
             let sorted = goneSamples.sorted { $0.key < $1.key }
             members.append(.init("gone_samples", .object(sorted.map { .init($0.key, .array($0.value.map(JSON.string))) })))
         }
+        // A whole report without them has none; a difference without them leaves them as they were.
+        if let silences, base != nil || !silences.isEmpty { members.append(.init("silences", .array(silences.map(\.json)))) }
+        if let jobs, base != nil || !jobs.isEmpty { members.append(.init("jobs", .array(jobs.map(\.json)))) }
         if !results.isEmpty { members.append(.init("results", .array(results.map(\.json)))) }
         return .object(members)
     }
 
     public init(_ json: JSON) throws(ReportError) {
-        let reader = Reader(json: json, part: "report")
+        let reader = ReportReader(json: json, part: "report")
         agent = try reader.text("agent")
         guard agent.utf8.count == 32, agent.utf8.allSatisfy({ (48...57).contains($0) || (97...102).contains($0) }) else {
             throw ReportError(part: "report.agent", problem: "is not 32 hex digits")
@@ -71,9 +76,17 @@ extension Report {
         if let members = json["gone_samples"]?.members {
             guard members.count <= ReportLimits.units + 1 else { throw ReportError(part: "report.gone_samples", problem: "has too many items") }
             for member in members {
-                let names = Reader(json: .object([member]), part: "report.gone_samples")
+                let names = ReportReader(json: .object([member]), part: "report.gone_samples")
                 goneSamples[member.name] = try names.texts(member.name, limit: ReportLimits.samplesPerUnit)
             }
+        }
+        silences = base == nil || json["silences"] != nil ? [] : nil
+        for (index, item) in try reader.array("silences", limit: ReportLimits.silences, required: false).enumerated() {
+            silences?.append(try Silence(item, part: "report.silences[\(index)]"))
+        }
+        jobs = base == nil || json["jobs"] != nil ? [] : nil
+        for (index, item) in try reader.array("jobs", limit: ReportLimits.jobs, required: false).enumerated() {
+            jobs?.append(try JobState(item, part: "report.jobs[\(index)]"))
         }
         results = []
         for (index, item) in try reader.array("results", limit: ReportLimits.orders, required: false).enumerated() {
@@ -86,7 +99,7 @@ extension OrderResult {
     public var json: JSON { ["id": .string(id), "ok": .bool(isGood), "text": .string(text)] }
 
     public init(_ json: JSON, part: String = "result") throws(ReportError) {
-        let reader = Reader(json: json, part: part)
+        let reader = ReportReader(json: json, part: part)
         guard let isGood = json["ok"]?.bool else { throw ReportError(part: "\(part).ok", problem: "is neither true nor false") }
         self.init(id: try reader.id("id"), isGood: isGood, text: try reader.text("text"))
     }
@@ -97,7 +110,7 @@ extension AgentOrder {
     public var json: JSON { ["id": .string(id), "request": (try? request.get().json) ?? .null] }
 
     public init(_ json: JSON, part: String = "order") throws(ReportError) {
-        id = try Reader(json: json, part: part).id("id")
+        id = try ReportReader(json: json, part: part).id("id")
         do throws(RequestError) {
             request = .success(try AgentRequest(json["request"] ?? .null))
         } catch {
@@ -121,7 +134,7 @@ extension Event {
     }
 
     public init(_ json: JSON, part: String = "event") throws(ReportError) {
-        let reader = Reader(json: json, part: part)
+        let reader = ReportReader(json: json, part: part)
         let number = try reader.integer("sequence")
         guard number >= 1 else { throw ReportError(part: "\(part).sequence", problem: "is not positive") }
         self.init(
@@ -145,12 +158,12 @@ extension UnitState {
     }
 
     public init(_ json: JSON, part: String = "unit") throws(ReportError) {
-        let reader = Reader(json: json, part: part)
+        let reader = ReportReader(json: json, part: part)
         let rules = try reader.texts("failing_rules", limit: 1000)
         let pid = try reader.optionalInteger("main_pid")
         self.init(
             name: try reader.text("name"), initSystem: try reader.text("init"), phase: try reader.word("phase"),
-            since: try reader.optionalText("since") == nil ? nil : try reader.time("since"), mainPID: pid.map { Int32(clamping: $0) },
+            since: try reader.optionalTime("since"), mainPID: pid.map { Int32(clamping: $0) },
             detail: try reader.text("detail"), samples: try reader.samples("samples"), failingRules: rules)
     }
 }
@@ -165,7 +178,7 @@ extension Acknowledgement {
     }
 
     public init(_ json: JSON) throws(ReportError) {
-        let reader = Reader(json: json, part: "acknowledgement")
+        let reader = ReportReader(json: json, part: "acknowledgement")
         let number = try reader.integer("acknowledged")
         guard number >= 0 else { throw ReportError(part: "acknowledgement.acknowledged", problem: "is negative") }
         var orders: [AgentOrder] = []
@@ -180,7 +193,7 @@ extension Acknowledgement {
 private func samplesJSON(_ samples: [Sample]) -> JSON { .object(samples.map { .init($0.metric, .number($0.value)) }) }
 
 /// Reads the members of one object, each within its bounds.
-private struct Reader {
+struct ReportReader {
     let json: JSON
     let part: String
 
@@ -242,6 +255,8 @@ private struct Reader {
         }
         return time
     }
+
+    func optionalTime(_ name: String) throws(ReportError) -> Timestamp? { try optionalText(name) == nil ? nil : try time(name) }
 
     func word<Word: RawRepresentable<String>>(_ name: String) throws(ReportError) -> Word {
         guard let word: Word = try optionalWord(name) else { throw ReportError(part: "\(part).\(name)", problem: "is missing") }

@@ -85,12 +85,7 @@ extension AgentLoop {
         let unit = WatchedUnit(
             service, key: key, metrics: metrics, candidates: given ?? candidates(for: service), answers: answers, cycle: plan.cycle,
             wasDown: memory?.isDown ?? false)
-        if let memory {
-            RuleEvaluator.restore(memory.rules, to: &unit.rules, boot: boot)
-            unit.earlierRestarts = memory.restarts
-            unit.untold = memory.isUntold ? [.down] : []
-            unit.lastDown = memory.lastDown
-        }
+        if let memory { unit.recall(memory, boot: boot) }
         return unit
     }
 

@@ -75,6 +75,7 @@ public final class AgentLoop {
     private var watchdogTimer: Loop.Timer?
     private var firstLookTimer: Loop.Timer?
     var snapshotTimer: Loop.Timer?
+    var stateTimer: Loop.Timer?
 
     /// - Parameters:
     ///   - initSystems: in the order in which they are asked for a service that names none; the first that knows it answers for it.
@@ -153,6 +154,8 @@ public final class AgentLoop {
         let before = plan
         plan = next
         jobs.change(next.jobs, at: now.wall)
+        keepPlannedTimers()
+        remembered.keep(Set(next.services.map(\.name)))
         jobSource?.change(watching: next.timers.map(\.pattern))
         reloadUnits(from: before)
         host.rules = continued(host.rules, as: next.hostRules, of: nil, route: before.hostRoute)
@@ -183,6 +186,7 @@ public final class AgentLoop {
         for unit in units where unit.process != nil { processes.unwatch(unit.key) }
         record(Event(kind: .agentStopped, at: time.now().wall, detail: version))
         tellSnapshot()
+        stateFile?.finish()
     }
 
     /// What the service manager shows of the agent.

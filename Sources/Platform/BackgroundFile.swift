@@ -10,6 +10,7 @@ public final class BackgroundFile: Sendable {
     private struct State {
         var latest: [UInt8]?
         var isWriting = false
+        var hasFailed = false
     }
 
     private let path: String
@@ -17,7 +18,7 @@ public final class BackgroundFile: Sendable {
     private let failed: @Sendable (FileError) -> Void
     private let state = Mutex(State())
 
-    /// - Parameter failed: hears of each attempt that failed, on the writing thread.
+    /// - Parameter failed: hears of an attempt that failed, on the writing thread, and of no other until one has gone well.
     public init(_ path: String, mode: UInt32 = 0o600, failed: @escaping @Sendable (FileError) -> Void) {
         self.path = path
         self.mode = mode
@@ -32,24 +33,12 @@ public final class BackgroundFile: Sendable {
             return !state.isWriting
         }
         guard mustStart else { return }
-        let here = Unmanaged.passRetained(self)
-        var thread = pthread_t()
-        let code = pthread_create(
-            &thread, nil,
-            { argument in
-                var all = sigset_t()
-                sigfillset(&all)
-                pthread_sigmask(SIG_BLOCK, &all, nil)
-                if let argument { Unmanaged<BackgroundFile>.fromOpaque(argument).takeRetainedValue().writeAll() }
-                return nil
-            }, here.toOpaque())
-        guard code == 0 else {
-            here.release()
-            // Then the caller waits after all: better than to lose it.
-            return writeAll()
-        }
-        pthread_detach(thread)
+        // Without a thread the caller waits after all: better than to lose it.
+        if !detachThread({ self.writeAll() }) { writeAll() }
     }
+
+    /// Whether the last attempt failed, so that the file is older than what was to be in it.
+    public var hasFailed: Bool { state.withLock { $0.hasFailed } }
 
     /// Waits until everything is written: for the end of a program.
     public func finish() {
@@ -66,8 +55,13 @@ public final class BackgroundFile: Sendable {
             guard let next else { return }
             do throws(FileError) {
                 try AtomicFile.write(next, to: path, mode: mode)
+                state.withLock { $0.hasFailed = false }
             } catch {
-                failed(error)
+                let isNews = state.withLock { state in
+                    defer { state.hasFailed = true }
+                    return !state.hasFailed
+                }
+                if isNews { failed(error) }
             }
         }
     }

@@ -9,7 +9,7 @@ import Testing
     private static func whole(_ state: ReportedState) -> Report {
         Report(
             agent: "00112233445566778899aabbccddeeff", host: "web1", version: "0.1.0", at: at, interval: .seconds(10), events: [],
-            units: state.units, samples: state.samples, snapshot: state.snapshot)
+            units: state.units, samples: state.samples, snapshot: state.snapshot, silences: state.silences, jobs: state.jobs)
     }
 
     private static func unit(_ name: String, _ samples: [Sample], phase: UnitState.Phase = .up) -> UnitState {
@@ -68,8 +68,14 @@ import Testing
         for number in 1...250 as ClosedRange<UInt64> {
             var names = ["a", "b", "c", "d", "e"].filter { _ in !chance(5) }
             if chance(5) { names.shuffle(using: &random) }
-            let state = ReportedState(
+            var state = ReportedState(
                 snapshot: number, units: names.map { Self.unit($0, samples(), phase: chance(6) ? .down : .up) }, samples: samples())
+            state.silences = ["a", "b"].filter { _ in chance(3) }.map {
+                Silence(kind: .deploy, subject: $0, units: [$0], owner: "ada", reason: nil, since: Self.at, until: nil)
+            }
+            state.jobs = ["sync", "backup"].filter { _ in !chance(4) }.map {
+                JobState(name: $0, schedule: "daily", state: chance(4) ? .failed : .ok, lastRun: Self.at, due: nil, detail: "")
+            }
             let sent = base.map { Self.whole(state).since($0) } ?? Self.whole(state)
             guard !chance(10) else { continue }  // it did not arrive
             guard let new = try Report(try JSON(parsing: sent.json.bytes)).applied(to: stored) else {
@@ -84,7 +90,7 @@ import Testing
                     var unit = unit
                     unit.samples.sort { $0.metric < $1.metric }
                     return unit.json.text
-                } + state.samples.map { "\($0.metric) \($0.value)" }).sorted()
+                } + state.samples.map { "\($0.metric) \($0.value)" } + state.silences.map(\.json.text) + state.jobs.map(\.json.text)).sorted()
             }
             #expect(sorted(new) == sorted(state))
         }

@@ -22,7 +22,19 @@ import Testing
                 name: "ghost", initSystem: "systemd", phase: .unknown, since: nil, mainPID: nil, detail: "no such unit", samples: [], failingRules: []
             ),
         ],
-        samples: [Sample("load:1", 0.5)], snapshot: 1_763_694_000_000_001, results: [OrderResult(id: "a1", isGood: true, text: "restarted\n")])
+        samples: [Sample("load:1", 0.5)], snapshot: 1_763_694_000_000_001,
+        silences: [
+            Silence(
+                kind: .deploy, subject: "pu*", units: ["puma.service"], owner: "ada", reason: "release 12",
+                since: Timestamp("2026-11-21T02:58:00Z")!, until: Timestamp("2026-11-21T03:03:00Z")!),
+            Silence(kind: .unmonitored, subject: nil, units: [], owner: "bob", reason: nil, since: Timestamp("2026-11-21T02:58:00Z")!, until: nil),
+        ],
+        jobs: [
+            JobState(
+                name: "backup", schedule: "every 1 day", state: .failed, lastRun: Timestamp("2026-11-21T01:00:00Z")!,
+                due: Timestamp("2026-11-22T01:00:00Z")!, detail: "it ended with status 3"),
+            JobState(name: "tidy.timer", schedule: "starts tidy.service", state: .waiting, lastRun: nil, due: nil, detail: ""),
+        ], results: [OrderResult(id: "a1", isGood: true, text: "restarted\n")])
 
     @Test func readsBackWhatItWrites() throws {
         #expect(try Report(JSON(parsing: Self.report.json.bytes)) == Self.report)
@@ -43,6 +55,10 @@ import Testing
         ("events", .null, "report.events is not an array"), ("events", [["sequence": 0]], "report.events[0].sequence is not positive"),
         ("events", [["sequence": 1, "kind": "party"]], "report.events[0].kind is unknown: party"),
         ("events", .array(Array(repeating: .null, count: 1001)), "report.events has more than 1000 items"),
+        ("silences", [["kind": "nap"]], "report.silences[0].kind is unknown: nap"),
+        ("silences", [["kind": "deploy", "owner": "ada"]], "report.silences[0].since is missing"),
+        ("jobs", [["name": "a", "schedule": "daily", "state": "lazy"]], "report.jobs[0].state is unknown: lazy"),
+        ("jobs", .array(Array(repeating: .null, count: 1001)), "report.jobs has more than 1000 items"),
         ("units", [["name": "a"]], "report.units[0].init is missing"), ("samples", ["a": "b"], "report.samples.a is not a number"),
     ]
 

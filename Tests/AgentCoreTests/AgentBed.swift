@@ -24,13 +24,13 @@ final class AgentBed {
 
     init(
         _ services: [WatchPlan.Service], host: [Rule] = [], cycle: Duration = .seconds(3600), time: (any TimeSource)? = nil,
-        serviceManager: ServiceManager = ServiceManager(address: nil), jobs: [Job] = [], stateFolder: String? = nil
+        serviceManager: ServiceManager = ServiceManager(address: nil), jobs: [Job] = [], timers: [WatchPlan.Timers] = [], stateFolder: String? = nil
     ) throws {
         loop = try Loop()
         agent = AgentLoop(
             plan: WatchPlan(
                 cycle: cycle, hostRules: host, hostRoute: "hosts", services: services, jobs: jobs,
-                jobRoutes: Dictionary(jobs.map { ($0.name, "night") }) { first, _ in first }), on: loop,
+                jobRoutes: Dictionary(jobs.map { ($0.name, "night") }) { first, _ in first }, timers: timers), on: loop,
             time: time ?? self.time,
             initSystems: [systemd, upstart, pidFiles], sampler: sampler, processes: processes, sink: sink, serviceManager: serviceManager,
             version: "1.0", logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, runner: runner, commands: commands,

@@ -14,6 +14,12 @@ import TestKit
             jobs.restore(state.jobs, at: now.wall)
             jobs.change([job], at: now.wall)
             _ = jobs.judge(at: now.wall)
+            let tidy = DiscoveredJob(
+                name: "tidy.timer", unit: "tidy.service", lastStart: now.wall, nextDue: now.wall, isRunning: false, lastExit: .exited(status: 1))
+            _ = state.timers.observe(tidy)
+            _ = state.timers.judge(at: now.wall)
+            _ = state.units.take("puma")
+            if TimerBook(state.timers.json).json != state.timers.json { Issue.record("\(state.timers.json.text) is not read again") }
             _ = state.silences.expire(at: now, grace: .seconds(15))
             for (_, limit) in state.limits where limit.suspendedUntil ?? .zero > now.uptime + StormLimit.longestPause {
                 Issue.record("suspended for ever")

@@ -16,15 +16,22 @@ import Testing
         #expect(mode == 0o600)
     }
 
-    @Test func whatCannotBeWrittenIsSaid() throws {
+    @Test func whatCannotBeWrittenIsSaidOnceUntilItCan() throws {
         let folder = try TemporaryFolder()
         let said = Mutex<[FileError]>([])
-        let file = BackgroundFile(folder.path + "/nowhere/state") { error in said.withLock { $0.append(error) } }
-        file.write([1])
+        let file = BackgroundFile(folder.path + "/later/state") { error in said.withLock { $0.append(error) } }
+        for number in [1, 2] as [UInt8] {
+            file.write([number])
+            file.finish()
+        }
+        #expect(said.withLock { $0.count } == 1 && file.hasFailed)
+        try FileManager.default.createDirectory(atPath: folder.path + "/later", withIntermediateDirectories: false)
+        file.write([3])
         file.finish()
-        #expect(said.withLock { $0.count } == 1)
-        file.write([2])
+        #expect(said.withLock { $0.count } == 1 && !file.hasFailed)
+        try FileManager.default.removeItem(atPath: folder.path + "/later")
+        file.write([4])
         file.finish()
-        #expect(said.withLock { $0.count } == 2)
+        #expect(said.withLock { $0.count } == 2 && file.hasFailed)
     }
 }

@@ -71,6 +71,7 @@ extension AgentLoop {
         let owner = shortened(owner, to: 100)
         let reason = reason.map { shortened($0, to: 500) }
         silences.start(units, owner: owner, reason: reason, at: now, length: length)
+        saveStateSoon()
         let subject = subject(units.isEmpty ? [nil] : units)
         let until = (now.wall + length).text(fraction: false)
         let why = reason.map { ": \($0)" } ?? ""
@@ -83,6 +84,7 @@ extension AgentLoop {
 
     private func finishDeploy(_ units: [String], owner: String, at now: Moment) -> AgentAnswer {
         let count = silences.finish(units, owner: owner, at: now, grace: plan.cycle)
+        saveStateSoon()
         guard count > 0 else {
             let open = Set(silences.windows.map(\.owner)).sorted().joined(separator: ", ")
             return .refused(
@@ -99,6 +101,7 @@ extension AgentLoop {
         guard !silences.isFull else { return .refused("too many silences already") }
         let owner = shortened(owner, to: 100)
         silences.stopMonitoring(units, owner: owner, reason: reason.map { shortened($0, to: 500) }, at: now, length: length)
+        saveStateSoon()
         let subject = subject(units.isEmpty ? [nil] : units)
         let until = length.map { " until \((now.wall + $0).text(fraction: false))" } ?? " until somebody says so"
         let why = reason.map { ": \(shortened($0, to: 500))" } ?? ""
@@ -115,6 +118,7 @@ extension AgentLoop {
         for unit in self.units { ending.wrongBefore[unit.key] = wrongs(of: unit) }
         ending.hostWrongBefore = hostWrongs
         ending.unmonitored = silences.resumeMonitoring(units)
+        saveStateSoon()
         guard !ending.unmonitored.isEmpty else {
             return .refused(units.isEmpty ? "everything is monitored" : "\(units.joined(separator: ", ")) is monitored already")
         }
@@ -129,11 +133,13 @@ extension AgentLoop {
     private func jobStarted(_ name: String, at now: Moment) -> AgentAnswer {
         if let refusal = unknownJob(name) { return refusal }
         jobs.started(name, at: now.wall)
+        saveStateSoon()
         return .done("\(name) has started")
     }
 
     private func jobDone(_ name: String, _ status: Int32, at now: Moment) -> AgentAnswer {
         if let refusal = unknownJob(name) { return refusal }
+        saveStateSoon()
         if let outcome = jobs.done(name, status: status, at: now.wall) { record(outcome, of: name, at: now) }
         return .done(status == 0 ? "\(name) is done" : "\(name) has failed with status \(status)")
     }

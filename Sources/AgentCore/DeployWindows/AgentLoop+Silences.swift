@@ -85,6 +85,26 @@ extension AgentLoop {
         }
     }
 
+    /// What reports say of them.
+    func reportedSilences(at now: Moment) -> [Silence] {
+        if silences.isEmpty { return [] }
+        func clock(_ uptime: Duration) -> Timestamp {
+            // To the second: what is read from two clocks is never quite the same twice.
+            Timestamp(seconds: (now.wall + (uptime - now.uptime) + .milliseconds(500)).seconds)
+        }
+        func silence(_ kind: Silence.Kind, _ subject: String?, _ owner: String, _ reason: String?, _ since: Timestamp, _ until: Duration?) -> Silence
+        {
+            let covered = subject.map { name in units.filter { $0.isNamed(name) || matches($0.tracker.unit, pattern: name) }.map(\.tracker.unit) }
+            return Silence(
+                kind: kind, subject: subject, units: covered ?? [], owner: owner, reason: reason, since: Timestamp(seconds: since.seconds),
+                until: until.map(clock))
+        }
+        return silences.windows.map { silence(.deploy, $0.unit, $0.owner, $0.reason, $0.began, $0.ends) }
+            + silences.endings.flatMap { ending in
+                ending.windows.map { silence(.deploy, $0.unit, $0.owner, $0.reason, $0.began, ending.graceEnds) }
+            } + silences.unmonitored.map { silence(.unmonitored, $0.unit, $0.owner, $0.reason, $0.began, $0.ends) }
+    }
+
     /// A unit's own name, where it is about exactly one, and what to call it.
     func subject(_ names: [String?]) -> (unit: String?, text: String) {
         let named = names.compactMap(\.self)

@@ -49,6 +49,7 @@ extension AgentLoop {
         logger.debug("event", metadata: facts)
         sink.record(event)
         tellSnapshotSoon()
+        saveStateSoon()
     }
 
     private func mute(_ event: inout Event, _ silence: UnitSilence) {
@@ -82,7 +83,11 @@ extension AgentLoop {
     func tellSnapshot() {
         if let timer = snapshotTimer { loop.cancel(timer) }
         snapshotTimer = nil
-        sink.update(Snapshot(at: time.now().wall, units: units.map(state), samples: host.samples))
+        let now = time.now()
+        sink.update(
+            Snapshot(
+                at: now.wall, units: units.map(state), samples: host.samples, silences: reportedSilences(at: now),
+                jobs: jobs.states + timers.states))
     }
 
     func state(of unit: WatchedUnit) -> UnitState {

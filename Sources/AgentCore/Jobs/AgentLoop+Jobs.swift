@@ -23,8 +23,15 @@ extension AgentLoop {
 extension AgentLoop {
     private func route(ofJob name: String) -> String? {
         if let route = plan.jobRoutes[name] { return route }
-        return plan.timers.first { matches(name, pattern: $0.pattern) || matches(name, pattern: $0.pattern + ".timer") }?.route
+        return timers(of: name)?.route
     }
+
+    private func timers(of name: String) -> WatchPlan.Timers? {
+        plan.timers.first { matches(name, pattern: $0.pattern) || matches(name, pattern: $0.pattern + ".timer") }
+    }
+
+    /// What was told of jobs that no plan asks for any longer is forgotten.
+    func keepPlannedTimers() { timers.keep { timers(of: $0) != nil } }
 }
 
 extension AgentLoop: JobObserver {
@@ -33,5 +40,8 @@ extension AgentLoop: JobObserver {
         record(outcome, of: job.name, at: time.now())
     }
 
-    public func jobGone(_ name: String) { timers.gone(name) }
+    public func jobGone(_ name: String) {
+        timers.gone(name)
+        saveStateSoon()
+    }
 }

@@ -1,5 +1,6 @@
 // Recurring jobs: when each ran, and when somebody must hear that it did not.
 
+import AgentAPI
 import Platform
 import RuleLanguage
 
@@ -101,6 +102,27 @@ struct JobBook {
         switch job.schedule {
         case .every(let interval): return record.lastSeen + interval + grace
         case .cron(let expression): return nextCron(expression, record.lastSeen).map { $0 + grace }
+        }
+    }
+}
+
+// MARK: Showing
+
+extension JobBook {
+    /// What reports say of the jobs, in the order of the plan.
+    var states: [JobState] {
+        jobs.compactMap { job in
+            guard let record = records[job.name] else { return nil }
+            let (state, detail): (JobState.State, String) =
+                switch record.trouble {
+                case .overdue: (.overdue, "it should have been heard of")
+                case .tooLong: (.tooLong, job.longestRun.map { "it has not ended within \(durationWords($0))" } ?? "")
+                case .failed(let status): (.failed, "it ended with status \(status)")
+                case nil: (record.runningSince != nil ? .running : record.lastEnd == nil ? .waiting : .ok, "")
+                }
+            return JobState(
+                name: job.name, schedule: job.schedule.text, state: state, lastRun: [record.lastStart, record.lastEnd].compactMap(\.self).max(),
+                due: due(job), detail: detail)
         }
     }
 }

@@ -20,8 +20,12 @@ public struct Snapshot: Equatable, Sendable {
     public var at: Timestamp
     public var units: [UnitState]
     public var samples: [Sample]
+    public var silences: [Silence]
+    public var jobs: [JobState]
 
-    public init(at: Timestamp, units: [UnitState], samples: [Sample]) {
+    public init(at: Timestamp, units: [UnitState], samples: [Sample], silences: [Silence] = [], jobs: [JobState] = []) {
+        self.silences = silences
+        self.jobs = jobs
         self.at = at
         self.units = units
         self.samples = samples

@@ -379,7 +379,7 @@ extension RuleEvaluator {
 }
 
 /// `nil` for what no clock shows.
-private func instant(_ microseconds: Int64) -> Timestamp? {
+func instant(_ microseconds: Int64) -> Timestamp? {
     (0...Timestamp.latest.microseconds).contains(microseconds) ? Timestamp(microseconds: microseconds) : nil
 }
 

@@ -6,10 +6,13 @@ public import Platform
 public struct WatchState {
     /// How the host's rules stood, as `RuleEvaluator` writes it.
     var host: JSON
+    /// What is wrong with the host and was told to nobody.
+    var hostUntold: Set<WatchedUnit.Concern>
     var units: RememberedUnits
     var silences: Silences
     /// As `JobBook` writes it.
     var jobs: JSON
+    var timers: TimerBook
     var limits: [String: StormLimit] = [:]
 
     /// - Throws: what is wrong with a text that is none of ours.
@@ -17,9 +20,11 @@ public struct WatchState {
         let json = try JSON(parsing: bytes)
         guard json["version"]?.integer == 1 else { throw WatchStateError(problem: "is of another version") }
         host = json["host"] ?? .null
+        hostUntold = concerns(json["host_untold"] ?? .null)
         units = RememberedUnits(json["units"] ?? .null)
         silences = Silences(json["silences"] ?? .null, at: now)
         jobs = json["jobs"] ?? .null
+        timers = TimerBook(json["timers"] ?? .null)
         for member in (json["limits"]?.members ?? []).prefix(AgentLoop.mostUnits) { limits[member.name] = StormLimit(member.value, at: now) }
     }
 }

@@ -19,6 +19,9 @@ struct Stall: Equatable, Sendable {
     private var state: ProcessState?
     private var since = Duration.zero
 
+    /// - Parameter isStuck: an earlier life of the agent told that it is.
+    init(isStuck: Bool = false) { self.isStuck = isStuck }
+
     /// Takes the state of this cycle; what nobody can say proves nothing.
     mutating func observe(_ next: ProcessState?, at uptime: Duration) -> Outcome {
         guard let next else { return .none }

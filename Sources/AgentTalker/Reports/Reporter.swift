@@ -192,11 +192,12 @@ final class Reporter {
         }
         spool.sync()
         let shown = snapshot.bounded(samples: !isWithoutSamples)
-        let state = ReportedState(snapshot: number, units: shown.units, samples: shown.samples)
+        let state = ReportedState(snapshot: number, units: shown.units, samples: shown.samples, silences: shown.silences, jobs: shown.jobs)
         number += 1
         var report = Report(
             agent: spool.agent, host: configuration.host, version: configuration.version, at: shown.at, interval: configuration.reportInterval,
-            events: events, units: shown.units, samples: shown.samples, snapshot: state.snapshot, results: orders?.results ?? [])
+            events: events, units: shown.units, samples: shown.samples, snapshot: state.snapshot, silences: shown.silences, jobs: shown.jobs,
+            results: orders?.results ?? [])
         if let base, let lastWhole, now.uptime - lastWhole < timing.whole, !isWithoutSamples { report = report.since(base) }
         let body = report.json.bytes
         isSnapshotNew = false
@@ -347,7 +348,7 @@ final class Reporter {
 
     /// Says once how things stand with the aggregator, whenever that changes.
     private func stand(_ new: Standing, because why: String = "") {
-        let address: Logger.Metadata = ["aggregator": "\(configuration.aggregator?.url.description ?? "")"]
+        let address: Logger.Metadata = ["aggregator": "\(configuration.aggregator?.address.description ?? "")"]
         if new != .unknown, toldReachable != (new == .reachable) {
             toldReachable = new == .reachable
             onStanding(new == .reachable)

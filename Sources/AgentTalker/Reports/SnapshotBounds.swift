@@ -18,6 +18,21 @@ extension Snapshot {
             unit.samples = isWithSamples ? unit.samples.bounded() : []
             return unit
         }
+        snapshot.silences = silences.prefix(ReportLimits.silences).map { silence in
+            var silence = silence
+            silence.subject = silence.subject?.clipped(to: ReportLimits.text)
+            silence.units = silence.units.prefix(ReportLimits.units).map { $0.clipped(to: ReportLimits.text) }
+            silence.owner = silence.owner.clipped(to: ReportLimits.text)
+            silence.reason = silence.reason?.clipped(to: ReportLimits.text)
+            return silence
+        }
+        snapshot.jobs = jobs.prefix(ReportLimits.jobs).map { job in
+            var job = job
+            job.name = job.name.clipped(to: ReportLimits.text)
+            job.schedule = job.schedule.clipped(to: ReportLimits.text)
+            job.detail = job.detail.clipped(to: ReportLimits.text)
+            return job
+        }
         return snapshot
     }
 }
