@@ -190,6 +190,16 @@ extension InsideBed {
             #expect(eventually { jobs.latest("tidy.timer")?.lastExit == .exited(status: 3) && jobs.latest("tidy.timer")?.lastStart != nil })
             #expect(jobs.latest("tidy.timer")?.nextDue != nil && jobs.latest("tidy.timer")?.isRunning == false)
             #expect(jobs.latest("other.timer") == nil)
+            // Every change is told by a signal: nothing here waits for the next list.
+            let first = jobs.latest("tidy.timer")?.lastStart
+            try write("tidy.service", "[Service]\nType=oneshot\nExecStart=/bin/true\n")
+            try write("tidy.timer", "[Timer]\nOnCalendar=*-*-* *:*:*\nAccuracySec=10ms\nUnit=other.service\n")
+            try systemctl("daemon-reload")
+            try systemctl("restart", "tidy.timer")
+            #expect(eventually { jobs.latest("tidy.timer")?.unit == "other.service" && jobs.latest("tidy.timer")?.lastExit == .exited(status: 0) })
+            let second = jobs.latest("tidy.timer")?.lastStart
+            #expect(second != first)
+            #expect(eventually { jobs.latest("tidy.timer")?.lastStart != second })
             try on.run { timers.change(watching: ["*"]) }
             #expect(eventually { jobs.latest("other.timer")?.nextDue != nil && jobs.latest("other.timer")?.lastStart == nil })
             try systemctl("stop", "tidy.timer", "other.timer")
