@@ -247,6 +247,17 @@ private func writePresentState(_ report: Report, _ db: Database) throws {
     try db.cachedStatement(sql: "UPDATE hosts SET samples = ? WHERE agent = ?").execute(arguments: [
         JSON.object(samples.map { .init($0.metric, .number($0.value)) }).text, report.agent,
     ])
+    // What a difference does not say is as it was.
+    if let silences = report.silences {
+        try db.cachedStatement(sql: "UPDATE hosts SET silences = ? WHERE agent = ?").execute(arguments: [
+            JSON.array(silences.map(\.json)).text, report.agent,
+        ])
+    }
+    if let jobs = report.jobs {
+        try db.cachedStatement(sql: "UPDATE hosts SET jobs = ? WHERE agent = ?").execute(arguments: [
+            JSON.array(jobs.map(\.json)).text, report.agent,
+        ])
+    }
     let reading = try db.cachedStatement(sql: "SELECT state FROM units WHERE agent = ? AND name = ?")
     let writing = try db.cachedStatement(sql: "INSERT OR REPLACE INTO units (agent, name, state) VALUES (?, ?, ?)")
     for unit in report.units {
@@ -262,7 +273,7 @@ private func writePresentState(_ report: Report, _ db: Database) throws {
 
 private func forgetPresentState(of agent: String, _ db: Database) throws {
     try db.cachedStatement(sql: "DELETE FROM units WHERE agent = ?").execute(arguments: [agent])
-    try db.cachedStatement(sql: "UPDATE hosts SET samples = '{}' WHERE agent = ?").execute(arguments: [agent])
+    try db.cachedStatement(sql: "UPDATE hosts SET samples = '{}', silences = '[]', jobs = '[]' WHERE agent = ?").execute(arguments: [agent])
 }
 
 private func hostSamples(_ agent: String, _ db: Database) throws -> [Sample] {

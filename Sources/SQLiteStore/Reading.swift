@@ -138,10 +138,14 @@ private func hostRecords(_ db: Database, where condition: String, _ arguments: [
         db, sql: "SELECT * FROM hosts WHERE \(condition) ORDER BY name, agent", arguments: StatementArguments(arguments)
     ).map { row in
         guard let samples = try? JSON(parsing: row["samples"] as String).members else { throw damaged("a sample") }
+        guard let silences = try? JSON(parsing: row["silences"] as String).array?.map({ try Silence($0) }) else { throw damaged("a silence") }
+        guard let jobs = try? JSON(parsing: row["jobs"] as String).array?.map({ try JobState($0) }) else { throw damaged("a job") }
         return HostRecord(
             agent: row["agent"], name: row["name"], version: row["version"], lastReport: row.time("last_report"),
             interval: .microseconds(row["interval"] as Int64), isSilent: row["is_silent"],
             lastSequence: UInt64(max(0, row["last_sequence"] as Int64)),
-            samples: samples.compactMap { member in member.value.number.map { Sample(member.name, $0) } }, replacedBy: row["replaced_by"])
+            samples: samples.compactMap { member in member.value.number.map { Sample(member.name, $0) } }, replacedBy: row["replaced_by"],
+            silences: silences,
+            jobs: jobs)
     }
 }

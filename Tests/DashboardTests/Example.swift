@@ -11,6 +11,9 @@ enum Example {
     static let web2 = String(repeating: "b2", count: 16)
     static let db1 = String(repeating: "c3", count: 16)
 
+    /// What web2 was before it was set up anew.
+    static let oldWeb2 = String(repeating: "d4", count: 16)
+
     static let runbooks = ["shop": "https://wiki.example.com/runbooks/shop", "mail": "Call the provider: +49 30 000 000"]
 
     static func store(at now: Timestamp) -> MemoryStore {
@@ -43,10 +46,38 @@ enum Example {
                     Sample("disk:/", 61), Sample("disk:/var", 83.4),
                 ])
         }
+        var one = host(web1, "web1.example.com", last: 4, load: 3.42, cpu: 71.3, free: 2_469_606_195)
+        one.silences = silences(at: now)
+        one.jobs = jobs(at: now)
+        var old = host(oldWeb2, "web2-old.example.com", last: 950_000, load: 0, cpu: 0, free: 0)
+        old.replacedBy = web2
+        old.samples = []
         return [
-            host(web1, "web1.example.com", last: 4, load: 3.42, cpu: 71.3, free: 2_469_606_195),
+            one, old,
             host(web2, "web2.example.com", last: 9, load: 0.58, cpu: 12.6, free: 9_126_805_504),
             host(db1, "db1.example.com", last: 431, isSilent: true, load: 0.97, cpu: 22.8, free: 5_637_144_576),
+        ]
+    }
+
+    private static func silences(at now: Timestamp) -> [Silence] {
+        [
+            Silence(
+                kind: .deploy, subject: "puma", units: ["puma.service"], owner: "ada", reason: "release 412", since: now - .seconds(130),
+                until: now + .seconds(170)),
+            Silence(
+                kind: .unmonitored, subject: "sidekiq@*", units: ["sidekiq@1.service"], owner: "bob", reason: nil, since: now - .seconds(7_300),
+                until: nil),
+        ]
+    }
+
+    private static func jobs(at now: Timestamp) -> [JobState] {
+        [
+            JobState(
+                name: "backup", schedule: "every day", state: .ok, lastRun: now - .seconds(20_000), due: now + .seconds(66_400), detail: ""),
+            JobState(
+                name: "logrotate.timer", schedule: "starts logrotate.service", state: .failed, lastRun: now - .seconds(9_000),
+                due: now + .seconds(77_400), detail: "logrotate.service exited with status 1"),
+            JobState(name: "first-sync", schedule: "every 10 min", state: .waiting, lastRun: nil, due: nil, detail: ""),
         ]
     }
 

@@ -23,10 +23,23 @@ import Testing
         try await DashboardUnderTest.runLoggedIn(to: Example.store(at: now), runbooks: Example.runbooks) { dashboard, browser async throws in
             for (path, name) in [
                 ("/", "services.html"), ("/services/shop", "service.html"), ("/hosts", "hosts.html"), ("/hosts/\(Example.web1)", "host.html"),
+                ("/hosts/\(Example.oldWeb2)", "host-retired.html"),
                 ("/status/details", "health.html"),
             ] {
                 try golden(try await browser.get(path), name)
             }
+        }
+    }
+
+    @Test func aRetiredHostIsNamedOnThePageOfTheNewerOneAlone() async throws {
+        try await DashboardUnderTest.runLoggedIn(to: Example.store(at: now)) { _, browser async throws in
+            let link = "href=\"/hosts/\(Example.oldWeb2)\""
+            #expect(try await !browser.get("/hosts").body.contains("web2-old"))
+            #expect(try await browser.get("/hosts").body.contains("1 of 3 hosts is silent"))
+            #expect(try await browser.get("/hosts/\(Example.web2)").body.contains(link))
+            #expect(try await !browser.get("/hosts/\(Example.web1)").body.contains(link))
+            let old = try await browser.get("/hosts/\(Example.oldWeb2)").body
+            #expect(old.contains("href=\"/hosts/\(Example.web2)\"") && old.contains("Retired"))
         }
     }
 
@@ -68,6 +81,12 @@ import Testing
                 content.hosts[index].name = attack
                 content.hosts[index].version = attack
                 content.hosts[index].samples.append(.init(attack, 1))
+                content.hosts[index].silences = [
+                    Silence(kind: .deploy, subject: attack, units: [attack], owner: attack, reason: attack, since: now, until: nil)
+                ]
+                content.hosts[index].jobs = [
+                    JobState(name: attack, schedule: attack, state: .failed, lastRun: nil, due: nil, detail: attack)
+                ]
             }
             for index in content.units.indices {
                 content.units[index].host = attack

@@ -47,9 +47,14 @@ struct AggregatorStorePromises {
             var whole = report(units: units, at: at)
             whole.snapshot = number
             whole.samples = ["load:1", "swap"].filter { _ in numbers.next(3) > 0 }.map { Sample($0, Double(numbers.next(2))) }
+            whole.silences =
+                numbers.next(3) > 0 ? [] : [Silence(kind: .deploy, subject: nil, units: [], owner: "ada", reason: nil, since: start, until: at)]
+            whole.jobs = ["sync", "backup"].filter { _ in numbers.next(3) > 0 }.map {
+                JobState(name: $0, schedule: "daily", state: numbers.next(2) == 0 ? .ok : .failed, lastRun: nil, due: nil, detail: "")
+            }
             let decision = try await store.take(base.map { whole.since($0) } ?? whole, at: at)
             #expect(!decision.isStateUnknown)
-            base = ReportedState(snapshot: number, units: whole.units, samples: whole.samples)
+            base = ReportedState(snapshot: number, units: whole.units, samples: whole.samples, silences: whole.silences ?? [], jobs: whole.jobs ?? [])
             try await other.take(whole, at: at)
             func present(_ store: any AggregatorStoring) async throws -> [String] {
                 let host = try #require(try await store.host(agent: agent))
@@ -57,7 +62,8 @@ struct AggregatorStorePromises {
                     var state = record.state
                     state.samples.sort { $0.metric < $1.metric }
                     return state.json.text
-                } + host.samples.map { "\($0.metric) \($0.value)" }.sorted() + store.services().map { "\($0.name) \($0.status)" }
+                } + host.silences.map(\.json.text) + host.jobs.map(\.json.text) + host.samples.map { "\($0.metric) \($0.value)" }.sorted()
+                    + store.services().map { "\($0.name) \($0.status)" }
             }
             #expect(try await present(store) == present(other))
         }

@@ -19,11 +19,17 @@ public struct HostRecord: Equatable, Sendable {
     public var samples: [Sample]
     /// The agent that reports with this one's token since; `nil` for hosts that are not retired.
     public var replacedBy: String?
+    /// What somebody asked not to be told of.
+    public var silences: [Silence]
+    /// Its recurring jobs.
+    public var jobs: [JobState]
 
     public init(
         agent: String, name: String, version: String, lastReport: Timestamp, interval: Duration, isSilent: Bool, lastSequence: UInt64,
-        samples: [Sample], replacedBy: String? = nil
+        samples: [Sample], replacedBy: String? = nil, silences: [Silence] = [], jobs: [JobState] = []
     ) {
+        self.silences = silences
+        self.jobs = jobs
         self.replacedBy = replacedBy
         self.agent = agent
         self.name = name

@@ -128,6 +128,8 @@ let stylesheetText = #"""
     .lines { padding: 0.5rem 1.25rem; }
     .lines li { padding: 0.5rem 0; }
     .lines li + li { border-top: 1px solid var(--line); }
+    .silences li { display: flex; gap: 0.9rem; align-items: flex-start; }
+    .silences .badge { min-width: 8rem; }
     .events { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 0.25rem 1.25rem; }
     .events li { display: flex; gap: 0.75rem; padding: 0.65rem 0; }
     .events li + li { border-top: 1px solid var(--line); }
@@ -220,7 +222,7 @@ let stylesheetText = #"""
       .measured .spark { flex: 0 1 7.5rem; min-width: 0; margin: 0; }
       .figure .measured { display: block; }
       .figure .spark { width: 100%; }
-      .problems li { flex-direction: column; gap: 0.3rem; }
+      .problems li, .silences li { flex-direction: column; gap: 0.3rem; }
       .events { padding-inline: 1rem; }
     }
     @media (prefers-reduced-motion: no-preference) {

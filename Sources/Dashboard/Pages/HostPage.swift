@@ -6,6 +6,10 @@ import Platform
 
 struct HostPage: Page {
     var host: HostRecord
+    /// Those whose token its agent has taken over.
+    var predecessors: [HostRecord]
+    /// The one whose agent has taken over its token.
+    var successor: HostRecord?
     var histories: [(measurement: Measurement, series: Series?)]
     var units: [UnitRecord]
     var unitHistories: [UnitHistory]
@@ -15,6 +19,9 @@ struct HostPage: Page {
     init?(_ agent: String, store: any StoreReading, at now: Timestamp) async throws(StoreError) {
         guard let host = try await store.host(agent: agent) else { return nil }
         self.host = host
+        let hosts = try await store.hosts()
+        predecessors = hosts.filter { $0.replacedBy == agent }
+        successor = hosts.first { $0.agent == host.replacedBy }
         histories = []
         for measurement in [Measurement.hostLoad, .hostCPU, .hostMemory] {
             histories.append((measurement, try await readSeries(measurement, of: host.samples, agent: agent, unit: nil, store: store, at: now)))
@@ -25,7 +32,7 @@ struct HostPage: Page {
     }
 
     var title: String { host.name }
-    var headline: String { host.isSilent ? "\(host.name) is silent" : "\(host.name) reports" }
+    var headline: String { host.replacedBy != nil ? "\(host.name) is retired" : host.isSilent ? "\(host.name) is silent" : "\(host.name) reports" }
 
     func content(at now: Timestamp) -> HTML {
         div(.class("heading")) {
@@ -36,6 +43,7 @@ struct HostPage: Page {
             "Last report "
             moment(host.lastReport, now: now)
         }
+        replacements(at: now)
         if host.isSilent {
             section(.class("card problems critical")) {
                 h2 { "What is wrong" }
@@ -69,17 +77,54 @@ struct HostPage: Page {
             }
             p(.class("muted small")) { "Agent \(host.agent), version \(host.version), reports every \(durationText(host.interval))" }
         }
+        if !host.silences.isEmpty {
+            section {
+                h2 { "Deploys and silences" }
+                silenceList(host.silences, of: host.name, at: now)
+            }
+        }
         section {
             h2 { "Units" }
             if units.isEmpty {
                 p(.class("muted")) { "The agent watches no unit." }
             } else {
-                unitTable(units, unitHistories, caption: "Units on \(host.name)", showsHost: false, at: now)
+                unitTable(units, unitHistories, silences: host.silences, caption: "Units on \(host.name)", showsHost: false, at: now)
+            }
+        }
+        if !host.jobs.isEmpty {
+            section {
+                h2 { "Jobs" }
+                jobTable(host.jobs, of: host.name, at: now)
             }
         }
         section {
             h2 { "Events" }
             if events.isEmpty { p(.class("muted")) { "Nothing has happened yet." } } else { eventList(events, at: now) }
+        }
+    }
+
+    /// Who reported before with the same token, and who does since.
+    @HTMLBuilder private func replacements(at now: Timestamp) -> HTML {
+        if host.replacedBy != nil {
+            p {
+                "This host is retired: "
+                if let successor {
+                    "the agent on "
+                    a(.href(.host(agent: successor.agent))) { successor.name }
+                } else {
+                    "another agent"
+                }
+                " reports with its token since. Nothing is watched here any longer; what happened before is still below."
+            }
+        }
+        for old in predecessors {
+            p {
+                "Its agent replaces the one on "
+                a(.href(.host(agent: old.agent))) { old.name }
+                ", which last reported "
+                shortMoment(old.lastReport, now: now)
+                " and is retired."
+            }
         }
     }
 }

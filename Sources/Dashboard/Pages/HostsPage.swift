@@ -10,7 +10,8 @@ struct HostsPage: Page {
     var units: [String: [UnitRecord]]
 
     init(store: any StoreReading) async throws(StoreError) {
-        hosts = try await store.hosts()
+        // A retired one is named on the page of the one that replaces it.
+        hosts = try await store.hosts().filter { $0.replacedBy == nil }
         units = Dictionary(grouping: try await store.units(ofService: nil), by: \.agent)
         hosts.sort { [units] in (rank($0, units), $0.name, $0.agent) < (rank($1, units), $1.name, $1.agent) }
     }

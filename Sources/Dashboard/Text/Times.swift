@@ -34,3 +34,6 @@ func shortMoment(_ at: Timestamp, now: Timestamp) -> HTML {
         Attribute("title", clockText(at))
     ) { agoText(at, now: now) }
 }
+
+/// The time itself, also one that is to come.
+func clock(_ at: Timestamp) -> HTML { timeTag(Attribute("datetime", at.text(fraction: false))) { clockText(at) } }

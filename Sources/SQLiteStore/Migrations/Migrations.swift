@@ -7,6 +7,7 @@ enum Migrations {
         var migrator = DatabaseMigrator()
         migrator.registerMigration("0001 first schema", migrate: firstSchema)
         migrator.registerMigration("0002 deltas and orders", migrate: deltasAndOrders)
+        migrator.registerMigration("0003 silences and jobs", migrate: silencesAndJobs)
         return migrator
     }
 }

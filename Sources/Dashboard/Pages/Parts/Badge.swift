@@ -50,6 +50,10 @@ extension Badge {
     }
 
     init(_ host: HostRecord) {
+        guard host.replacedBy == nil else {
+            self.init(word: "Retired", icon: .unknown, tone: "neutral")
+            return
+        }
         self.init(
             word: host.isSilent ? "Silent" : "Reporting", icon: host.isSilent ? .critical : .passing, tone: host.isSilent ? "critical" : "passing")
     }

@@ -4,8 +4,12 @@ import AgentAPI
 import AggregatorCore
 import Platform
 
-/// - Parameter showsHost: whether a unit's host stands beside it; not where all are of one.
-func unitTable(_ units: [UnitRecord], _ histories: [UnitHistory], caption: String, showsHost: Bool, at now: Timestamp) -> HTML {
+/// - Parameters:
+///   - silences: what nobody is told of on their host.
+///   - showsHost: whether a unit's host stands beside it; not where all are of one.
+func unitTable(
+    _ units: [UnitRecord], _ histories: [UnitHistory], silences: [Silence] = [], caption: String, showsHost: Bool, at now: Timestamp
+) -> HTML {
     var rows: [[Cell]] = []
     for (index, (unit, history)) in zip(units, histories).enumerated() {
         let state = unit.state
@@ -23,6 +27,7 @@ func unitTable(_ units: [UnitRecord], _ histories: [UnitHistory], caption: Strin
                 Badge(state.phase).html
                 span(.class("under")) { state.detail }
                 for rule in state.failingRules { span(.class("under failing")) { "failing rule: \(rule)" } }
+                for silence in silences where silence.covers(state.name) { silenceLine(silence, at: now) }
             },
             Cell {
                 if let since = state.since { shortMoment(since, now: now) } else { absent }
