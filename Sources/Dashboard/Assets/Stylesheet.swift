@@ -129,7 +129,7 @@ let stylesheetText = #"""
     .lines li { padding: 0.5rem 0; }
     .lines li + li { border-top: 1px solid var(--line); }
     .silences li { display: flex; gap: 0.9rem; align-items: flex-start; }
-    .silences .badge { min-width: 8rem; }
+    .silences .badge { min-width: 8.75rem; }
     .events { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 0.25rem 1.25rem; }
     .events li { display: flex; gap: 0.75rem; padding: 0.65rem 0; }
     .events li + li { border-top: 1px solid var(--line); }
@@ -152,6 +152,7 @@ let stylesheetText = #"""
     th.wide, td.wide { width: 40%; }
     .number { font-variant-numeric: tabular-nums; }
     .under { display: block; font-size: 0.875rem; font-weight: 400; color: var(--muted); margin-top: 0.15rem; }
+    td > .under { max-width: 19rem; }
     .under.failing { color: var(--error); }
     .badge + .under { margin-top: 0.3rem; }
     time.ago { white-space: nowrap; }
