@@ -40,6 +40,10 @@ let parsers: [String: @Sendable ([UInt8]) -> Void] = [
     },
     "host-stat": { bytes in _ = HostStat(parsing: bytes.span) },
     "http-answer": { _ = try? HTTPAnswer(parsing: $0) },
+    "initctl": { bytes in
+        _ = initctlStatuses(parsing: bytes)
+        _ = InitctlRefusal(parsing: bytes)
+    },
     "init-script": { bytes in
         _ = SysVScript(parsing: bytes)
     },

@@ -49,6 +49,24 @@ func eventually(within seconds: Double = 10, _ condition: () -> Bool) -> Bool {
 
 let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
+/// Keeps what is said to the people who read logs: notices, and whatever is worse.
+final class LogBook: Sendable {
+    private let said = Mutex<[String]>([])
+    var messages: [String] { said.withLock { $0 } }
+    var logger: Logger { Logger(label: "test") { _ in Handler(book: self) } }
+
+    private struct Handler: LogHandler {
+        let book: LogBook
+        var metadata: Logger.Metadata = [:]
+        var logLevel = Logger.Level.notice
+        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+            get { metadata[key] }
+            set { metadata[key] = newValue }
+        }
+        func log(event: LogEvent) { book.said.withLock { $0.append("\(event.message)") } }
+    }
+}
+
 /// Writes down what an init system says.
 final class Listener: InitObserver, Sendable {
     enum Line: Equatable, Sendable {
@@ -58,9 +76,15 @@ final class Listener: InitObserver, Sendable {
     }
 
     private let said = Mutex<[(at: Date, line: Line)]>([])
+    private let whys = Mutex<[String]>([])
+    /// Why sources have failed.
+    var reasons: [String] { whys.withLock { $0 } }
 
     func observed(_ observation: Observation, from initSystem: any InitSystem) { note(.observed(observation)) }
-    func sourceFailed(_ initSystem: any InitSystem, why: String) { note(.failed) }
+    func sourceFailed(_ initSystem: any InitSystem, why: String) {
+        whys.withLock { $0.append(why) }
+        note(.failed)
+    }
     func sourceRecovered(_ initSystem: any InitSystem) { note(.recovered) }
     private func note(_ line: Line) { said.withLock { $0.append((Date(), line)) } }
 

@@ -13,6 +13,63 @@ import Testing
         try InitSystemPromises(bed).verify()
     }
 
+    @Test(.timeLimit(.minutes(2))) func upstartKeepsThePromisesOverItsOwnSocket() throws {
+        let bed = try UpstartBed(through: .ownSocket)
+        try InitSystemPromises(bed).verify()
+    }
+
+    @Test(.timeLimit(.minutes(2))) func upstartKeepsThePromisesThroughItsTool() throws {
+        let bed = try UpstartBed(through: .tool)
+        try InitSystemPromises(bed).verify()
+    }
+
+    @Test(.timeLimit(.minutes(1))) func pollingIsSaidAndEndsWhenTheBusIsBack() throws {
+        let bed = try UpstartBed(through: .busOrTool)
+        try bed.start(.steady)
+        let watching = try PromiseWatch(bed, [UnitRequest(name: "steady")])
+        let up = try watching.running("steady")
+        #expect(bed.log.messages.isEmpty)
+        bed.freeze()
+        // A question that nobody answers is how a hang is noticed.
+        try watching.change([UnitRequest(name: "steady"), UnitRequest(name: "failing")])
+        #expect(eventually(within: 10) { bed.log.messages.contains { $0.contains("is polled through initctl") } })
+        watching.listener.forget()
+        try watching.change([UnitRequest(name: "steady")])
+        try watching.succeed(.restart, on: "steady")
+        try watching.wait(for: "steady", "to run again") { $0.activity == .running && $0.mainProcess != up.mainProcess && !$0.hasJob }
+        bed.thaw()
+        #expect(eventually(within: 15) { bed.log.messages.contains { $0.contains("is polled no longer") } })
+        #expect(bed.log.messages.count == 2, "\(bed.log.messages)")
+        try watching.succeed(.stop, on: "steady")
+        try watching.wait(for: "steady", "to be stopped") { $0.activity == .stopped && !$0.hasJob }
+        #expect(!watching.listener.lines.contains(.failed), "it could be asked all the time")
+    }
+
+    @Test(.timeLimit(.minutes(1))) func aToolThatFailsTooIsAFailedSource() throws {
+        let folder = Folder()
+        try folder.write("#!/bin/sh\necho 'initctl: Unable to connect to Upstart: refused' >&2\nexit 1\n", to: "initctl")
+        chmod(folder.path + "/initctl", 0o755)
+        let on = try OnLoop()
+        let listener = Listener()
+        let system = try on.run {
+            let system = UpstartInit(
+                loop: on.loop, addresses: [.init("unix:path=\(folder.path)/nobody", isDirect: true)], tool: folder.path + "/initctl", logger: quiet)
+            system.start(watching: [UnitRequest(name: "a")], observer: listener)
+            return system
+        }
+        #expect(eventually { listener.reasons.contains { $0.contains("Unable to connect to Upstart: refused") && $0.contains("nobody") } })
+        let answer = Box<Result<Void, ActionError>>()
+        try on.run { system.perform(.start, on: "a", deadline: .seconds(1)) { answer.value = $0 } }
+        #expect(eventually { answer.value != nil })
+        #expect(answer.value?.problem?.contains("cannot be reached") == true)
+        usleep(2_500_000)
+        #expect(listener.lines == [.failed], "a failure is said once")
+        try folder.write("#!/bin/sh\necho 'a start/running, process 1'\n", to: "initctl")
+        #expect(eventually { listener.latest("a")?.activity == .running })
+        #expect(listener.lines.contains(.recovered))
+        try on.run { system.stop() }
+    }
+
     @Test(.timeLimit(.minutes(1))) func aRespawnIsOneRestartThatNobodyAskedFor() throws {
         let bed = try UpstartBed()
         try bed.start(.steady)
@@ -99,13 +156,22 @@ import Testing
 
 /// The stand-in for Upstart, with the jobs of the promises.
 final class UpstartBed: InitSystemFixture {
+    /// How the agent reaches it.
+    enum Way {
+        case bus, ownSocket, tool, busOrTool
+    }
+
     private let folder = Folder()
     private let child: ChildProcess
     private let address: String
-    let abilities = InitSystemAbilities()
+    private let way: Way
+    let log = LogBook()
+    let abilities: InitSystemAbilities
     let pattern = "worker/*"
 
-    init() throws {
+    init(through way: Way = .bus) throws {
+        self.way = way
+        abilities = InitSystemAbilities(tellsFailures: way != .tool)
         let path = folder.path
         try folder.write("", to: "reloads")
         let steady = "trap 'echo reload >> \(path)/reloads' HUP; while :; do sleep 0.2; done"
@@ -127,7 +193,16 @@ final class UpstartBed: InitSystemFixture {
     }
 
     func makeInitSystem(on loop: Loop) throws -> any InitSystem {
-        UpstartInit(loop: loop, addresses: [.init(address, isDirect: false)], logger: quiet)
+        let socket = try String(contentsOfFile: folder.path + "/private", encoding: .utf8)
+        let nowhere = "unix:path=\(folder.path)/nobody"
+        let addresses: [UpstartInit.Address] =
+            switch way {
+            case .bus, .busOrTool: [.init(address, isDirect: false)]
+            case .ownSocket: [.init(nowhere, isDirect: false), .init(socket, isDirect: true)]
+            case .tool: [.init(nowhere, isDirect: false), .init(nowhere, isDirect: true)]
+            }
+        let tool = way == .tool || way == .busOrTool ? folder.path + "/initctl" : nil
+        return UpstartInit(loop: loop, addresses: addresses, tool: tool, logger: log.logger)
     }
 
     func request(for role: ServiceRole) -> String {

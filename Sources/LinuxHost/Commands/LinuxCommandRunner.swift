@@ -16,52 +16,37 @@ public final class LinuxCommandRunner: CommandRunner {
     static let setpriv = "/usr/bin/setpriv"
 
     private let loop: Loop
-    private var children: [Int32: Child] = [:]
-
-    private final class Child {
-        var process: Int32 = -1
-        var output: Int32 = -1
-        var input: Int32 = -1
-        var toWrite: ArraySlice<UInt8>
-        var written: [UInt8] = []
-        var timer: Loop.Timer?
-        var hasTimedOut = false
-        let done: (CommandOutcome) -> Void
-
-        init(_ input: [UInt8], _ done: @escaping (CommandOutcome) -> Void) {
-            toWrite = input[...]
-            self.done = done
-        }
-    }
+    private var runs: [Int: ProgramRun] = [:]
+    private var lastNumber = 0
 
     public init(loop: Loop) { self.loop = loop }
 
     deinit { stop() }
 
     public func run(_ command: Command, input: [UInt8], _ done: @escaping (CommandOutcome) -> Void) {
-        let child = Child(input, done)
-        do {
-            let arguments = try argumentsAsUser(command)
-            let pid = try start(arguments, child)
-            children[pid] = child
-            try follow(pid, child, timeout: command.timeout)
+        let arguments: [String]
+        do throws(ActionError) {
+            arguments = try argumentsAsUser(command)
         } catch {
             // Not from within the call: who asks does not expect an answer before it returns.
             loop.after(.zero) { done(CommandOutcome(.notStarted(error.problem))) }
+            return
+        }
+        let environment = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"]
+        let order = ProgramRun.Order(
+            arguments: arguments, environment: environment, input: input, deadline: command.timeout, ending: .group, mostOutput: Self.mostOutput)
+        lastNumber += 1
+        let number = lastNumber
+        runs[number] = ProgramRun(order, on: loop) { [weak self] result in
+            self?.runs[number] = nil
+            done(outcome(result))
         }
     }
 
     public func stop() {
-        for (pid, child) in children {
-            kill(-pid, SIGKILL)
-            closeAll(child)
-            if let timer = child.timer { loop.cancel(timer) }
-            waitpid(pid, nil, 0)
-        }
-        children = [:]
+        for run in runs.values { run.kill() }
+        runs = [:]
     }
-
-    // MARK: Start
 
     private func argumentsAsUser(_ command: Command) throws(ActionError) -> [String] {
         guard let program = command.arguments.first, program.hasPrefix("/") else { throw ActionError("no program with an absolute path") }
@@ -82,120 +67,26 @@ public final class LinuxCommandRunner: CommandRunner {
         }
         throw ActionError("there is no user \(name) in /etc/passwd")
     }
+}
 
-    private func start(_ arguments: [String], _ child: Child) throws(ActionError) -> Int32 {
-        let input = try makePipe()
-        let output: (read: Int32, write: Int32)
-        do throws(ActionError) {
-            output = try makePipe()
-        } catch {
-            close(input.read)
-            close(input.write)
-            throw error
-        }
-        defer {
-            close(input.read)
-            close(output.write)
-        }
-        let environment = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"]
-        let pid: Int32
-        do throws(SystemError) {
-            pid = try spawn(
-                arguments[0], Array(arguments.dropFirst()), environment: environment, input: input.read, output: output.write, errors: output.write)
-        } catch {
-            close(input.write)
-            close(output.read)
-            throw ActionError("\(arguments[0]) cannot be run: \(String(cString: strerror(error.code)))")
-        }
-        child.input = input.write
-        child.output = output.read
-        return pid
+private func outcome(_ result: Result<ProgramRun.End, ActionError>) -> CommandOutcome {
+    switch result {
+    case .success(let end):
+        let how: CommandOutcome.End =
+            switch end.reason {
+            case _ where end.wasLate: .timedOut
+            case .exited(let status): .exited(status: status)
+            case .signaled(let signal), .dumpedCore(let signal): .signaled(signal)
+            default: .notStarted("\(end.reason)")
+            }
+        return CommandOutcome(how, output: lastLines(end))
+    case .failure(let error): return CommandOutcome(.notStarted(error.problem))
     }
+}
 
-    private func makePipe() throws(ActionError) -> (read: Int32, write: Int32) {
-        var ends: [Int32] = [-1, -1]
-        guard pipe(&ends) == 0 else { throw ActionError("no pipe: \(String(cString: strerror(errno)))") }
-        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
-        return (ends[0], ends[1])
-    }
-
-    // MARK: Follow
-
-    private func follow(_ pid: Int32, _ child: Child, timeout: Duration) throws(ActionError) {
-        do {
-            child.process = try openProcess(pid)
-            for end in [child.input, child.output] { _ = fcntl(end, F_SETFL, O_NONBLOCK) }
-            try loop.watch(child.process, for: .readable) { [weak self] _ in self?.end(pid) }
-            try loop.watch(child.output, for: .readable) { [weak self] _ in self?.read(child) }
-            try loop.watch(child.input, for: .writable) { [weak self] _ in self?.write(child) }
-        } catch {
-            kill(-pid, SIGKILL)
-            closeAll(child)
-            waitpid(pid, nil, 0)
-            children[pid] = nil
-            throw ActionError("the program cannot be followed: \(error)")
-        }
-        child.timer = loop.after(timeout) { [weak child] in
-            child?.hasTimedOut = true
-            kill(-pid, SIGKILL)
-        }
-    }
-
-    private func write(_ child: Child) {
-        guard !child.toWrite.isEmpty else { return close(&child.input) }
-        let count = child.toWrite.withUnsafeBytes { Glibc.write(child.input, $0.baseAddress, $0.count) }
-        if count > 0 { child.toWrite = child.toWrite.dropFirst(count) }
-        // It does not want to hear the rest.
-        if count < 0, errno != EAGAIN, errno != EINTR { child.toWrite = [] }
-        if child.toWrite.isEmpty { close(&child.input) }
-    }
-
-    private func read(_ child: Child) {
-        var chunk = [UInt8](repeating: 0, count: 16384)
-        // Bounded, so that a program which writes without end does not hold the loop.
-        for _ in 0..<16 {
-            let count = Glibc.read(child.output, &chunk, chunk.count)
-            if count < 0 { return }
-            guard count > 0 else { return close(&child.output) }
-            child.written += chunk[..<count]
-            if child.written.count > Self.mostOutput { child.written.removeFirst(child.written.count - Self.mostOutput) }
-        }
-    }
-
-    private func end(_ pid: Int32) {
-        guard let child = children[pid] else { return }
-        var status: Int32 = 0
-        let result = waitpid(pid, &status, WNOHANG)
-        if result == 0 { return }
-        children[pid] = nil
-        if let timer = child.timer { loop.cancel(timer) }
-        if child.output >= 0 { read(child) }
-        closeAll(child)
-        let signal = status & 0x7f
-        let end: CommandOutcome.End =
-            child.hasTimedOut ? .timedOut : signal == 0 ? .exited(status: (status >> 8) & 0xff) : .signaled(signal)
-        child.done(CommandOutcome(end, output: lastLines(child.written)))
-    }
-
-    /// Whole lines, unless one is longer than all that is kept.
-    private func lastLines(_ bytes: [UInt8]) -> String {
-        var lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: true)
-        if bytes.count >= Self.mostOutput, lines.count > 1 { lines.removeFirst() }
-        return lines.suffix(20).joined(separator: "\n")
-    }
-
-    private func closeAll(_ child: Child) {
-        close(&child.process)
-        close(&child.input)
-        close(&child.output)
-    }
-
-    private func close(_ descriptor: inout Int32) {
-        guard descriptor >= 0 else { return }
-        loop.unwatch(descriptor)
-        Glibc.close(descriptor)
-        descriptor = -1
-    }
-
-    private func close(_ descriptor: Int32) { Glibc.close(descriptor) }
+/// Whole lines, unless one is longer than all that is kept.
+private func lastLines(_ end: ProgramRun.End) -> String {
+    var lines = String(decoding: end.output, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: true)
+    if end.isCut, lines.count > 1 { lines.removeFirst() }
+    return lines.suffix(20).joined(separator: "\n")
 }

@@ -30,7 +30,7 @@ final class ScriptedServices {
     private var pidFiles: [String: String] = [:]
     private var notifier: FolderWatcher?
     private var watched: [String: ProcessIdentity] = [:]
-    private var runs: [String: ScriptRun] = [:]
+    private var runs: [String: ProgramRun] = [:]
     /// Processes that a stop of ours has ended; a pid file that still names one is no sign of a failure.
     private var ended: [String: ProcessIdentity] = [:]
     private var timer: Loop.Timer?
@@ -144,16 +144,20 @@ final class ScriptedServices {
                 self.loop.after(.zero) { self.look() }
             }, isDone: { _ in nil }, done)
         check(unit)
-        runs[unit] = ScriptRun(arguments, deadline: deadline, on: loop) { [weak self] result in
+        runs[unit] = ProgramRun(ProgramRun.Order(arguments: arguments, deadline: deadline), on: loop) { [weak self] result in
             guard let self else { return }
-            if verb == .stop, case .success(let end) = result, end.reason.isSuccess { self.ended[unit] = before }
+            if verb == .stop, case .success(let end) = result, end.reason.isSuccess, !end.wasLate { self.ended[unit] = before }
             self.look()
-            self.jobs.finish(unit, self.outcome(result, verb, unit))
+            self.jobs.finish(unit, self.outcome(result, verb, unit, deadline))
         }
     }
 
-    private func outcome(_ result: Result<ScriptRun.End, ActionError>, _ verb: UnitVerb, _ unit: String) -> Result<Void, ActionError> {
+    private func outcome(
+        _ result: Result<ProgramRun.End, ActionError>, _ verb: UnitVerb, _ unit: String, _ deadline: Duration
+    ) -> Result<Void, ActionError> {
         switch result {
+        case .success(let end) where end.wasLate:
+            return .failure(ActionError("the \(verb) of \(unit) was not done within \(secondsText(deadline)) and was ended"))
         case .success(let end) where end.reason.isSuccess: return .success(())
         case .success(let end):
             // The numbers that the Linux Standard Base gives to init scripts.
@@ -166,8 +170,8 @@ final class ScriptedServices {
                 case .exited(status: 7): ": it is not running"
                 default: ""
                 }
-            return .failure(
-                ActionError("the \(verb) of \(unit) failed: its script \(end.reason)\(meaning)" + (end.output.isEmpty ? "" : " (\(end.output))")))
+            let words = inOneLine(end.output)
+            return .failure(ActionError("the \(verb) of \(unit) failed: its script \(end.reason)\(meaning)" + (words.isEmpty ? "" : " (\(words))")))
         case .failure(let error): return .failure(ActionError("the \(verb) of \(unit) \(error.problem)"))
         }
     }

@@ -1,4 +1,4 @@
-// Upstart, over its bus.
+// Upstart, over its bus, or through its tool.
 
 public import AgentCore
 import Glibc
@@ -6,15 +6,17 @@ public import Logging
 public import Platform
 
 /// Upstart as the manager of jobs, each instance a unit: `worker`, or `worker/1` for the instance 1. What it signals is said on at once.
+/// Where neither the bus nor its own socket can be reached, `initctl` is asked again and again, until one of them can.
 public final class UpstartInit: InitSystem {
     public let name = "upstart"
     /// Upstart's init has its tool beside it; systemd may have taken over since, and then nobody answers as Upstart.
     static var isHere: Bool {
-        access("/run/systemd/system", F_OK) != 0 && (access("/sbin/initctl", X_OK) == 0 || access("/usr/sbin/initctl", X_OK) == 0)
+        access("/run/systemd/system", F_OK) != 0 && InitctlJobs.places.contains { access($0, X_OK) == 0 }
     }
 
     private let loop: Loop
     private let addresses: [Address]
+    private let tools: [String]
     private let logger: Logger
     private let proc = ProcFileSystem(root: "/")
     private weak var observer: (any InitObserver)?
@@ -35,6 +37,9 @@ public final class UpstartInit: InitSystem {
     private var failuresInARow = 0
     private var retry: Loop.Timer?
     private var pulse: Loop.Timer?
+    /// Set from the failure of all addresses until one of them answers, where there is an initctl.
+    private var polling: InitctlJobs?
+    private var hasSaidThatItPolls = false
 
     /// Where Upstart can be reached.
     public struct Address: Equatable, Sendable {
@@ -53,8 +58,11 @@ public final class UpstartInit: InitSystem {
         var unit: String
     }
 
-    /// - Parameter addresses: tried one after the other; `nil` is the system bus, then init's own socket.
-    public init(loop: Loop, addresses: [Address]? = nil, logger: Logger) {
+    /// - Parameters:
+    ///   - addresses: tried one after the other; `nil` is the system bus, then init's own socket.
+    ///   - tool: `initctl`; `nil` for where that usually is.
+    public init(loop: Loop, addresses: [Address]? = nil, tool: String? = nil, logger: Logger) {
+        tools = tool.map { [$0] } ?? InitctlJobs.places
         self.loop = loop
         self.addresses =
             addresses ?? [Address(SystemdNames.systemBus, isDirect: false), Address(UpstartNames.privateAddress, isDirect: true)]
@@ -75,6 +83,7 @@ public final class UpstartInit: InitSystem {
         lastSaid = lastSaid.filter { next[$0.key.request] == requests[$0.key.request] }
         let isNew = next.values.contains { requests[$0.name] != $0 }
         requests = next
+        polling?.change(watching: Array(next.values))
         guard isNew, bus != nil else { return }
         listJobs()
     }
@@ -82,6 +91,8 @@ public final class UpstartInit: InitSystem {
     public func stop() {
         for timer in [refresh, retry, pulse] { if let timer { loop.cancel(timer) } }
         (refresh, retry, pulse) = (nil, nil, nil)
+        polling?.stop("the agent stopped before Upstart was done")
+        polling = nil
         bus?.close()
         bus = nil
         requests = [:]
@@ -90,7 +101,8 @@ public final class UpstartInit: InitSystem {
     }
 
     public func perform(_ verb: UnitVerb, on unit: String, deadline: Duration, _ done: @escaping (Result<Void, ActionError>) -> Void) {
-        let (job, name) = split(unit)
+        if let polling, !hasFailed { return polling.perform(verb, on: unit, deadline: deadline, done) }
+        let (job, name) = upstartJob(of: unit)
         let instance = jobs[job]?[name]
         if let problem = problem(with: verb, on: unit, job: job, instance: instance) {
             loop.after(.zero) { done(.failure(ActionError(problem))) }
@@ -201,11 +213,7 @@ public final class UpstartInit: InitSystem {
         addressInUse += 1
         failuresInARow += 1
         // One address may be right where the other is not: it has failed when all have.
-        if !hasFailed, failuresInARow >= addresses.count {
-            hasFailed = true
-            logger.info("upstart failed as a source", metadata: ["why": "\(why)"])
-            observer?.sourceFailed(self, why: why)
-        }
+        if failuresInARow >= addresses.count, polling == nil { pollOrFail(why) }
         guard retry == nil, observer != nil else { return }
         let delay = failuresInARow < addresses.count ? Duration.zero : .milliseconds(min(10_000, 100 << min(failuresInARow, 7)))
         retry = loop.after(delay) { [weak self] in self?.synchronize() }
@@ -213,11 +221,51 @@ public final class UpstartInit: InitSystem {
 
     private func sourceAnswers() {
         failuresInARow = 0
+        if let polling {
+            self.polling = nil
+            polling.stop("Upstart answers itself again, and initctl is not waited for; whether the job was done is unknown")
+            lastSaid = [:]
+            if hasSaidThatItPolls { logger.notice("upstart answers over D-Bus again, and is polled no longer") }
+            hasSaidThatItPolls = false
+        }
+        recovered()
+    }
+
+    private func failed(_ why: String) {
+        guard !hasFailed else { return }
+        hasFailed = true
+        logger.info("upstart failed as a source", metadata: ["why": "\(why)"])
+        observer?.sourceFailed(self, why: why)
+    }
+
+    private func recovered() {
         guard hasFailed else { return }
         hasFailed = false
         logger.info("upstart recovered as a source")
         lastSaid = [:]
+        polling?.forgetSaid()
         observer?.sourceRecovered(self)
+    }
+
+    // MARK: Polling
+
+    private func pollOrFail(_ why: String) {
+        guard let tool = tools.first(where: { access($0, X_OK) == 0 }), let observer else { return failed(why) }
+        let polling = InitctlJobs(tool: tool, of: self, loop: loop) { [weak self] result in self?.polled(result, because: why) }
+        self.polling = polling
+        polling.start(watching: Array(requests.values), observer: observer)
+    }
+
+    private func polled(_ result: Result<Void, ActionError>, because why: String) {
+        switch result {
+        case .success:
+            if !hasSaidThatItPolls {
+                hasSaidThatItPolls = true
+                logger.notice("upstart does not answer over D-Bus, and is polled through initctl: changes are seen late", metadata: ["why": "\(why)"])
+            }
+            recovered()
+        case .failure(let error): failed("\(why); \(error.problem)")
+        }
     }
 
     private func ownerChanged(_ signal: BusSignal) {
@@ -309,7 +357,7 @@ public final class UpstartInit: InitSystem {
             if jobs[job] == nil { jobs[job] = [:] }
             listInstances(of: job)
         }
-        for request in requests.values where request.kind == .unit && !known.contains(split(request.name).job) {
+        for request in requests.values where request.kind == .unit && !known.contains(upstartJob(of: request.name).job) {
             say(Observation(request: request.name, presence: .absent, unit: request.name, activity: .stopped, detail: "no such job"), under: "")
         }
     }
@@ -322,7 +370,7 @@ public final class UpstartInit: InitSystem {
             for name in (self.jobs[job] ?? [:]).keys where !names.contains(name) { self.jobs[job]?[name]?.removed() }
             for name in names where self.jobs[job]?[name] == nil { self.jobs[job]?[name] = UpstartInstance() }
             for path in found { self.read(path) }
-            let asked = self.requests.values.filter { $0.kind == .unit }.map { split($0.name) }.filter { $0.job == job }
+            let asked = self.requests.values.filter { $0.kind == .unit }.map { upstartJob(of: $0.name) }.filter { $0.job == job }
             for name in Set(asked.map(\.instance)).subtracting(names) { self.tell(UpstartPath(job: job, instance: name)) }
         }
     }
@@ -364,7 +412,7 @@ public final class UpstartInit: InitSystem {
 
     private func isAbout(_ job: String, _ request: UnitRequest) -> Bool {
         switch request.kind {
-        case .unit: split(request.name).job == job
+        case .unit: upstartJob(of: request.name).job == job
         case .pattern: fnmatch(String(request.name.prefix { $0 != "/" }), job, FNM_NOESCAPE) == 0
         case .failed: true
         }
@@ -376,12 +424,9 @@ public final class UpstartInit: InitSystem {
         for request in requests.values where isAbout(path.job, request) {
             switch request.kind {
             case .unit:
-                guard split(request.name).instance == name else { continue }
+                guard upstartJob(of: request.name).instance == name else { continue }
                 var observation = (instance ?? UpstartInstance()).observation(of: path.unit, for: request.name)
-                let others = instances.keys.filter { !$0.isEmpty }.sorted()
-                if name.isEmpty, instance == nil, !others.isEmpty {
-                    observation.detail += ", has the instances \(others.prefix(5).joined(separator: ", ")): check \(path.job)/*"
-                }
+                if name.isEmpty, instance == nil { observation.detail += instancesHint(of: path.job, instances.keys.filter { !$0.isEmpty }.sorted()) }
                 say(observation, under: "")
             case .pattern:
                 guard let instance, fnmatch(request.name, path.unit, FNM_NOESCAPE) == 0 else { continue }
@@ -419,9 +464,14 @@ public final class UpstartInit: InitSystem {
 }
 
 /// `worker/1` is the instance 1 of worker; the rest of the name may hold slashes.
-private func split(_ unit: String) -> (job: String, instance: String) {
+func upstartJob(of unit: String) -> (job: String, instance: String) {
     guard let slash = unit.firstIndex(of: "/") else { return (unit, "") }
     return (String(unit[..<slash]), String(unit[unit.index(after: slash)...]))
+}
+
+/// How to check what a rule file names as if it had no instances.
+func instancesHint(of job: String, _ instances: [String]) -> String {
+    instances.isEmpty ? "" : ", has the instances \(instances.prefix(5).joined(separator: ", ")): check \(job)/*"
 }
 
 /// `RESULT=failed`
@@ -433,8 +483,7 @@ private func fact(_ text: String) -> (String, String)? {
 /// Why Upstart did not do it, in words that help.
 private func refusal(of verb: UnitVerb, on unit: String, _ error: BusError, deadline: Duration) -> String {
     switch error.kind {
-    case "AccessDenied", "PermissionDenied":
-        "the agent may not \(verb) \(unit): Upstart obeys root alone, unless a policy in /etc/dbus-1/system.d allows another user to send to it"
+    case "AccessDenied", "PermissionDenied": upstartDenial(of: verb, on: unit)
     case "UnknownJob": "Upstart knows no job \(unit)"
     case "UnknownInstance": "\(unit) is not running"
     case "AlreadyStarted": "\(unit) is running already"
@@ -443,4 +492,8 @@ private func refusal(of verb: UnitVerb, on unit: String, _ error: BusError, dead
     case "NoReply", "Timeout": "the \(verb) of \(unit) was not done within \(Int64(deadline.inSeconds)) s; Upstart goes on with it"
     default: "Upstart refused the \(verb) of \(unit): \(error)"
     }
+}
+
+func upstartDenial(of verb: UnitVerb, on unit: String) -> String {
+    "the agent may not \(verb) \(unit): Upstart obeys root alone, unless a policy in /etc/dbus-1/system.d allows another user to send to it"
 }
