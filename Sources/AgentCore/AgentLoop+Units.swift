@@ -51,7 +51,7 @@ extension AgentLoop: InitObserver {
 
     func requests(to initSystem: any InitSystem) -> [UnitRequest] {
         plan.services.filter { candidates(for: $0).contains(initSystem.name) }.map {
-            UnitRequest(name: $0.name, kind: $0.kind, pidFile: $0.pidFile)
+            UnitRequest(name: $0.name, kind: $0.kind, pidFile: $0.pidFile, isForThisAlone: $0.initSystem != nil)
         }
     }
 

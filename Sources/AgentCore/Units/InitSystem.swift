@@ -42,11 +42,14 @@ public struct UnitRequest: Hashable, Sendable {
     public var kind: Kind
     /// `with pidfile PATH`
     public var pidFile: String?
+    /// Whether the rule file names this init system (`with init NAME`); of the others each is asked.
+    public var isForThisAlone: Bool
 
-    public init(name: String, kind: Kind = .unit, pidFile: String? = nil) {
+    public init(name: String, kind: Kind = .unit, pidFile: String? = nil, isForThisAlone: Bool = false) {
         self.name = name
         self.kind = kind
         self.pidFile = pidFile
+        self.isForThisAlone = isForThisAlone
     }
 }
 
