@@ -6,8 +6,8 @@
 BUILD_PACKAGES := libcurl4-openssl-dev libmariadb-dev libpcre2-dev libpq-dev libsqlite3-dev libssl-dev libsystemd-dev pkg-config zlib1g-dev
 # What the tests start: real init systems, application servers, mail servers, browsers.
 TEST_PACKAGES := $(BUILD_PACKAGES) chromium chromium-driver curl dbus duktape graphite-carbon haproxy iproute2 mariadb-client-core \
-    mariadb-server-core memcached nginx openssl php-fpm polkitd postgresql procps prometheus-node-exporter puma python3 python3-aiosmtpd \
-    python3-selenium redis-server ruby ruby-rack runit s6 supervisor systemd util-linux
+    mariadb-server-core memcached nginx openrc openssl php-fpm polkitd postgresql procps prometheus-node-exporter puma python3 python3-aiosmtpd \
+    python3-dbus python3-gi python3-selenium redis-server ruby ruby-rack runit s6 supervisor systemd util-linux
 # What `make bench` measures beside the agent, and what it needs for that.
 BENCH_PACKAGES := dbus gcc libc6-dev monit openssl polkitd prometheus-node-exporter prometheus-process-exporter python3 supervisor systemd util-linux
 SWIFT_VERSION := 6.3

@@ -21,8 +21,8 @@ let initSystemKinds: [InitSystemKind] = [
     InitSystemKind(isHere: { S6Init.isHere }, make: { S6Init(loop: $0, logger: $1) }),
     InitSystemKind(isHere: { SupervisordInit.isHere }, make: { SupervisordInit(loop: $0, logger: $1) }),
     // Their scripts are the same, and each of them knows less than those before.
-    InitSystemKind(isHere: { OpenRCInit.isHere }, make: { OpenRCInit(loop: $0, logger: $1) }),
-    InitSystemKind(isHere: { SysVInit.isHere }, make: { SysVInit(loop: $0, logger: $1) }),
+    InitSystemKind(isHere: { OpenRCInit.isHere }, make: { loop, _ in OpenRCInit(loop: loop) }),
+    InitSystemKind(isHere: { SysVInit.isHere }, make: { loop, _ in SysVInit(loop: loop) }),
     InitSystemKind(isHere: { true }, make: { PidFileInit(loop: $0, logger: $1) }),
 ]
 

@@ -1,4 +1,4 @@
-// SysV and OpenRC: a script with the real start-stop-daemon, and an OpenRC that is made of files.
+// SysV and OpenRC: scripts with the real start-stop-daemon, and a real OpenRC.
 
 import AgentCore
 import Foundation
@@ -49,7 +49,7 @@ final class SysVFixture: InitSystemFixture {
         rename(root.path + "/.new", "\(root.path)/etc/init.d/\(role.rawValue)")
     }
 
-    func makeInitSystem(on loop: Loop) throws -> any InitSystem { SysVInit(loop: loop, root: root.path, logger: quiet) }
+    func makeInitSystem(on loop: Loop) throws -> any InitSystem { SysVInit(loop: loop, root: root.path) }
     func request(for role: ServiceRole) -> String { role.rawValue }
     func unit(for role: ServiceRole) -> String { role.rawValue }
     var pattern: String { "[fs][ie][rc]*" }
@@ -66,92 +66,95 @@ final class SysVFixture: InitSystemFixture {
     var abilities: InitSystemAbilities { InitSystemAbilities(restartsByItself: false) }
 }
 
-/// The files that OpenRC keeps, and an `rc-service` that keeps them as OpenRC 0.45 does.
+/// A real OpenRC, with services in the bed's own /etc/init.d.
 final class OpenRCFixture: InitSystemFixture {
+    /// Whether supervise-daemon starts the services and watches them, or start-stop-daemon starts them.
+    let isSupervised: Bool
     let workers: Workers
-    let root = Folder()
-    private var tool: String { root.path + "/rc-service" }
 
-    init() throws {
+    init(isSupervised: Bool) throws {
+        self.isSupervised = isSupervised
         workers = try Workers()
-        for folder in ["started", "starting", "stopping", "inactive", "failed", "options"] { try root.write("", to: "run/openrc/\(folder)/.keep") }
-        try root.write("default", to: "run/openrc/softlevel")
+        guard access("/sbin/openrc-run", X_OK) == 0 else { throw NeverSaid(description: "there is no OpenRC: see Tests/Beds/supervisors") }
         for role in ServiceRole.allCases where role != .late { try install(role) }
-        try root.write(
-            """
-            #!/bin/sh
-            cd \(root.path)/run/openrc || exit 1
-            script=../../etc/init.d/$1
-            [ -e "$script" ] || { echo " * rc-service: service \\`$1' does not exist"; exit 1; }
-            pidfile=\(root.path)/run/$1.pid
-            start() {
-                [ ! -L started/$1 ] || return 0
-                ln -s $script starting/$1
-                mkdir -p options/$1
-                echo /run/$1.pid >options/$1/pidfile
-                . ./$script
-                start-stop-daemon --start --background --make-pidfile --pidfile $pidfile --startas $command -- $command_args
-                sleep 0.2
-                rm starting/$1
-                if kill -0 $(cat $pidfile) 2>/dev/null; then ln -s $script started/$1; else ln -s $script failed/$1; rm -f $pidfile; echo "\\033[31;01m*\\033[0m $1 failed to start"; return 1; fi
-            }
-            stop() {
-                rm -f failed/$1
-                [ -L started/$1 ] || return 0
-                ln -s $script stopping/$1
-                start-stop-daemon --stop --oknodo --retry 5 --remove-pidfile --pidfile $pidfile
-                rm -f started/$1 stopping/$1
-            }
-            case $2 in
-                start) start $1 ;;
-                stop) stop $1 ;;
-                restart) stop $1; start $1 ;;
-                reload) kill -HUP $(cat $pidfile) ;;
-            esac
-
-            """, to: "rc-service")
-        chmod(tool, 0o755)
     }
 
-    deinit { for role in ServiceRole.allCases { try? stop(role) } }
+    deinit {
+        for role in ServiceRole.allCases {
+            try? stop(role)
+            unlink("/etc/init.d/\(role.rawValue)")
+        }
+    }
 
     private func install(_ role: ServiceRole) throws {
-        let command = workers.command(role).split(separator: " ")
-        try root.write(
-            "extra_started_commands=\"reload\"\ncommand=\(command[0])\ncommand_args=\(command.dropFirst().joined())\n",
-            to: "etc/init.d/\(role.rawValue)")
+        let how = isSupervised ? "supervisor=supervise-daemon\nrespawn_delay=1\nrespawn_max=1\nrespawn_period=10" : "command_background=yes"
+        let signal = isSupervised ? "supervise-daemon $RC_SVCNAME" : "start-stop-daemon --stop"
+        try workers.folder.write(
+            """
+            #!/sbin/openrc-run
+            command=/bin/sh
+            command_args="\(workers.command(role))"
+            pidfile=/run/$RC_SVCNAME.pid
+            \(how)
+            retry=TERM/5/KILL/5
+            extra_started_commands="reload"
+            reload() { \(signal) --signal HUP --pidfile "$pidfile"; }
+
+            """, to: "script")
+        let path = workers.folder.path + "/script"
+        chmod(path, 0o755)
+        try tool("mv", path, "/etc/init.d/\(role.rawValue)")
     }
 
-    func makeInitSystem(on loop: Loop) throws -> any InitSystem { OpenRCInit(loop: loop, root: root.path, tool: tool, logger: quiet) }
+    func makeInitSystem(on loop: Loop) throws -> any InitSystem { OpenRCInit(loop: loop) }
     func request(for role: ServiceRole) -> String { role.rawValue }
     func unit(for role: ServiceRole) -> String { role.rawValue }
     var pattern: String { "[fs][ie][rc]*" }
     func start(_ role: ServiceRole) throws {
-        // A crashed service still counts as started: it is stopped first.
-        if let text = try? String(contentsOfFile: "\(root.path)/run/\(role.rawValue).pid", encoding: .utf8),
-            let pid = pidNumber(parsing: Array(text.utf8)),
-            ProcFileSystem(root: "/").stat(of: pid)?.hasEnded ?? true
-        {
-            try stop(role)
-        }
-        try LinuxHostTests.tool(tool, role.rawValue, "start")
+        // One that has crashed counts as started.
+        if hasCrashed(role) { try tool("rc-service", role.rawValue, "zap") }
+        try tool("rc-service", role.rawValue, "start")
         try workers.waitUntilReady(role)
     }
     func stop(_ role: ServiceRole) throws {
-        guard access("\(root.path)/etc/init.d/\(role.rawValue)", F_OK) == 0 else { return }
-        try LinuxHostTests.tool(tool, role.rawValue, "stop")
+        guard access("/etc/init.d/\(role.rawValue)", F_OK) == 0 else { return }
+        try tool("rc-service", role.rawValue, hasCrashed(role) ? "zap" : "stop")
     }
     func add() throws {
         try install(.late)
         try start(.late)
     }
     var reloads: Int { workers.reloads(.steady) }
-    var abilities: InitSystemAbilities { InitSystemAbilities(restartsByItself: false) }
+    var abilities: InitSystemAbilities { InitSystemAbilities(restartsByItself: isSupervised) }
+
+    private func hasCrashed(_ role: ServiceRole) -> Bool {
+        guard access("/run/openrc/started/\(role.rawValue)", F_OK) == 0, !isSupervised else { return false }
+        let text = (try? String(contentsOfFile: "/run/\(role.rawValue).pid", encoding: .utf8)) ?? ""
+        return pidNumber(parsing: Array(text.utf8)).flatMap { ProcFileSystem(root: "/").stat(of: $0) }?.hasEnded ?? true
+    }
 }
 
 extension InsideSupervisors {
     @Test func sysv() throws { try InitSystemPromises(SysVFixture()).verify() }
-    @Test func openrc() throws { try InitSystemPromises(OpenRCFixture()).verify() }
+    @Test func openrc() throws { try InitSystemPromises(OpenRCFixture(isSupervised: false)).verify() }
+    @Test func openrcWithItsSupervisor() throws { try InitSystemPromises(OpenRCFixture(isSupervised: true)).verify() }
+
+    @Test func whatHasCrashedUnderOpenRCCanBeStartedAndStopped() throws {
+        let fixture = try OpenRCFixture(isSupervised: false)
+        try fixture.start(.steady)
+        let watching = try PromiseWatch(fixture, [UnitRequest(name: "steady")])
+        for verb in [UnitVerb.restart, .start] {
+            let before = try watching.running("steady")
+            kill(try #require(before.mainProcess).pid, SIGKILL)
+            try watching.wait(for: "steady", "to have crashed") { $0.activity == .failed && $0.detail.hasPrefix("crashed") }
+            try watching.succeed(verb, on: "steady")
+            try watching.wait(for: "steady", "to run again") { $0.activity == .running && $0.mainProcess != before.mainProcess && !$0.hasJob }
+        }
+        kill(try #require(try watching.running("steady").mainProcess).pid, SIGKILL)
+        try watching.wait(for: "steady", "to have crashed") { $0.activity == .failed }
+        try watching.succeed(.stop, on: "steady")
+        try watching.wait(for: "steady", "to be stopped") { $0.activity == .stopped && !$0.hasJob }
+    }
 
     @Test func aScriptThatFailsSaysWhy() throws {
         let fixture = try SysVFixture()

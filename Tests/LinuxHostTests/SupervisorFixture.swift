@@ -61,14 +61,14 @@ final class Workers {
         (try? String(contentsOfFile: "\(folder.path)/\(role.rawValue).reloads", encoding: .utf8))?.split(separator: "\n").count ?? 0
     }
 
+    /// The process of that role which was the last to be ready.
+    func pid(of role: ServiceRole) -> Int32? {
+        (try? String(contentsOfFile: "\(folder.path)/\(role.rawValue).ready", encoding: .utf8)).flatMap { pidNumber(parsing: Array($0.utf8)) }
+    }
+
     /// Waits until a process of that role has its signal handlers.
     func waitUntilReady(_ role: ServiceRole) throws {
-        let isReady = eventually {
-            guard let text = try? String(contentsOfFile: "\(folder.path)/\(role.rawValue).ready", encoding: .utf8),
-                let pid = pidNumber(parsing: Array(text.utf8)), let stat = ProcFileSystem(root: "/").stat(of: pid)
-            else { return false }
-            return !stat.hasEnded
-        }
+        let isReady = eventually { pid(of: role).flatMap { ProcFileSystem(root: "/").stat(of: $0) }.map { !$0.hasEnded } ?? false }
         if !isReady { throw NeverSaid(description: "\(role) did not start") }
     }
 }

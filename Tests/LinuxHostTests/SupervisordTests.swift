@@ -13,7 +13,7 @@ final class SupervisordFixture: InitSystemFixture {
     private var supervisor: Supervisor?
     let workers: Workers
     private let folder = Folder()
-    private var configuration: String { folder.path + "/supervisord.conf" }
+    var configuration: String { folder.path + "/supervisord.conf" }
 
     init() throws {
         workers = try Workers()
@@ -112,6 +112,31 @@ final class SupervisordFixture: InitSystemFixture {
 }
 
 extension InsideSupervisors {
+    @Test func aSupervisordThatMayNotBeAskedIsAFailureOnlyForThoseWhoNameIt() throws {
+        let fixture = try SupervisordFixture()
+        try fixture.start(.steady)
+        let wrong = fixture.configuration + ".wrong"
+        let text = try String(contentsOfFile: fixture.configuration, encoding: .utf8)
+        try text.replacingOccurrences(of: "password=p:ss word", with: "password=guessed").write(toFile: wrong, atomically: true, encoding: .utf8)
+        let (listener, log, on) = (Listener(), LogBook(), try OnLoop())
+        let system = try on.run {
+            let system = SupervisordInit(loop: on.loop, configuration: wrong, logger: log.logger)
+            system.start(watching: [UnitRequest(name: "steady")], observer: listener)
+            return system
+        }
+        #expect(eventually { listener.latest("steady")?.presence == .absent })
+        try on.run { system.change(watching: [UnitRequest(name: "steady"), UnitRequest(name: "other")]) }
+        #expect(eventually { listener.latest("other")?.presence == .absent })
+        #expect(log.messages.count == 1 && !listener.lines.contains(.failed))
+        try on.run { system.change(watching: [UnitRequest(name: "steady", isForThisAlone: true)]) }
+        #expect(eventually { listener.lines.contains(.failed) })
+        #expect(listener.reasons.first?.contains("may not ask supervisord") == true)
+        try text.write(toFile: wrong, atomically: true, encoding: .utf8)
+        try on.run { system.change(watching: [UnitRequest(name: "steady")]) }
+        #expect(eventually { listener.latest("steady")?.activity == .running && listener.lines.contains(.recovered) })
+        try on.run { system.stop() }
+    }
+
     @Test func supervisord() throws { try InitSystemPromises(SupervisordFixture()).verify() }
 
     @Test func aSupervisordThatGoesAndComesBackIsTold() throws {

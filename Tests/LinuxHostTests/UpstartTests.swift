@@ -89,6 +89,7 @@ import Testing
         let bed = try UpstartBed()
         try bed.write(job: "flap", ["exec": ["/bin/false"], "respawn": true, "limit": [3, 5]])
         let watching = try PromiseWatch(bed, [UnitRequest(name: "flap")])
+        try watching.wait(for: "flap", "to be known") { $0.activity == .stopped }
         try bed.call("/com/ubuntu/Upstart/jobs/flap", "Job", "Start", "asb", "0", "true")
         let down = try watching.wait(for: "flap", "to have given up") { $0.activity == .failed }
         #expect(down.lastExit == .startLimit && down.obstacle == .startLimit && down.automaticRestarts == 3)
@@ -195,7 +196,7 @@ final class UpstartBed: InitSystemFixture {
     func makeInitSystem(on loop: Loop) throws -> any InitSystem {
         let socket = try String(contentsOfFile: folder.path + "/private", encoding: .utf8)
         let nowhere = "unix:path=\(folder.path)/nobody"
-        let addresses: [UpstartInit.Address] =
+        let addresses: [BusAddress] =
             switch way {
             case .bus, .busOrTool: [.init(address, isDirect: false)]
             case .ownSocket: [.init(nowhere, isDirect: false), .init(socket, isDirect: true)]

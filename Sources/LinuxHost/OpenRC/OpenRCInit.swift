@@ -1,57 +1,33 @@
 // OpenRC: scripts, and what /run/openrc says of them.
 
-public import AgentCore
+import AgentCore
 import Glibc
-public import Logging
 public import Platform
 
 /// The services of OpenRC. It says which are started; that one has crashed, the kernel and the pid file say.
-public final class OpenRCInit: InitSystem {
-    public let name = "openrc"
-    private var services: ScriptedServices?
-
-    /// - Parameters:
-    ///   - root: of the file system; tests have their own.
-    ///   - tool: `rc-service`; `nil` for where that usually is.
-    public init(loop: Loop, root: String = "/", tool: String? = nil, logger: Logger) {
-        services = ScriptedServices(OpenRCServices(root: root, tool: tool), of: self, loop: loop)
-    }
+public final class OpenRCInit: ScriptedServices {
+    public init(loop: Loop) { super.init(OpenRCServices(), loop: loop) }
 
     static var isHere: Bool { access("/run/openrc/softlevel", F_OK) == 0 }
-
-    public func start(watching requests: [UnitRequest], observer: any InitObserver) { services?.start(watching: requests, observer: observer) }
-    public func change(watching requests: [UnitRequest]) { services?.change(watching: requests) }
-    public func stop() { services?.stop() }
-    public func perform(_ verb: UnitVerb, on unit: String, deadline: Duration, _ done: @escaping (Result<Void, ActionError>) -> Void) {
-        services?.perform(verb, on: unit, deadline: deadline, done)
-    }
 }
 
 private struct OpenRCServices: ScriptedServiceKind {
     let name = "openrc"
-    /// Ends with a slash.
-    private let root: String
-    private let tool: String?
     private let proc = ProcFileSystem(root: "/")
     private let clockTicks = UInt64(max(1, sysconf(Int32(_SC_CLK_TCK))))
     private static let states = ["starting", "stopping", "inactive", "failed", "started"]
 
-    init(root: String, tool: String?) {
-        self.root = root.hasSuffix("/") ? root : root + "/"
-        self.tool = tool
-    }
-
     private func state(_ name: String) -> String? {
         Self.states.first { state in
             var status = Glibc.stat()
-            return lstat("\(root)run/openrc/\(state)/\(name)", &status) == 0
+            return lstat("/run/openrc/\(state)/\(name)", &status) == 0
         }
     }
 
-    func names() -> [String] { entries(of: root + "etc/init.d") ?? [] }
+    func names() -> [String] { entries(of: "/etc/init.d") ?? [] }
 
     func read(_ name: String, pidFile: String?, at now: Moment) -> UnitReport? {
-        guard let script = readFile("\(root)etc/init.d/\(name)", limit: 1 << 18) else { return nil }
+        guard let script = readFile("/etc/init.d/\(name)", limit: 1 << 18) else { return nil }
         let state = state(name)
         var report = UnitReport(activity: .stopped, detail: state ?? "stopped")
         switch state {
@@ -68,7 +44,7 @@ private struct OpenRCServices: ScriptedServiceKind {
     }
 
     private func started(_ name: String, _ pidFile: String?, _ now: Moment) -> UnitReport {
-        let options = "\(root)run/openrc/options/\(name)/"
+        let options = "/run/openrc/options/\(name)/"
         let child = options + "child_pid"
         if access(child, F_OK) == 0 {
             // supervise-daemon starts it again by itself.
@@ -79,7 +55,7 @@ private struct OpenRCServices: ScriptedServiceKind {
             return report
         }
         guard let path = pidFile ?? pidFilePath(name) else { return UnitReport(activity: .running, detail: "started") }
-        var report = PidFile(at: root + path.dropFirst(), proc: proc, now: now, clockTicks: clockTicks).report
+        var report = PidFile(at: path, proc: proc, now: now, clockTicks: clockTicks).report
         // A service that OpenRC started and that left no pid file has ended as well.
         if report.activity == .stopped { report.activity = .failed }
         report.detail = report.activity == .running ? "started, \(report.detail)" : "crashed: \(report.detail)"
@@ -88,11 +64,11 @@ private struct OpenRCServices: ScriptedServiceKind {
 
     /// What the service was started with says where its pid is.
     private func pidFilePath(_ name: String) -> String? {
-        if let text = readFile("\(root)run/openrc/options/\(name)/pidfile", limit: 4096) {
+        if let text = readFile("/run/openrc/options/\(name)/pidfile", limit: 4096) {
             let path = String(decoding: text.prefix { $0 != 10 && $0 != 0 }, as: UTF8.self)
             if path.hasPrefix("/") { return path }
         }
-        guard let text = readFile("\(root)run/openrc/daemons/\(name)/001", limit: 4096) else { return nil }
+        guard let text = readFile("/run/openrc/daemons/\(name)/001", limit: 4096) else { return nil }
         let prefix = "pidfile="
         for line in text.split(separator: 10) where line.starts(with: prefix.utf8) {
             let path = String(decoding: line.dropFirst(prefix.utf8.count), as: UTF8.self)
@@ -102,19 +78,29 @@ private struct OpenRCServices: ScriptedServiceKind {
     }
 
     func folders(of name: String, pidFile: String?) -> Set<String> {
-        var folders = Set([root + "etc/init.d"] + Self.states.map { "\(root)run/openrc/\($0)" })
-        if access("\(root)run/openrc/options/\(name)", F_OK) == 0 { folders.insert("\(root)run/openrc/options/\(name)") }
-        if let path = pidFile ?? pidFilePath(name) { folders.insert(folder(of: root + path.dropFirst())) }
+        var folders = Set(["/etc/init.d"] + Self.states.map { "/run/openrc/\($0)" })
+        if access("/run/openrc/options/\(name)", F_OK) == 0 { folders.insert("/run/openrc/options/\(name)") }
+        if let path = pidFile ?? pidFilePath(name) { folders.insert(folder(of: path)) }
         return folders
     }
 
     func command(_ verb: UnitVerb, on name: String) -> Result<[String], ActionError> {
         guard geteuid() == 0 else { return .failure(ActionError("the agent may not \(verb) \(name): rc-service is root's to run")) }
-        let places = tool.map { [$0] } ?? ["/sbin/rc-service", "/usr/sbin/rc-service", "/bin/rc-service", "/usr/bin/rc-service"]
+        let places = ["/sbin/rc-service", "/usr/sbin/rc-service", "/bin/rc-service", "/usr/bin/rc-service"]
         guard let tool = places.first(where: { access($0, X_OK) == 0 }) else {
             return .failure(ActionError("rc-service is not there; it comes with OpenRC"))
         }
-        return .success([tool, name, verb.description])
+        // One that has crashed still counts as started: a start would do nothing, and a stop fail because there is nothing to stop.
+        guard hasCrashed(name) else { return .success([tool, name, verb.description]) }
+        return .success([tool, name, "zap"] + (verb == .stop ? [] : ["start"]))
+    }
+
+    private func hasCrashed(_ name: String) -> Bool {
+        guard state(name) == "started", access("/run/openrc/options/\(name)/child_pid", F_OK) != 0, let path = pidFilePath(name) else { return false }
+        return switch PidFile(at: path, proc: proc, now: SystemTime().now(), clockTicks: clockTicks) {
+        case .died, .otherProcess, .missing: true
+        case .runs, .unreadable: false
+        }
     }
 }
 

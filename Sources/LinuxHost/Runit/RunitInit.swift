@@ -1,28 +1,17 @@
 // runit: services that runsv supervises.
 
-public import AgentCore
 import Glibc
 public import Logging
 public import Platform
 
 /// The services of runit's scan folders that have a `runsv`. Their log services are no units.
-public final class RunitInit: InitSystem {
-    public let name = "runit"
-    private var folders: ServiceFolders?
-
+public final class RunitInit: ServiceFolders {
     /// - Parameter roots: folders of services; `nil` for the usual ones.
     public init(loop: Loop, roots: [String]? = nil, logger: Logger) {
-        folders = ServiceFolders(.runit, roots: roots, of: self, loop: loop, logger: logger)
+        super.init(.runit, roots: roots, loop: loop, logger: logger)
     }
 
     static var isHere: Bool { ServiceFolders.isHere(.runit) }
-
-    public func start(watching requests: [UnitRequest], observer: any InitObserver) { folders?.start(watching: requests, observer: observer) }
-    public func change(watching requests: [UnitRequest]) { folders?.change(watching: requests) }
-    public func stop() { folders?.stop() }
-    public func perform(_ verb: UnitVerb, on unit: String, deadline: Duration, _ done: @escaping (Result<Void, ActionError>) -> Void) {
-        folders?.perform(verb, on: unit, deadline: deadline, done)
-    }
 }
 
 extension ServiceFolderDialect {

@@ -1,28 +1,17 @@
 // s6: services that s6-supervise supervises.
 
-public import AgentCore
 import Glibc
 public import Logging
 public import Platform
 
 /// The services of s6's scan folders that have an `s6-supervise`. Their log services are no units.
-public final class S6Init: InitSystem {
-    public let name = "s6"
-    private var folders: ServiceFolders?
-
+public final class S6Init: ServiceFolders {
     /// - Parameter roots: folders of services; `nil` for the usual ones.
     public init(loop: Loop, roots: [String]? = nil, logger: Logger) {
-        folders = ServiceFolders(.s6, roots: roots, of: self, loop: loop, logger: logger)
+        super.init(.s6, roots: roots, loop: loop, logger: logger)
     }
 
     static var isHere: Bool { ServiceFolders.isHere(.s6) }
-
-    public func start(watching requests: [UnitRequest], observer: any InitObserver) { folders?.start(watching: requests, observer: observer) }
-    public func change(watching requests: [UnitRequest]) { folders?.change(watching: requests) }
-    public func stop() { folders?.stop() }
-    public func perform(_ verb: UnitVerb, on unit: String, deadline: Duration, _ done: @escaping (Result<Void, ActionError>) -> Void) {
-        folders?.perform(verb, on: unit, deadline: deadline, done)
-    }
 }
 
 extension ServiceFolderDialect {

@@ -1,8 +1,7 @@
 // Services that are started and stopped by running something, as SysV and OpenRC have them.
 
-import AgentCore
+public import AgentCore
 import Glibc
-import Logging
 import Platform
 
 /// How one init system of that family names, reads and commands its services.
@@ -21,7 +20,8 @@ protocol ScriptedServiceKind {
 
 /// Watches services through their files, by inotify and pidfds, and a timer for what neither tells; runs one program at a time for
 /// each of them.
-final class ScriptedServices {
+public class ScriptedServices: InitSystem {
+    public var name: String { kind.name }
     private let kind: any ScriptedServiceKind
     private let loop: Loop
     private let watcher: PidfdWatcher
@@ -34,32 +34,30 @@ final class ScriptedServices {
     /// Processes that a stop of ours has ended; a pid file that still names one is no sign of a failure.
     private var ended: [String: ProcessIdentity] = [:]
     private var timer: Loop.Timer?
-    private unowned let initSystem: any InitSystem
     private weak var observer: (any InitObserver)?
 
-    init(_ kind: any ScriptedServiceKind, of initSystem: any InitSystem, loop: Loop) {
+    init(_ kind: any ScriptedServiceKind, loop: Loop) {
         self.kind = kind
-        self.initSystem = initSystem
         self.loop = loop
         watcher = PidfdWatcher(loop: loop)
         jobs = UnitJobs(loop: loop)
     }
 
-    func start(watching requests: [UnitRequest], observer: any InitObserver) {
+    public func start(watching requests: [UnitRequest], observer: any InitObserver) {
         self.observer = observer
         notifier = FolderWatcher(loop: loop) { [weak self] _ in self?.look() }
         change(watching: requests)
         timer = loop.every(.seconds(10)) { [weak self] in self?.look() }
     }
 
-    func change(watching requests: [UnitRequest]) {
+    public func change(watching requests: [UnitRequest]) {
         ledger.change(to: requests)
         pidFiles = Dictionary(requests.compactMap { request in request.pidFile.map { (request.name, $0) } }) { first, _ in first }
         for name in watched.keys where !ledger.isWanted(name) { follow(nil, of: name) }
         loop.after(.zero) { [weak self] in self?.look() }
     }
 
-    func stop() {
+    public func stop() {
         observer = nil
         if let timer { loop.cancel(timer) }
         timer = nil
@@ -107,12 +105,12 @@ final class ScriptedServices {
     }
 
     private func tell(_ news: [Observation]) {
-        for observation in news { observer?.observed(observation, from: initSystem) }
+        for observation in news { observer?.observed(observation, from: self) }
     }
 
     // MARK: Actions
 
-    func perform(_ verb: UnitVerb, on unit: String, deadline: Duration, _ done: @escaping (Result<Void, ActionError>) -> Void) {
+    public func perform(_ verb: UnitVerb, on unit: String, deadline: Duration, _ done: @escaping (Result<Void, ActionError>) -> Void) {
         guard let report = ledger.report(of: unit) else { return jobs.refuse("\(kind.name) knows no service \(unit)", done) }
         if jobs.isRunning(for: unit) { return jobs.refuse("another job is under way for \(unit); a \(verb) would get in its way", done) }
         if case .signal(let number) = verb {

@@ -1,6 +1,6 @@
 // Services that are folders, as runit and s6 have them.
 
-import AgentCore
+public import AgentCore
 import Glibc
 import Logging
 import Platform
@@ -27,11 +27,12 @@ struct ServiceFolderDialect: Sendable {
 
 /// Watches and controls the services of some scan folders. Everything is told by inotify: a supervisor renames its status file into
 /// place, or writes it anew, whenever something happens. A timer looks after what nobody tells (a supervisor that died).
-final class ServiceFolders {
+public class ServiceFolders: InitSystem {
     /// A supervisor that died is started again within 5 s by the one that watches it; until then its service is not gone.
     private static let patience = Duration.seconds(6)
     private static let statusLimit = 256
 
+    public var name: String { dialect.name }
     private let dialect: ServiceFolderDialect
     private let roots: [String]
     private let loop: Loop
@@ -45,7 +46,6 @@ final class ServiceFolders {
     private var timer: Loop.Timer?
     /// Services that the agent may not read. While there are any, the source counts as failed.
     private var denied: Set<String> = []
-    private unowned let initSystem: any InitSystem
     private weak var observer: (any InitObserver)?
 
     private struct Service {
@@ -58,10 +58,9 @@ final class ServiceFolders {
         var wasToldToEnd = false
     }
 
-    init(_ dialect: ServiceFolderDialect, roots: [String]?, of initSystem: any InitSystem, loop: Loop, logger: Logger) {
+    init(_ dialect: ServiceFolderDialect, roots: [String]?, loop: Loop, logger: Logger) {
         self.dialect = dialect
         self.roots = roots ?? dialect.roots
-        self.initSystem = initSystem
         self.loop = loop
         self.logger = logger
         jobs = UnitJobs(loop: loop)
@@ -75,14 +74,14 @@ final class ServiceFolders {
         }
     }
 
-    func start(watching requests: [UnitRequest], observer: any InitObserver) {
+    public func start(watching requests: [UnitRequest], observer: any InitObserver) {
         self.observer = observer
         watcher = FolderWatcher(loop: loop) { [weak self] in self?.changed(in: $0) }
         change(watching: requests)
         timer = loop.every(.seconds(5)) { [weak self] in self?.look() }
     }
 
-    func change(watching requests: [UnitRequest]) {
+    public func change(watching requests: [UnitRequest]) {
         ledger.change(to: requests.filter { $0.pidFile == nil })
         services = services.filter { ledger.isWanted($0.key) }
         for name in denied where !ledger.isWanted(name) { allowed(name) }
@@ -93,7 +92,7 @@ final class ServiceFolders {
         }
     }
 
-    func stop() {
+    public func stop() {
         if let timer { loop.cancel(timer) }
         timer = nil
         watcher?.stop()
@@ -237,7 +236,7 @@ final class ServiceFolders {
     // MARK: Telling
 
     private func say(_ news: [Observation]) {
-        for observation in news { observer?.observed(observation, from: initSystem) }
+        for observation in news { observer?.observed(observation, from: self) }
     }
 
     private func deny(_ name: String, _ path: String) {
@@ -245,19 +244,19 @@ final class ServiceFolders {
         guard denied.insert(name).inserted, isFirst else { return }
         let why = "\(path) cannot be read: \(String(cString: strerror(EACCES))); \(dialect.permission)"
         logger.info("init system failed as a source", metadata: ["init": "\(dialect.name)", "why": "\(why)"])
-        observer?.sourceFailed(initSystem, why: why)
+        observer?.sourceFailed(self, why: why)
     }
 
     private func allowed(_ name: String) {
         guard denied.remove(name) != nil, denied.isEmpty else { return }
         ledger.forgetSaid()
-        observer?.sourceRecovered(initSystem)
+        observer?.sourceRecovered(self)
         say(ledger.repeatKnown(at: SystemTime().now().wall))
     }
 
     // MARK: Actions
 
-    func perform(_ verb: UnitVerb, on unit: String, deadline: Duration, _ done: @escaping (Result<Void, ActionError>) -> Void) {
+    public func perform(_ verb: UnitVerb, on unit: String, deadline: Duration, _ done: @escaping (Result<Void, ActionError>) -> Void) {
         guard let service = services[unit], let report = ledger.report(of: unit) else {
             return jobs.refuse("\(dialect.name) supervises no service \(unit)", done)
         }

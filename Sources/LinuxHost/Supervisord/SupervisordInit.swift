@@ -38,6 +38,7 @@ public final class SupervisordInit: InitSystem {
     private var lookedForLog: Duration?
     private var wasThere = false
     private var hasFailed = false
+    private var hasSaidWhyNot = false
 
     /// - Parameter configuration: the path of supervisord.conf; `nil` for the usual ones.
     public init(loop: Loop, configuration: String? = nil, logger: Logger) {
@@ -125,6 +126,7 @@ public final class SupervisordInit: InitSystem {
             return unreachable(.problem("supervisord answered with something that is not a list of processes"))
         }
         wasThere = true
+        hasSaidWhyNot = false
         if hasFailed {
             hasFailed = false
             logger.info("supervisord recovered as a source")
@@ -185,6 +187,15 @@ public final class SupervisordInit: InitSystem {
             return
         }
         guard !hasFailed else { return }
+        // Where nobody's check depends on it, one that cannot be asked is no failure: its host may have it for something else.
+        guard ledger.requests.contains(where: \.isForThisAlone) || !ledger.knownUnits.isEmpty else {
+            if !hasSaidWhyNot {
+                hasSaidWhyNot = true
+                logger.notice("supervisord cannot be asked, and no check is known to need it", metadata: ["why": "\(problem.words)"])
+            }
+            for unit in ledger.namedUnits { gone(unit) }
+            return
+        }
         hasFailed = true
         jobs.finishAll("supervisord cannot be asked any longer; whether the job was done is unknown")
         logger.info("supervisord failed as a source", metadata: ["why": "\(problem.words)"])

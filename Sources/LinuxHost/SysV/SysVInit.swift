@@ -1,30 +1,17 @@
 // SysV init: scripts, and the pid files of what they start.
 
-public import AgentCore
+import AgentCore
 import Glibc
-public import Logging
 public import Platform
 
 /// The services whose scripts are in /etc/init.d, on hosts where nothing else speaks for those.
-public final class SysVInit: InitSystem {
-    public let name = "sysv"
-    private var services: ScriptedServices?
-
+public final class SysVInit: ScriptedServices {
     /// - Parameter root: of the file system; tests have their own.
-    public init(loop: Loop, root: String = "/", logger: Logger) {
-        services = ScriptedServices(SysVServices(root: root), of: self, loop: loop)
-    }
+    public init(loop: Loop, root: String = "/") { super.init(SysVServices(root: root), loop: loop) }
 
     /// systemd and OpenRC run these scripts themselves, and know more about them.
     static var isHere: Bool {
         access("/etc/init.d", F_OK) == 0 && access("/run/systemd/system", F_OK) != 0 && access("/run/openrc/softlevel", F_OK) != 0
-    }
-
-    public func start(watching requests: [UnitRequest], observer: any InitObserver) { services?.start(watching: requests, observer: observer) }
-    public func change(watching requests: [UnitRequest]) { services?.change(watching: requests) }
-    public func stop() { services?.stop() }
-    public func perform(_ verb: UnitVerb, on unit: String, deadline: Duration, _ done: @escaping (Result<Void, ActionError>) -> Void) {
-        services?.perform(verb, on: unit, deadline: deadline, done)
     }
 }
 

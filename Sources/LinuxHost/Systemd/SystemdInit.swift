@@ -6,18 +6,16 @@ public import Logging
 public import Platform
 
 /// systemd as the manager of units: what it signals is said on at once, and nothing is polled but whether it still answers.
-public final class SystemdInit: InitSystem {
+public final class SystemdInit: InitSystem, BusSourceUser {
     public let name = "systemd"
 
     private let loop: Loop
-    private let address: String
     private let logger: Logger
     private let proc = ProcFileSystem(root: "/")
     private weak var observer: (any InitObserver)?
 
-    private var bus: Bus?
-    /// The unique name of systemd on the bus. Signals of anybody else are not systemd's, whatever they say.
-    private var owner: String?
+    private let source: BusSource
+    private var bus: Bus? { source.bus }
     private var requests: [String: Request] = [:]
     /// Requests for all units of a kind.
     private var groups: [String: SystemdGroup] = [:]
@@ -27,11 +25,7 @@ public final class SystemdInit: InitSystem {
     /// Set from `Reloading(true)` to `Reloading(false)`, or until that is long overdue.
     private var reload: Loop.Timer?
     private var isReloading: Bool { reload != nil }
-    /// Set from `sourceFailed` to `sourceRecovered`.
-    private var hasFailed = false
-    private var failuresInARow = 0
-    private var retry: Loop.Timer?
-    private var pulse: Loop.Timer?
+    private var hasFailed: Bool { source.hasFailed }
 
     private struct Request {
         var fullName: String
@@ -60,7 +54,7 @@ public final class SystemdInit: InitSystem {
     /// - Parameter address: of the bus; `nil` is the system bus.
     public init(loop: Loop, address: String? = nil, logger: Logger) {
         self.loop = loop
-        self.address = address ?? SystemdNames.systemBus
+        source = BusSource(SystemdNames.service, title: "systemd", addresses: [BusAddress(address ?? SystemdNames.systemBus)], loop: loop)
         self.logger = logger
     }
 
@@ -69,8 +63,7 @@ public final class SystemdInit: InitSystem {
     public func start(watching requests: [UnitRequest], observer: any InitObserver) {
         self.observer = observer
         change(watching: requests)
-        connect()
-        pulse = loop.every(.seconds(30)) { [weak self] in self?.feelPulse() }
+        source.start(for: self)
     }
 
     public func change(watching wanted: [UnitRequest]) {
@@ -85,10 +78,9 @@ public final class SystemdInit: InitSystem {
 
     public func stop() {
         let timers = requests.values.map(\.look) + groups.values.map(\.look) + units.values.map(\.patience)
-        for timer in [retry, pulse, reload] + timers { if let timer { loop.cancel(timer) } }
-        (retry, pulse, reload) = (nil, nil, nil)
-        bus?.close()
-        bus = nil
+        for timer in [reload] + timers { if let timer { loop.cancel(timer) } }
+        reload = nil
+        source.stop()
         requests = [:]
         groups = [:]
         units = [:]
@@ -98,51 +90,27 @@ public final class SystemdInit: InitSystem {
 
     // MARK: The connection
 
-    /// Matches first, then `Subscribe`, then the units: what changes in between is not missed.
-    private func connect() {
-        do throws(BusError) {
-            let bus = try Bus(loop: loop, address: address) { [weak self] in self?.busLost($0.message) }
-            self.bus = bus
-            try bus.match(
-                "type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',member='NameOwnerChanged',arg0='\(SystemdNames.service)'"
-            ) { [weak self] in self?.ownerChanged($0) }
-            try bus.match("type='signal',sender='\(SystemdNames.service)',interface='\(SystemdNames.manager)',path='\(SystemdNames.managerPath)'") {
-                [weak self] in
-                self?.managerSignalled($0)
-            }
-            try bus.match(
-                "type='signal',sender='\(SystemdNames.service)',interface='\(SystemdNames.properties)',member='PropertiesChanged',path='\(SystemdNames.managerPath)'",
-                only: ["NFailedUnits"]
-            ) { [weak self] in self?.failuresChanged($0) }
-            try bus.match(
-                "type='signal',sender='\(SystemdNames.service)',interface='\(SystemdNames.properties)',member='PropertiesChanged',path_namespace='\(SystemdNames.managerPath)/unit'",
-                only: SystemdUnit.properties, wanted: { [weak self] in self?.units[$0] != nil }
-            ) { [weak self] in self?.propertiesChanged($0) }
-        } catch {
-            bus?.close()
-            bus = nil
-            return sourceFailed(error.message)
+    func listen(on bus: Bus) throws(BusError) {
+        try bus.match("type='signal',sender='\(SystemdNames.service)',interface='\(SystemdNames.manager)',path='\(SystemdNames.managerPath)'") {
+            [weak self] in
+            self?.managerSignalled($0)
         }
-        synchronize()
+        try bus.match(
+            "type='signal',sender='\(SystemdNames.service)',interface='\(SystemdNames.properties)',member='PropertiesChanged',path='\(SystemdNames.managerPath)'",
+            only: ["NFailedUnits"]
+        ) { [weak self] in self?.failuresChanged($0) }
+        try bus.match(
+            "type='signal',sender='\(SystemdNames.service)',interface='\(SystemdNames.properties)',member='PropertiesChanged',path_namespace='\(SystemdNames.managerPath)/unit'",
+            only: SystemdUnit.properties, wanted: { [weak self] in self?.units[$0] != nil }
+        ) { [weak self] in self?.propertiesChanged($0) }
     }
 
-    /// Asks for everything anew.
-    private func synchronize() {
-        if let retry { loop.cancel(retry) }
-        retry = nil
-        guard let bus else { return connect() }
-        let nameOwner = BusMethod(
-            destination: "org.freedesktop.DBus", path: "/org/freedesktop/DBus", interface: "org.freedesktop.DBus", name: "GetNameOwner")
-        bus.call(nameOwner, [SystemdNames.service]) { [weak self] result in
-            switch result {
-            case .success(let values): self?.owner = values.first?.string
-            case .failure(let error): self?.unanswered("systemd is not on the bus", error)
-            }
-        }
+    /// Without a subscriber systemd says next to nothing: `Subscribe` comes before the units.
+    func synchronize(over bus: Bus) {
         bus.call(.manager("Subscribe")) { [weak self] result in
             switch result {
-            case .success: self?.sourceAnswers()
-            case .failure(let error) where error.kind == "AlreadySubscribed": self?.sourceAnswers()
+            case .success: self?.source.answers()
+            case .failure(let error) where error.kind == "AlreadySubscribed": self?.source.answers()
             case .failure(let error): self?.unanswered("systemd does not answer", error)
             }
         }
@@ -150,72 +118,43 @@ public final class SystemdInit: InitSystem {
         for name in groups.keys { list(name) }
     }
 
-    private func busLost(_ why: String) {
-        bus = nil
-        owner = nil
+    func connectionLost() {
         endReload()
         for unit in units.values { unit.isReferenced = false }
         finish(jobs.takeAll(), .failure(ActionError("the connection to systemd was lost; whether the job was done is unknown")))
-        sourceFailed(why)
     }
 
     private func unanswered(_ what: String, _ error: BusError) {
-        // systemd answers late while it reloads, and all is asked anew when it is done. An error without a name is the
-        // connection's, which `busLost` hears of.
-        guard !isReloading, error.name != nil else { return }
-        sourceFailed("\(what): \(error)")
+        // systemd answers late while it reloads, and all is asked anew when it is done.
+        if !isReloading { source.unanswered(what, error) }
     }
 
-    private func sourceFailed(_ why: String) {
-        if !hasFailed {
-            hasFailed = true
-            logger.info("systemd failed as a source", metadata: ["why": "\(why)"])
-            observer?.sourceFailed(self, why: why)
-        }
-        guard retry == nil else { return }
-        let delay = Duration.milliseconds(min(10_000, 100 << min(failuresInARow, 7)))
-        failuresInARow += 1
-        retry = loop.after(delay) { [weak self] in self?.synchronize() }
+    func sourceFailed(_ why: String) {
+        logger.info("systemd failed as a source", metadata: ["why": "\(why)"])
+        observer?.sourceFailed(self, why: why)
     }
 
-    private func sourceAnswers() {
-        failuresInARow = 0
-        guard hasFailed else { return }
-        hasFailed = false
+    func sourceAnswers() {
         logger.info("systemd recovered as a source")
         for name in requests.keys { requests[name]?.lastSaid = nil }
         for name in groups.keys { groups[name]?.lastSaid = [:] }
         observer?.sourceRecovered(self)
     }
 
-    /// A systemd that hangs sends no signals, and silence looks like peace.
-    private func feelPulse() {
-        guard let bus, !hasFailed, !isReloading else { return }
+    func feelPulse(over bus: Bus) {
+        guard !isReloading else { return }
         let ping = BusMethod(destination: SystemdNames.service, path: SystemdNames.managerPath, interface: "org.freedesktop.DBus.Peer", name: "Ping")
         bus.call(ping) { [weak self] result in
             if case .failure(let error) = result { self?.unanswered("systemd does not answer", error) }
         }
     }
 
+    func ownerChanged() { endReload() }
+
     // MARK: Signals
 
-    private func ownerChanged(_ signal: BusSignal) {
-        guard let new = signal.body.last?.string else { return }
-        owner = new.isEmpty ? nil : new
-        endReload()
-        // systemd leaves the bus for a moment when it executes itself anew; only if it stays away the source has failed.
-        if new.isEmpty {
-            loop.after(.seconds(3)) { [weak self] in
-                guard let self, self.bus != nil, self.owner == nil else { return }
-                self.sourceFailed("systemd has left the bus")
-            }
-        } else {
-            synchronize()
-        }
-    }
-
     private func managerSignalled(_ signal: BusSignal) {
-        guard signal.sender == owner else { return }
+        guard source.sent(signal) else { return }
         let body = signal.body
         switch signal.member {
         case "JobRemoved":
@@ -226,11 +165,12 @@ public final class SystemdInit: InitSystem {
             endReload()
             if body.first?.bool == true {
                 reload = loop.after(.seconds(90)) { [weak self] in
-                    self?.reload = nil
-                    self?.feelPulse()
+                    guard let self else { return }
+                    self.reload = nil
+                    if let bus = self.bus, !self.hasFailed { self.feelPulse(over: bus) }
                 }
             } else {
-                synchronize()
+                source.synchronize()
             }
         case "UnitNew":
             guard !isReloading, body.count == 2, let id = body[0].string, let path = body[1].string else { return }
@@ -252,7 +192,7 @@ public final class SystemdInit: InitSystem {
 
     /// A change arrives as two signals, the type's own properties first and the state that they belong to second.
     private func propertiesChanged(_ signal: BusSignal) {
-        guard signal.sender == owner, let unit = units[signal.path], signal.body.count >= 2 else { return }
+        guard source.sent(signal), let unit = units[signal.path], signal.body.count >= 2 else { return }
         guard let interface = signal.body[0].string, let changes = signal.body[1].dictionary, !changes.isEmpty else { return }
         unit.isHalfTold = interface != SystemdNames.unit
         apply(changes, to: unit, at: signal.path)
@@ -481,7 +421,7 @@ public final class SystemdInit: InitSystem {
     }
 
     private func failuresChanged(_ signal: BusSignal) {
-        guard signal.sender == owner, signal.body.count >= 2, signal.body[1].dictionary?["NFailedUnits"] != nil else { return }
+        guard source.sent(signal), signal.body.count >= 2, signal.body[1].dictionary?["NFailedUnits"] != nil else { return }
         listSoon { $0.kind == .failed }
     }
 

@@ -239,7 +239,9 @@ final class InitctlJobs {
     private func carryOut(_ verb: UnitVerb, on unit: String, _ words: [String], _ deadline: Duration) {
         run([verb.description] + words, for: unit, deadline) { [weak self] end in
             guard let self else { return }
-            if end.wasLate { return self.finish(unit, "the \(verb) of \(unit) was not done within \(secondsText(deadline)); Upstart goes on with it") }
+            if end.wasLate {
+                return self.finish(unit, "the \(verb) of \(unit) was not done within \(secondsText(deadline)); Upstart goes on with it")
+            }
             if end.reason.isSuccess { return self.jobs.finish(unit, .success(())) }
             self.finish(unit, InitctlRefusal(parsing: end.output).words(verb, on: unit))
         }

@@ -7,7 +7,7 @@ public import Platform
 
 /// Upstart as the manager of jobs, each instance a unit: `worker`, or `worker/1` for the instance 1. What it signals is said on at once.
 /// Where neither the bus nor its own socket can be reached, `initctl` is asked again and again, until one of them can.
-public final class UpstartInit: InitSystem {
+public final class UpstartInit: InitSystem, BusSourceUser {
     public let name = "upstart"
     /// Upstart's init has its tool beside it; systemd may have taken over since, and then nobody answers as Upstart.
     static var isHere: Bool {
@@ -15,17 +15,13 @@ public final class UpstartInit: InitSystem {
     }
 
     private let loop: Loop
-    private let addresses: [Address]
     private let tools: [String]
     private let logger: Logger
     private let proc = ProcFileSystem(root: "/")
     private weak var observer: (any InitObserver)?
 
-    private var bus: Bus?
-    /// Which of the addresses the connection is to.
-    private var addressInUse = 0
-    /// Upstart's unique name on the bus; empty where it is the other end itself.
-    private var owner: String?
+    private let source: BusSource
+    private var bus: Bus? { source.bus }
     private var requests: [String: UnitRequest] = [:]
     private var lastSaid: [Said: Observation] = [:]
     /// Every job of Upstart's that a request is about, with its instances by name.
@@ -33,25 +29,11 @@ public final class UpstartInit: InitSystem {
     /// Instances whose properties are to be read.
     private var stale: Set<String> = []
     private var refresh: Loop.Timer?
+    /// Neither the bus nor, where there is one, initctl can be asked.
     private var hasFailed = false
-    private var failuresInARow = 0
-    private var retry: Loop.Timer?
-    private var pulse: Loop.Timer?
     /// Set from the failure of all addresses until one of them answers, where there is an initctl.
     private var polling: InitctlJobs?
     private var hasSaidThatItPolls = false
-
-    /// Where Upstart can be reached.
-    public struct Address: Equatable, Sendable {
-        public var text: String
-        /// Whether init itself answers, without a bus between.
-        public var isDirect: Bool
-
-        public init(_ text: String, isDirect: Bool) {
-            self.text = text
-            self.isDirect = isDirect
-        }
-    }
 
     private struct Said: Hashable {
         var request: String
@@ -61,11 +43,12 @@ public final class UpstartInit: InitSystem {
     /// - Parameters:
     ///   - addresses: tried one after the other; `nil` is the system bus, then init's own socket.
     ///   - tool: `initctl`; `nil` for where that usually is.
-    public init(loop: Loop, addresses: [Address]? = nil, tool: String? = nil, logger: Logger) {
+    public init(loop: Loop, addresses: [BusAddress]? = nil, tool: String? = nil, logger: Logger) {
         tools = tool.map { [$0] } ?? InitctlJobs.places
         self.loop = loop
-        self.addresses =
-            addresses ?? [Address(SystemdNames.systemBus, isDirect: false), Address(UpstartNames.privateAddress, isDirect: true)]
+        source = BusSource(
+            UpstartNames.service, title: "Upstart",
+            addresses: addresses ?? [BusAddress(SystemdNames.systemBus), BusAddress(UpstartNames.privateAddress, isDirect: true)], loop: loop)
         self.logger = logger
     }
 
@@ -74,8 +57,7 @@ public final class UpstartInit: InitSystem {
     public func start(watching requests: [UnitRequest], observer: any InitObserver) {
         self.observer = observer
         change(watching: requests)
-        connect()
-        pulse = loop.every(.seconds(30)) { [weak self] in self?.feelPulse() }
+        source.start(for: self)
     }
 
     public func change(watching wanted: [UnitRequest]) {
@@ -89,12 +71,11 @@ public final class UpstartInit: InitSystem {
     }
 
     public func stop() {
-        for timer in [refresh, retry, pulse] { if let timer { loop.cancel(timer) } }
-        (refresh, retry, pulse) = (nil, nil, nil)
+        if let refresh { loop.cancel(refresh) }
+        refresh = nil
         polling?.stop("the agent stopped before Upstart was done")
         polling = nil
-        bus?.close()
-        bus = nil
+        source.stop()
         requests = [:]
         jobs = [:]
         observer = nil
@@ -134,7 +115,7 @@ public final class UpstartInit: InitSystem {
 
     /// Why not even Upstart need be asked.
     private func problem(with verb: UnitVerb, on unit: String, job: String, instance: UpstartInstance?) -> String? {
-        guard bus != nil, !hasFailed else { return "Upstart cannot be reached at present" }
+        guard bus != nil, !source.hasFailed else { return "Upstart cannot be reached at present" }
         guard jobs[job] != nil else { return "Upstart knows no job \(job)" }
         switch verb {
         case .start: return nil
@@ -145,89 +126,32 @@ public final class UpstartInit: InitSystem {
         }
     }
 
-    private func send(_ signal: Int32, to unit: String, _ instance: UpstartInstance?) -> Result<Void, ActionError> {
-        guard let process = instance?.process, proc.stat(of: process.pid)?.startTicks == process.startTicks else {
-            return .failure(ActionError("\(unit) has no main process"))
-        }
-        guard kill(process.pid, signal) == 0 else {
-            return .failure(ActionError("\(signalName(signal)) could not be sent to \(unit): \(String(cString: strerror(errno)))"))
-        }
-        return .success(())
+    private func send(_ number: Int32, to unit: String, _ instance: UpstartInstance?) -> Result<Void, ActionError> {
+        guard let process = instance?.process else { return .failure(ActionError("\(unit) has no main process")) }
+        return signal(number, to: process)
     }
 
     // MARK: The connection
 
-    /// Matches first, then the jobs: what changes in between is not missed.
-    private func connect() {
-        let address = addresses[addressInUse % addresses.count]
-        do throws(BusError) {
-            let bus = try Bus(loop: loop, address: address.text, isDirect: address.isDirect) { [weak self] in self?.busLost($0.message) }
-            self.bus = bus
-            owner = address.isDirect ? "" : nil
-            if !address.isDirect {
-                let names = "type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',member='NameOwnerChanged'"
-                try bus.match("\(names),arg0='\(UpstartNames.service)'") { [weak self] in self?.ownerChanged($0) }
-            }
-            for interface in [UpstartNames.manager, UpstartNames.job, UpstartNames.instance] {
-                try bus.match("type='signal',interface='\(interface)'") { [weak self] in self?.signalled($0) }
-            }
-        } catch {
-            bus?.close()
-            bus = nil
-            return sourceFailed(error.message)
+    func listen(on bus: Bus) throws(BusError) {
+        for interface in [UpstartNames.manager, UpstartNames.job, UpstartNames.instance] {
+            try bus.match("type='signal',interface='\(interface)'") { [weak self] in self?.signalled($0) }
         }
-        synchronize()
     }
 
-    private func synchronize() {
-        if let retry { loop.cancel(retry) }
-        retry = nil
-        guard let bus else { return connect() }
-        if owner == nil {
-            let nameOwner = BusMethod(
-                destination: "org.freedesktop.DBus", path: "/org/freedesktop/DBus", interface: "org.freedesktop.DBus", name: "GetNameOwner")
-            bus.call(nameOwner, [UpstartNames.service]) { [weak self] result in
-                switch result {
-                case .success(let values): self?.owner = values.first?.string
-                case .failure(let error): self?.unanswered("Upstart is not on the bus", error)
-                }
-            }
-        }
-        listJobs()
-    }
+    func synchronize(over bus: Bus) { listJobs() }
+    func feelPulse(over bus: Bus) { listJobs() }
+    func connectionLost() {}
+    func ownerChanged() {}
 
-    private func busLost(_ why: String) {
-        bus = nil
-        owner = nil
-        sourceFailed(why)
-    }
+    func sourceFailed(_ why: String) { pollOrFail(why) }
 
-    private func unanswered(_ what: String, _ error: BusError) {
-        guard error.name != nil else { return }  // the connection's own end, of which `busLost` hears
-        bus?.close()
-        bus = nil
-        sourceFailed("\(what): \(error)")
-    }
-
-    private func sourceFailed(_ why: String) {
-        addressInUse += 1
-        failuresInARow += 1
-        // One address may be right where the other is not: it has failed when all have.
-        if failuresInARow >= addresses.count, polling == nil { pollOrFail(why) }
-        guard retry == nil, observer != nil else { return }
-        let delay = failuresInARow < addresses.count ? Duration.zero : .milliseconds(min(10_000, 100 << min(failuresInARow, 7)))
-        retry = loop.after(delay) { [weak self] in self?.synchronize() }
-    }
-
-    private func sourceAnswers() {
-        failuresInARow = 0
-        if let polling {
-            self.polling = nil
-            polling.stop("Upstart answers itself again, and initctl is not waited for; whether the job was done is unknown")
-            lastSaid = [:]
-            if hasSaidThatItPolls { logger.notice("upstart answers over D-Bus again, and is polled no longer") }
-            hasSaidThatItPolls = false
-        }
+    func sourceAnswers() {
+        polling?.stop("Upstart answers itself again, and initctl is not waited for; whether the job was done is unknown")
+        polling = nil
+        if hasSaidThatItPolls { logger.notice("upstart answers over D-Bus again, and is polled no longer") }
+        hasSaidThatItPolls = false
+        lastSaid = [:]
         recovered()
     }
 
@@ -268,26 +192,6 @@ public final class UpstartInit: InitSystem {
         }
     }
 
-    private func ownerChanged(_ signal: BusSignal) {
-        guard let new = signal.body.last?.string else { return }
-        owner = new.isEmpty ? nil : new
-        if new.isEmpty {
-            loop.after(.seconds(3)) { [weak self] in
-                guard let self, let bus = self.bus, self.owner == nil else { return }
-                bus.close()
-                self.busLost("Upstart has left the bus")
-            }
-        } else {
-            listJobs()
-        }
-    }
-
-    /// One that hangs sends no signals, and silence looks like peace.
-    private func feelPulse() {
-        guard !hasFailed, bus != nil else { return }
-        listJobs()
-    }
-
     private func call(
         _ method: String, of interface: String, at path: String, with arguments: [BusArgument], within deadline: Duration? = nil,
         _ done: @escaping (Result<[BusValue], BusError>) -> Void
@@ -300,7 +204,7 @@ public final class UpstartInit: InitSystem {
     // MARK: Signals
 
     private func signalled(_ signal: BusSignal) {
-        guard signal.sender == owner || owner == "" else { return }
+        guard source.sent(signal) else { return }
         switch signal.member {
         case "JobAdded", "JobRemoved", "Restarted": listJobs()
         case "InstanceAdded", "InstanceRemoved":
@@ -340,13 +244,13 @@ public final class UpstartInit: InitSystem {
         call("GetAllJobs", of: UpstartNames.manager, at: UpstartNames.path, with: []) { [weak self] result in
             switch result {
             case .success(let values): self?.listed((values.first?.list ?? []).compactMap { $0.string.flatMap(UpstartPath.init) })
-            case .failure(let error): self?.unanswered("Upstart does not answer", error)
+            case .failure(let error): self?.source.unanswered("Upstart does not answer", error)
             }
         }
     }
 
     private func listed(_ paths: [UpstartPath]) {
-        sourceAnswers()
+        source.answers()
         let known = Set(paths.map(\.job))
         let wanted = known.filter { job in requests.values.contains { isAbout(job, $0) } }
         for job in jobs.keys where !wanted.contains(job) {
