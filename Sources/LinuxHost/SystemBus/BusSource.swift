@@ -49,6 +49,8 @@ final class BusSource {
     /// The service's unique name on the bus; empty where it is the other end itself. Signals of anybody else are not the service's,
     /// whatever they say.
     private var owner: String?
+    /// It has left the bus, for a moment as it may be.
+    private var isAway = false
     private var failuresInARow = 0
     private var retry: Loop.Timer?
     private var pulse: Loop.Timer?
@@ -101,9 +103,10 @@ final class BusSource {
         user?.sourceAnswers()
     }
 
-    /// The service has not answered. An error without a name is the connection's own, which is heard of anyway.
+    /// The service has not answered. An error without a name is the connection's own, which is heard of anyway; and what a service leaves
+    /// unanswered when it leaves the bus is asked anew when it is back.
     func unanswered(_ what: String, _ error: BusError) {
-        guard error.name != nil else { return }
+        guard error.name != nil, !isAway else { return }
         leave("\(what): \(error)")
     }
 
@@ -144,6 +147,7 @@ final class BusSource {
     private func lost(_ why: String) {
         bus = nil
         owner = nil
+        isAway = false
         addressInUse += 1
         user?.connectionLost()
         failed(why)
@@ -169,11 +173,13 @@ final class BusSource {
     private func ownerChanged(_ signal: BusSignal) {
         guard let new = signal.body.last?.string else { return }
         owner = new.isEmpty ? nil : new
+        isAway = new.isEmpty
         user?.ownerChanged()
         guard new.isEmpty else { return synchronize() }
         // A service leaves the bus for a moment when it executes itself anew; only if it stays away the source has failed.
         loop.after(.seconds(3)) { [weak self] in
-            guard let self, self.bus != nil, self.owner == nil else { return }
+            guard let self, self.isAway else { return }
+            self.isAway = false
             self.leave("\(self.title) has left the bus")
         }
     }
