@@ -47,7 +47,7 @@ func measure(_ name: String, _ list: MetricList) {
         sampler.beginCycle(at: time.now().uptime)
         for unit in units {
             _ = sampler.sample(unit, list)
-            _ = sampler.state(of: unit.key)
+            _ = sampler.mainProcess(of: unit.key)
         }
     }
     let microseconds = (processorTime() - begin) * 1e6 / Double(cycles)

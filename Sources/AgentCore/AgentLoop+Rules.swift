@@ -25,7 +25,7 @@ extension AgentLoop {
         recordSource(outcome, of: nil, concern: .source("metrics"), at: now)
         for index in host.rules.indices {
             let outcome = host.rules[index].observe(values, of: host.metrics.all, at: now)
-            take(outcome, of: host.rules[index], unit: nil, at: now)
+            if outcome != .none { take(outcome, of: host.rules[index], unit: nil, at: now) }
         }
     }
 
@@ -33,6 +33,7 @@ extension AgentLoop {
         let isSilent = planned(silenceOf: unit) != nil
         noticeDependencies(of: unit, at: now)
         guard unit.tracker.isUp else {
+            tell(nil, of: unit)
             // A unit that is not up has no numbers, and only rules about that can be judged.
             unit.samples = []
             unit.values = unit.metrics.all.keys.map { $0 == "up" ? 0 : $0 == "restarts" ? Double(unit.restarts) : nil }
@@ -46,7 +47,7 @@ extension AgentLoop {
         unit.values = values
         unit.samples = unit.metrics.samples(values)
         history.record(values, of: unit.metrics.all, unit: unit.tracker.unit)
-        noticeStall(of: unit, at: now)
+        lookAtMainProcess(of: unit, at: now)
         if isSilent { return startAnew(unit) }
         noticeFailingSources(of: unit, at: now)
         let workers = unit.metrics.ofWorkers.map { sampler.sampleWorkers(of: sampled, $0) } ?? []
@@ -59,7 +60,7 @@ extension AgentLoop {
 
     private func judge(_ index: Int, of unit: WatchedUnit, _ workers: [WorkerSamples], at now: Moment) {
         let outcome = unit.rules[index].observe(unit.values, of: unit.metrics.all, workers: workers, of: unit.metrics.ofWorkers, at: now)
-        take(outcome, of: unit.rules[index], unit: unit, at: now)
+        if outcome != .none { take(outcome, of: unit.rules[index], unit: unit, at: now) }
     }
 
     private func value(_ own: SubjectMetrics.Own, of unit: WatchedUnit, at now: Moment) -> Double? {
@@ -124,9 +125,22 @@ extension AgentLoop {
         return next
     }
 
-    private func noticeStall(of unit: WatchedUnit, at now: Moment) {
+    private func lookAtMainProcess(of unit: WatchedUnit, at now: Moment) {
         guard unit.tracker.mainProcess != nil else { return }
-        switch unit.stall.observe(sampler.state(of: unit.key), at: now.uptime) {
+        let main = sampler.mainProcess(of: unit.key)
+        tell(main?.execMark, of: unit)
+        noticeStall(main?.state, of: unit, at: now)
+    }
+
+    /// Says what tells of an exec, if that is news.
+    private func tell(_ mark: ExecMark?, of unit: WatchedUnit) {
+        guard mark != unit.execMark else { return }
+        unit.execMark = mark
+        sink.mainProcess(of: unit.tracker.unit, hasMark: mark)
+    }
+
+    private func noticeStall(_ state: ProcessState?, of unit: WatchedUnit, at now: Moment) {
+        switch unit.stall.observe(state, at: now.uptime) {
         case .none: return
         case .stuck(let words):
             let event = Event(kind: .unitStuck, at: now.wall, unit: unit.tracker.unit, importance: .error, detail: words)

@@ -233,6 +233,7 @@ extension AgentLoop {
         let process = unit.tracker.mainProcess
         guard process != unit.process else { return }
         unit.process = process
+        unit.execMark = nil
         sink.mainProcess(of: unit.tracker.unit, is: process)
         guard let process else { return processes.unwatch(unit.key) }
         processes.watch(process, for: unit.key) { [weak self, weak unit] in

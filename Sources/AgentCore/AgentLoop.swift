@@ -209,7 +209,7 @@ public final class AgentLoop {
         judgeJobs(at: now)
         actions?.endCycle()
         saveStateIfDue(at: now)
-        tellSnapshot()
+        tellSnapshot(isOfCycle: true)
     }
 }
 

@@ -177,9 +177,11 @@ private final class Listeners: ReportSink {
         alerts.take(event, at: time.now())
     }
 
-    func update(_ snapshot: Snapshot) { talker.update(snapshot) }
+    func update(_ snapshot: Snapshot, isOfCycle: Bool) { talker.update(snapshot, isOfCycle: isOfCycle) }
 
     func mainProcess(of unit: String, is process: ProcessIdentity?) { talker.mainProcess(of: unit, is: process) }
+
+    func mainProcess(of unit: String, hasMark mark: ExecMark?) { talker.mainProcess(of: unit, hasMark: mark) }
 }
 
 extension AgentSettings {

@@ -95,12 +95,16 @@ public final class Talker: ReportSink, Sendable {
         hand { $0.record(event) }
     }
 
-    public func update(_ snapshot: Snapshot) {
-        hand { $0.update(snapshot) }
+    public func update(_ snapshot: Snapshot, isOfCycle: Bool) {
+        hand { $0.update(snapshot, isOfCycle: isOfCycle) }
     }
 
     public func mainProcess(of unit: String, is process: ProcessIdentity?) {
         hand { $0.mainProcess(of: unit, is: process) }
+    }
+
+    public func mainProcess(of unit: String, hasMark mark: ExecMark?) {
+        hand { $0.mainProcess(of: unit, hasMark: mark) }
     }
 
     /// Where the deploy endpoint listens at present.
@@ -199,12 +203,16 @@ private final class Duties {
         reporter.eventRecorded()
     }
 
-    func update(_ snapshot: Snapshot) {
+    func update(_ snapshot: Snapshot, isOfCycle: Bool) {
         reporter.update(snapshot)
         metrics.update(snapshot)
         pushes.update(snapshot)
         tokens.watched(snapshot.units.lazy.map(\.name))
-        tokens.lookAtAll(now: time.now())
+        if isOfCycle { tokens.lookWhereDue(now: time.now()) } else { tokens.lookAtAll(now: time.now()) }
+    }
+
+    func mainProcess(of unit: String, hasMark mark: ExecMark?) {
+        tokens.mainProcess(of: unit, hasMark: mark, at: time.now())
     }
 
     func mainProcess(of unit: String, is process: ProcessIdentity?) {

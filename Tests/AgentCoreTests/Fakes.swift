@@ -91,6 +91,7 @@ final class FakeSampler: Sampler {
     var units: [String: [String: Double]] = [:]
     var workers: [String: [(process: ProcessIdentity, values: [String: Double])]] = [:]
     var states: [String: ProcessState] = [:]
+    var marks: [String: ExecMark] = [:]
     var absences: [String: Absence] = [:]
     private(set) var asked: [String: Set<String>] = [:]
     private(set) var forgotten: [String] = []
@@ -113,7 +114,10 @@ final class FakeSampler: Sampler {
         return (workers[unit.key] ?? []).map { worker in WorkerSamples(process: worker.process, values: metrics.keys.map { worker.values[$0] }) }
     }
 
-    func state(of unit: String) -> ProcessState? { states[unit] }
+    func mainProcess(of unit: String) -> MainProcessSample? {
+        guard states[unit] != nil || marks[unit] != nil else { return nil }
+        return MainProcessSample(state: states[unit] ?? .running, execMark: marks[unit])
+    }
 
     func absence(of metric: MetricName, unit: String?) -> Absence { absences[metric.description] ?? .notYet }
 
@@ -134,10 +138,13 @@ final class FakeSink: ReportSink {
     private(set) var snapshots: [Snapshot] = []
     /// `puma.service 100`
     private(set) var processes: [String] = []
+    /// `puma.service 7000`, by the stack's place.
+    private(set) var marks: [String] = []
 
     func record(_ event: Event) { events.append(event) }
-    func update(_ snapshot: Snapshot) { snapshots.append(snapshot) }
+    func update(_ snapshot: Snapshot, isOfCycle: Bool) { snapshots.append(snapshot) }
     func mainProcess(of unit: String, is process: ProcessIdentity?) { processes.append("\(unit) \(process.map { "\($0.pid)" } ?? "gone")") }
+    func mainProcess(of unit: String, hasMark mark: ExecMark?) { marks.append("\(unit) \(mark.map { "\($0.stack)" } ?? "none")") }
 }
 
 /// Daemons and alerts that a test answers for.

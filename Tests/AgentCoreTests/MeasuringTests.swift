@@ -106,6 +106,39 @@ import TestKit
         #expect(bed.told == ["unit_stuck web", "unit_unstuck web"])
     }
 
+    @Test func aMarkIsToldWhenItIsAnother() throws {
+        func mark(_ stack: UInt64) -> ExecMark { ExecMark(code: 1, stack: stack, arguments: 1) }
+        let bed = try AgentBed([.init(name: "puma")])
+        bed.startWithPuma()
+        bed.sampler.marks["puma"] = mark(7000)
+        bed.cycle()
+        bed.cycle()
+        bed.sampler.marks["puma"] = mark(8000)
+        bed.cycle()
+        bed.cycle()
+        #expect(bed.sink.marks == ["puma.service 7000", "puma.service 8000"])
+        // Another process has a mark of its own, whatever it is.
+        bed.systemd.runs("puma", run: "B", pid: 2)
+        bed.cycle()
+        #expect(bed.sink.marks.suffix(1) == ["puma.service 8000"])
+        bed.systemd.tells(.failed, of: "puma", restartsByItself: false)
+        bed.cycle()
+        bed.systemd.runs("puma", run: "C", pid: 3)
+        bed.sampler.marks["puma"] = nil
+        bed.cycle()
+        #expect(bed.sink.marks.count == 3)
+    }
+
+    @Test func aMarkThatIsNotSampledAnyLongerIsTakenBack() throws {
+        let bed = try AgentBed([.init(name: "puma")])
+        bed.startWithPuma()
+        bed.sampler.marks["puma"] = ExecMark(code: 1, stack: 7000, arguments: 1)
+        bed.cycle()
+        bed.sampler.marks["puma"] = nil
+        bed.cycle()
+        #expect(bed.sink.marks == ["puma.service 7000", "puma.service none"])
+    }
+
     @Test func whoDependsOnWhatIsDownIsNotToldOf() throws {
         let bed = try AgentBed([
             .init(name: "db", route: "data"), .init(name: "app", rules: [rule(.above, 500)], route: "web", dependencies: ["db"]),

@@ -100,6 +100,91 @@ private let second = "fedcba9876543210fedcba9876543210"
         #expect(tokens.answer(for: "puma", now: now) == .token(second))
     }
 
+    @Test func aChangedMarkIsLookedAtAtOnce() async throws {
+        let (old, new) = (try release("1", first), try release("2", nil))
+        let child = try Child("/bin/sh", "-c", "read go; cd \(new) && exec /bin/sleep 100", in: old)
+        tokens.mainProcess(of: "puma.service", is: try child.identity, at: now)
+        let before = try child.execMark
+        tokens.mainProcess(of: "puma.service", hasMark: before, at: now)
+        try folder.write(second, to: "2/TOKEN")
+        try child.say("go")
+        try await eventually { child.command == "sleep" }
+        let after = try child.execMark
+        #expect(after != before)
+        tokens.mainProcess(of: "puma.service", hasMark: after, at: now)
+        // Written when the exec had been noticed: nobody can have served it.
+        try await Task.sleep(for: .milliseconds(20))
+        try folder.write(first, to: "2/TOKEN")
+        #expect(tokens.answer(for: "puma", now: now) == .token(second))
+    }
+
+    @Test func withoutAMarkAnExecIsNoticedInTheNextCycle() async throws {
+        let (old, new) = (try release("1", first), try release("2", nil))
+        let child = try Child("/bin/sh", "-c", "read go; cd \(new) && exec /bin/sleep 100", in: old)
+        tokens.mainProcess(of: "puma.service", is: try child.identity, at: now)
+        // There was a mark, but the unit is not sampled any longer.
+        tokens.mainProcess(of: "puma.service", hasMark: try child.execMark, at: now)
+        tokens.mainProcess(of: "puma.service", hasMark: nil, at: now)
+        try folder.write(second, to: "2/TOKEN")
+        try child.say("go")
+        try await eventually { child.command == "sleep" }
+        tokens.lookWhereDue(now: now)
+        try await Task.sleep(for: .milliseconds(20))
+        try folder.write(first, to: "2/TOKEN")
+        #expect(tokens.answer(for: "puma", now: now) == .token(second))
+    }
+
+    @Test func whenSomethingHasHappenedAnExecIsNoticedWhateverTheMarkSays() async throws {
+        let (old, new) = (try release("1", first), try release("2", second))
+        let child = try Child("/bin/sh", "-c", "read go; cd \(new) && exec /bin/sleep 100", in: old)
+        tokens.mainProcess(of: "puma.service", is: try child.identity, at: now)
+        tokens.mainProcess(of: "puma.service", hasMark: try child.execMark, at: now)
+        try child.say("go")
+        try await eventually { child.command == "sleep" }
+        tokens.lookAtAll(now: now)
+        try await Task.sleep(for: .milliseconds(20))
+        try folder.write(first, to: "2/TOKEN")
+        #expect(tokens.answer(for: "puma", now: now) == .token(second))
+    }
+
+    @Test func aTokenThatWasReadBetweenAnExecAndItsMarkIsNotBelieved() async throws {
+        let (old, new) = (try release("1", nil), try release("2", second))
+        let child = try Child("/bin/sh", "-c", "read go; cd \(new) && exec /bin/sleep 100", in: old)
+        try await Task.sleep(for: .milliseconds(20))
+        tokens.mainProcess(of: "puma.service", is: try child.identity, at: now)
+        tokens.mainProcess(of: "puma.service", hasMark: try child.execMark, at: now)
+        try child.say("go")
+        try await eventually { child.command == "sleep" }
+        // Due, and the mark is still that of the program before.
+        let later = Moment(wall: now.wall + .seconds(60), uptime: now.uptime + .seconds(60))
+        tokens.lookWhereDue(now: later)
+        #expect(reasons.last == "the process changed meanwhile")
+        #expect(tokens.answer(for: "puma", now: now) == .token(second))
+    }
+
+    @Test func aTokenThatWasNotFoundIsLookedForMoreAndMoreSeldom() throws {
+        let tokens = DeployTokens(root: folder.path, logger: log.logger)
+        try folder.write("17 (puma) S 1 17 17 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 10000 0 0 0 7000 0 0\n", to: "17/stat")
+        func moment(_ seconds: Int) -> Moment { Moment(wall: startOfTime + .seconds(10_000 + seconds), uptime: .seconds(100 + seconds)) }
+        /// Whether this looked for the token: a reason that was not there at the look before is said.
+        func looks(_ look: () -> Void) throws -> Bool {
+            let before = reasons.count
+            look()
+            guard reasons.count > before else { return false }
+            if reasons.count.isMultiple(of: 2) {
+                try FileManager.default.removeItem(atPath: "\(folder.path)/17/cwd/TOKEN")
+            } else {
+                try folder.write("no token", to: "17/cwd/TOKEN")
+            }
+            return true
+        }
+        #expect(try looks { tokens.mainProcess(of: "puma", is: ProcessIdentity(pid: 17, startTicks: 10_000), at: moment(0)) })
+        #expect(try looks { tokens.mainProcess(of: "puma", hasMark: ExecMark(code: 7000, stack: 1, arguments: 1), at: moment(0)) })
+        let looked = try (1...1500).filter { second in try looks { tokens.lookWhereDue(now: moment(second)) } }
+        #expect(looked == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 812, 1112, 1412])
+        #expect(try looks { _ = tokens.answer(for: "puma", now: moment(1501)) }, "who asks is not put off")
+    }
+
     @Test func aNewProcessIsNotTakenForTheOldOne() throws {
         let child = try Child("/bin/sleep", "100", in: release("1", first))
         let real = try child.identity

@@ -116,13 +116,15 @@ final class Child {
 
     func say(_ line: String) throws { try input.fileHandleForWriting.write(contentsOf: Data("\(line)\n".utf8)) }
 
-    var identity: ProcessIdentity {
-        get throws {
-            let stat = try String(contentsOfFile: "/proc/\(process.processIdentifier)/stat", encoding: .utf8)
-            let fields = stat.split(separator: ")").last?.split(separator: " ") ?? []
-            guard fields.count > 19, let ticks = UInt64(fields[19]) else { throw Unexpected("no start time in \(stat)") }
-            return ProcessIdentity(pid: process.processIdentifier, startTicks: ticks)
-        }
+    var identity: ProcessIdentity { get throws { ProcessIdentity(pid: process.processIdentifier, startTicks: try field(22)) } }
+    var execMark: ExecMark { get throws { ExecMark(code: try field(26), stack: try field(28), arguments: try field(48)) } }
+
+    /// One number of `stat`, as proc(5) counts them.
+    private func field(_ number: Int) throws -> UInt64 {
+        let stat = try String(contentsOfFile: "/proc/\(process.processIdentifier)/stat", encoding: .utf8)
+        let fields = stat.split(separator: ")").last?.split(separator: " ") ?? []
+        guard fields.count > number - 3, let value = UInt64(fields[number - 3]) else { throw Unexpected("no field \(number) in \(stat)") }
+        return value
     }
 
     /// The program's name: `sleep` after a shell has become it.

@@ -148,12 +148,12 @@ import Testing
         let sampler = sampler()
         try put(10, state: letter)
         sampler.beginCycle(at: .seconds(100))
-        #expect(sampler.state(of: "puma") == nil)
+        #expect(sampler.mainProcess(of: "puma")?.state == nil)
         _ = sampler.sample(unit: "puma", process: puma, cgroup: nil, metrics: [])
-        #expect(sampler.state(of: "puma") == state)
+        #expect(sampler.mainProcess(of: "puma")?.state == state)
         try put(10, start: 501, state: letter)
         sampler.beginCycle(at: .seconds(101))
-        #expect(sampler.state(of: "puma") == nil)
+        #expect(sampler.mainProcess(of: "puma")?.state == nil)
     }
 
     @Test func processesAreCountedByTheirState() throws {
@@ -553,17 +553,42 @@ import Testing
                 values = sampler.sample(unit, list)
                 return !values.contains(nil)
             }, "\(values)")
-        #expect(sampler.state(of: "sleep") == .running)
+        #expect(sampler.mainProcess(of: "sleep")?.state == .running)
         kill(child.pid, SIGSTOP)
         #expect(
             eventually {
                 sampler.beginCycle(at: SystemTime().now().uptime)
-                return sampler.state(of: "sleep") == .stopped
+                return sampler.mainProcess(of: "sleep")?.state == .stopped
             })
         child.end()
         sampler.beginCycle(at: SystemTime().now().uptime + .seconds(1))
         #expect(sampler.sample(unit, list).allSatisfy { $0 == nil } == false, "the host's memory is still the limit")
-        #expect(sampler.state(of: "sleep") == nil)
+        #expect(sampler.mainProcess(of: "sleep")?.state == nil)
+    }
+
+    @Test func anExecInPlaceChangesTheMarkAndNothingElseDoes() throws {
+        let machine = Folder()
+        // A shell that becomes another one when a file is there: neither pid nor start time tell.
+        let script = "while ! test -e \(machine.path)/go; do sleep 0.01; done; exec -a second sh -c 'while :; do sleep 0.01; done'"
+        let child = try Child("bash", ["-c", script])
+        defer { child.end() }
+        let sampler = LinuxSampler(logger: quiet)
+        let unit = SampledUnit(key: "shell", process: try identity(child.pid), cgroup: nil)
+        func mark() -> ExecMark? {
+            sampler.beginCycle(at: SystemTime().now().uptime)
+            _ = sampler.sample(unit, MetricList([]))
+            return sampler.mainProcess(of: "shell")?.execMark
+        }
+        #expect(eventually { (try? String(contentsOfFile: "/proc/\(child.pid)/comm", encoding: .utf8)) == "bash\n" })
+        let first = try #require(mark())
+        usleep(100_000)
+        #expect(mark() == first)
+        try machine.write("", to: "go")
+        #expect(eventually { mark() != first })
+        #expect(eventually { (try? String(contentsOfFile: "/proc/\(child.pid)/comm", encoding: .utf8)) == "sh\n" })
+        let second = try #require(mark())
+        usleep(100_000)
+        #expect(mark() == second)
     }
 
     private func identity(_ pid: Int32) throws -> ProcessIdentity {

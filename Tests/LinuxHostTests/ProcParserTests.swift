@@ -34,6 +34,20 @@ import Testing
     }
 
     @Test(arguments: [
+        // As to who may see it, to who may not, and of a process that is ending.
+        (" 94000 94999 140000 0 0 0 0 0 0 0 0 0 17 1 0 0 0 0 0 1 2 3 140100 140200 140300 140400 0\n", ExecMark(code: 94000, stack: 140000, arguments: 140100)),
+        (" 1 1 0 0 0 0 0 0 0 0 0 0 17 1 0 0 0 0 0 0 0 0 0 0 0 0 0\n", ExecMark(code: 1, stack: 0, arguments: 0)),
+        (" 0 0 0 0 0 0 0 0 0 0 0 0 17 1 0 0 0 0 0 0 0 0 0 0 0 0 0\n", ExecMark(code: 0, stack: 0, arguments: 0)),
+        // Lines that end before it.
+        ("", nil), (" 94000 94999 140000", nil), (" 94000 94999 x 0 0 0 0 0 0 0 0 0 17 1 0 0 0 0 0 1 2 3 140100", nil),
+    ])
+    func readsWhereAnExecPutThings(_ end: String, mark: ExecMark?) throws {
+        let text = "17 (a) b) S 1 17 17 0 -1 4194304 100 0 0 0 0 0 0 0 20 0 1 0 5000 2600000 200 18446744073709551615" + end
+        let stat = try #require(ProcessStat(parsing: text.utf8))
+        #expect(stat.startTicks == 5000 && stat.counters.execMark == mark)
+    }
+
+    @Test(arguments: [
         ("2000 345 300 1 0 100 0\n", UInt64?(345)), ("0 0 0 0 0 0 0\n", nil), ("", nil), ("12", nil), ("12 x", nil),
     ])
     func readsResidentPages(_ text: String, pages: UInt64?) {

@@ -80,14 +80,13 @@ extension AgentLoop {
         snapshotTimer = loop.after(.zero) { [weak self] in self?.tellSnapshot() }
     }
 
-    func tellSnapshot() {
+    func tellSnapshot(isOfCycle: Bool = false) {
         if let timer = snapshotTimer { loop.cancel(timer) }
         snapshotTimer = nil
         let now = time.now()
-        sink.update(
-            Snapshot(
-                at: now.wall, units: units.map(state), samples: host.samples, silences: reportedSilences(at: now),
-                jobs: jobs.states + timers.states))
+        let snapshot = Snapshot(
+            at: now.wall, units: units.map(state), samples: host.samples, silences: reportedSilences(at: now), jobs: jobs.states + timers.states)
+        sink.update(snapshot, isOfCycle: isOfCycle)
     }
 
     func state(of unit: WatchedUnit) -> UnitState {

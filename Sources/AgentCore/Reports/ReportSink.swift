@@ -9,10 +9,20 @@ public protocol ReportSink: AnyObject {
     func record(_ event: Event)
 
     /// Replaces what was said before about the present. Called once per cycle and after every event.
-    func update(_ snapshot: Snapshot)
+    /// - Parameter isOfCycle: every unit that is up has just been sampled, and each exec mark that changed been told.
+    func update(_ snapshot: Snapshot, isOfCycle: Bool)
 
     /// A unit's main process was seen for the first time, or is gone (`nil`): whoever answers for deploys looks at it now.
     func mainProcess(of unit: String, is process: ProcessIdentity?)
+
+    /// The exec mark of a unit's main process was sampled for the first time, has changed, or is not sampled any longer (`nil`). As long as
+    /// there is one, an exec is told within a cycle; without one, who wants to know of an exec must look for it.
+    func mainProcess(of unit: String, hasMark mark: ExecMark?)
+}
+
+extension ReportSink {
+    /// Something has happened between two cycles.
+    public func update(_ snapshot: Snapshot) { update(snapshot, isOfCycle: false) }
 }
 
 /// How things are now.

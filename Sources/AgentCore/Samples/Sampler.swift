@@ -17,9 +17,9 @@ public protocol Sampler: AnyObject {
     /// The unit's workers, each with its own values: all of its processes but the main one, or the main one when it is alone.
     func sampleWorkers(of unit: SampledUnit, _ metrics: MetricList) -> [WorkerSamples]
 
-    /// The state of a unit's main process as it was read in this cycle; `nil` when it could not be read.
+    /// A unit's main process as it was read in this cycle; `nil` when it could not be read.
     /// - Parameter unit: the `key` of a unit.
-    func state(of unit: String) -> ProcessState?
+    func mainProcess(of unit: String) -> MainProcessSample?
 
     /// Why a metric was absent in this cycle.
     /// - Parameter unit: the `key` of a unit; `nil` for the host.
@@ -68,6 +68,18 @@ public struct WorkerSamples: Equatable, Sendable {
     public init(process: ProcessIdentity, values: [Double?]) {
         self.process = process
         self.values = values
+    }
+}
+
+/// What one look at a main process tells beside its numbers.
+public struct MainProcessSample: Equatable, Sendable {
+    public var state: ProcessState
+    /// `nil` when the kernel does not tell.
+    public var execMark: ExecMark?
+
+    public init(state: ProcessState, execMark: ExecMark?) {
+        self.state = state
+        self.execMark = execMark
     }
 }
 

@@ -29,6 +29,8 @@ final class WatchedUnit {
     var timer: Loop.Timer?
     /// The main process that is watched.
     var process: ProcessIdentity?
+    /// As it was last sampled and told.
+    var execMark: ExecMark?
     /// The tracker's number of the run that is up.
     var run: Int?
     var stall = Stall()

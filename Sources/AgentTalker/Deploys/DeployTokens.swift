@@ -13,6 +13,10 @@ import Platform
 /// later looks count too, but only for a file that has not changed since this generation was first noticed; and of a process that
 /// was first noticed long after its start, only for one that has not changed since the start.
 ///
+/// An exec must be noticed soon after it happened, because it is then that its TOKEN counts. The watcher samples a mark that every exec
+/// changes, and a changed one is looked at here at once; of a process without a mark the generation is read in every cycle. For a token
+/// that was not found it looks again after twice as long each time, and whenever somebody asks.
+///
 /// It lives on the event loop and reads a few small files of /proc and one of the release; never on the watcher's thread.
 final class DeployTokens {
     enum Answer: Equatable {
@@ -28,16 +32,30 @@ final class DeployTokens {
     /// The clock of /proc counts ticks of 10 ms, and wall clocks are set: a file may seem this much younger than it is.
     private static let tolerance = Duration.seconds(1)
 
-    private struct Carried {
-        var process: ProcessIdentity
+    /// A process that does not enter its release for this long is looked at no more often.
+    private static let longestWait = Duration.seconds(300)
+
+    private final class Carried {
+        let process: ProcessIdentity
         var generation: ExecGeneration
         /// When this generation was first noticed.
-        var noticed: Timestamp
+        var noticed: Moment
         /// No later than this the process started, if this is the generation in which it was first noticed.
         var started: Timestamp?
+        /// What the watcher sampled last; `nil` as long as it samples none.
+        var mark: ExecMark?
         var token: String?
         /// Why there is no token, as it was last logged.
         var why: String?
+        /// When to look for a token again, by uptime.
+        var due = Duration.zero
+
+        init(_ process: ProcessIdentity, _ generation: ExecGeneration, noticed: Moment, started: Timestamp) {
+            self.process = process
+            self.generation = generation
+            self.noticed = noticed
+            self.started = started
+        }
     }
 
     private let files: ProcessFiles
@@ -45,6 +63,8 @@ final class DeployTokens {
     private let logger: Logger
     /// By unit; `nil` for one without main process.
     private var units: [String: Carried?] = [:]
+    /// What `watched` was last told, as long as nothing has come in since.
+    private var names: [String]?
 
     /// - Parameter root: where the proc file system is mounted.
     init(root: String = "/proc", logger: Logger) {
@@ -54,6 +74,7 @@ final class DeployTokens {
     }
 
     func mainProcess(of unit: String, is process: ProcessIdentity?, at now: Moment) {
+        names = nil
         guard let process else {
             units[unit] = .some(nil)
             return
@@ -63,36 +84,65 @@ final class DeployTokens {
             return
         }
         let started = now.wall - now.uptime + .seconds(Double(process.startTicks) / ticksPerSecond) + Self.tolerance
-        let carried = Carried(
-            process: process, generation: files.execGeneration(of: process.pid), noticed: now.wall, started: started, token: nil)
+        let carried = Carried(process, files.execGeneration(of: process.pid), noticed: now, started: started)
         units[unit] = carried
-        read(for: unit, carried)
+        read(for: unit, carried, now: now)
+    }
+
+    /// The watcher has sampled another exec mark of this unit's main process, or samples none any longer.
+    func mainProcess(of unit: String, hasMark mark: ExecMark?, at now: Moment) {
+        guard let carried = units[unit] ?? nil else { return }
+        carried.mark = mark
+        look(at: unit, now: now)
     }
 
     /// These units are watched; others that have no main process are forgotten.
     func watched(_ names: some Sequence<String>) {
+        // It is said in every cycle, and hardly ever new.
+        if let known = self.names, names.elementsEqual(known) { return }
+        self.names = Array(names)
         let names = Set(names)
         units = units.filter { $0.value != nil || names.contains($0.key) }
         for name in names where units[name] == nil { units[name] = .some(nil) }
     }
 
-    /// Notices what has changed since the last look. Called now and then, so that an exec is noticed soon after it happened.
+    /// Notices what has changed since the last look. Called when something has happened, of which an exec may be a part.
     func lookAtAll(now: Moment) {
-        for unit in units.keys { look(at: unit, now: now) }
+        for case (let unit, let carried?) in units { look(at: unit, carried, now: now, isPatient: true) }
+    }
+
+    /// Notices what no mark tells, and looks again for tokens that have not been found. Called in every cycle.
+    func lookWhereDue(now: Moment) {
+        for case (let unit, let carried?) in units {
+            if carried.mark == nil {
+                look(at: unit, carried, now: now, isPatient: true)
+            } else if carried.token == nil, carried.due <= now.uptime {
+                read(for: unit, carried, now: now)
+            }
+        }
     }
 
     /// Notices what has changed with the process of this unit.
     func look(at unit: String, now: Moment) {
-        guard var carried = units[unit] ?? nil, files.isAlive(carried.process) else { return }
+        if let carried = units[unit] ?? nil { look(at: unit, carried, now: now, isPatient: false) }
+    }
+
+    /// - Parameter isPatient: a token that was not found may wait until it is due.
+    private func look(at unit: String, _ carried: Carried, now: Moment, isPatient: Bool) {
+        guard files.isAlive(carried.process) else { return }
         let generation = files.execGeneration(of: carried.process.pid)
+        var isPatient = isPatient
         if generation.isLater(than: carried.generation) {
-            carried = Carried(process: carried.process, generation: generation, noticed: now.wall, started: nil, token: nil)
-            units[unit] = carried
+            carried.generation = generation
+            carried.noticed = now
+            carried.started = nil
+            carried.token = nil
+            carried.why = nil
+            isPatient = false
         } else if carried.generation == .unknown {
             carried.generation = generation
-            units[unit] = carried
         }
-        if carried.token == nil { read(for: unit, carried) }
+        if carried.token == nil, !isPatient || carried.due <= now.uptime { read(for: unit, carried, now: now) }
     }
 
     /// - Parameter name: a unit's name; `.service` may be left out.
@@ -103,19 +153,18 @@ final class DeployTokens {
         return carried.token.map { .token($0) } ?? .none
     }
 
-    private func read(for unit: String, _ carried: Carried) {
-        var carried = carried
-        let facts: Logger.Metadata = ["unit": "\(unit)", "pid": "\(carried.process.pid)"]
+    private func read(for unit: String, _ carried: Carried, now: Moment) {
+        // After as long again as since the process was noticed: most that have a release enter it as they boot.
+        carried.due = now.uptime + min(Self.longestWait, now.uptime - carried.noticed.uptime)
         switch decide(carried) {
         case .success(let token):
             carried.token = token
-            logger.debug("deploy token read", metadata: facts)
+            logger.debug("deploy token read", metadata: ["unit": "\(unit)", "pid": "\(carried.process.pid)"])
         case .failure(let reason) where reason.why != carried.why:
             carried.why = reason.why
-            logger.debug("no deploy token", metadata: facts.merging(["why": "\(reason.why)"]) { $1 })
+            logger.debug("no deploy token", metadata: ["unit": "\(unit)", "pid": "\(carried.process.pid)", "why": "\(reason.why)"])
         case .failure: return
         }
-        units[unit] = carried
     }
 
     private struct NoToken: Error {
@@ -126,7 +175,7 @@ final class DeployTokens {
         switch ReleaseToken(of: carried.process.pid, in: files) {
         case .none(let why): return .failure(NoToken(why: why))
         case .token(let token, let changed):
-            if changed > carried.noticed { return .failure(NoToken(why: "TOKEN was written after the process had started")) }
+            if changed > carried.noticed.wall { return .failure(NoToken(why: "TOKEN was written after the process had started")) }
             if let started = carried.started, changed > started {
                 return .failure(NoToken(why: "TOKEN is newer than the process, whose start was not seen"))
             }

@@ -16,6 +16,8 @@ struct ProcessCounters: Equatable, Sendable {
     var threads: UInt64
     /// Clock ticks from boot to its start.
     var start: UInt64
+    /// Where an exec put things; constants stand for what may not be seen. `nil` where the line ends before it.
+    var execMark: ExecMark?
 
     /// `nil` for anything that is not such a line.
     init?(parsing text: Span<UInt8>) {
@@ -45,10 +47,24 @@ struct ProcessCounters: Equatable, Sendable {
         self.childSystem = childSystem
         self.threads = threads
         self.start = start
+        execMark = ExecMark(after: &position, in: text)
     }
 
     /// It has ended and only waits for its parent to take note.
     var hasEnded: Bool { state == UInt8(ascii: "Z") || state == UInt8(ascii: "X") }
+}
+
+extension ExecMark {
+    /// - Parameter position: behind the 22nd field, the process's start.
+    fileprivate init?(after position: inout Int, in text: Span<UInt8>) {
+        for _ in 23..<26 { text.skipWord(&position) }
+        guard let code = text.number(&position) else { return nil }
+        text.skipWord(&position)
+        guard let stack = text.number(&position) else { return nil }
+        for _ in 29..<48 { text.skipWord(&position) }
+        guard let arguments = text.number(&position) else { return nil }
+        self.init(code: code, stack: stack, arguments: arguments)
+    }
 }
 
 extension ProcessState {

@@ -34,7 +34,7 @@ public final class LinuxSampler: Sampler {
 
     public func sampleWorkers(of unit: SampledUnit, _ metrics: MetricList) -> [WorkerSamples] { sampler(of: unit).sampleWorkers(metrics) }
 
-    public func state(of unit: String) -> ProcessState? { units[unit]?.state() }
+    public func mainProcess(of unit: String) -> MainProcessSample? { units[unit]?.mainProcess() }
 
     public func absence(of metric: MetricName, unit: String?) -> Absence {
         if let unit {

@@ -70,8 +70,8 @@ final class UnitSampler {
         return workers
     }
 
-    /// The main process's state as it is in this cycle.
-    func state() -> ProcessState? { mainCounters.map { ProcessState($0.state) } }
+    /// The main process as it is in this cycle.
+    func mainProcess() -> MainProcessSample? { mainCounters.map { MainProcessSample(state: ProcessState($0.state), execMark: $0.execMark) } }
 
     private func isMain(_ member: ProcessReader) -> Bool { process.map { member.identity == $0 } ?? false }
     private func isWorker(_ member: ProcessReader) -> Bool { !isMain(member) && member.counters.map { !$0.hasEnded } ?? false }
