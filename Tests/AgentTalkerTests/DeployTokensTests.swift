@@ -93,7 +93,7 @@ private let second = "fedcba9876543210fedcba9876543210"
         try folder.write(second, to: "2/TOKEN")
         #expect(tokens.answer(for: "puma", now: now) == .token(first))
         try child.say("go")
-        try await eventually { child.command == "sleep" }
+        try await eventually { child.hasBecome("sleep") }
         #expect(try child.identity == before)  // neither pid nor start time tell
         #expect(tokens.answer(for: "puma", now: now) == .token(second))
         try folder.write(first, to: "2/TOKEN")
@@ -108,7 +108,7 @@ private let second = "fedcba9876543210fedcba9876543210"
         tokens.mainProcess(of: "puma.service", hasMark: before, at: now)
         try folder.write(second, to: "2/TOKEN")
         try child.say("go")
-        try await eventually { child.command == "sleep" }
+        try await eventually { child.hasBecome("sleep") }
         let after = try child.execMark
         #expect(after != before)
         tokens.mainProcess(of: "puma.service", hasMark: after, at: now)
@@ -127,7 +127,7 @@ private let second = "fedcba9876543210fedcba9876543210"
         tokens.mainProcess(of: "puma.service", hasMark: nil, at: now)
         try folder.write(second, to: "2/TOKEN")
         try child.say("go")
-        try await eventually { child.command == "sleep" }
+        try await eventually { child.hasBecome("sleep") }
         tokens.lookWhereDue(now: now)
         try await Task.sleep(for: .milliseconds(20))
         try folder.write(first, to: "2/TOKEN")
@@ -140,7 +140,7 @@ private let second = "fedcba9876543210fedcba9876543210"
         tokens.mainProcess(of: "puma.service", is: try child.identity, at: now)
         tokens.mainProcess(of: "puma.service", hasMark: try child.execMark, at: now)
         try child.say("go")
-        try await eventually { child.command == "sleep" }
+        try await eventually { child.hasBecome("sleep") }
         tokens.lookAtAll(now: now)
         try await Task.sleep(for: .milliseconds(20))
         try folder.write(first, to: "2/TOKEN")
@@ -154,7 +154,7 @@ private let second = "fedcba9876543210fedcba9876543210"
         tokens.mainProcess(of: "puma.service", is: try child.identity, at: now)
         tokens.mainProcess(of: "puma.service", hasMark: try child.execMark, at: now)
         try child.say("go")
-        try await eventually { child.command == "sleep" }
+        try await eventually { child.hasBecome("sleep") }
         // Due, and the mark is still that of the program before.
         let later = Moment(wall: now.wall + .seconds(60), uptime: now.uptime + .seconds(60))
         tokens.lookWhereDue(now: later)

@@ -119,6 +119,9 @@ final class Child {
     var identity: ProcessIdentity { get throws { ProcessIdentity(pid: process.processIdentifier, startTicks: try field(22)) } }
     var execMark: ExecMark { get throws { ExecMark(code: try field(26), stack: try field(28), arguments: try field(48)) } }
 
+    /// Whether its exec of this program is over; in the middle of it, the process has the name and no stack.
+    func hasBecome(_ program: String) -> Bool { command == program && (try? execMark.stack) ?? 0 > 0 }
+
     /// One number of `stat`, as proc(5) counts them.
     private func field(_ number: Int) throws -> UInt64 {
         let stat = try String(contentsOfFile: "/proc/\(process.processIdentifier)/stat", encoding: .utf8)

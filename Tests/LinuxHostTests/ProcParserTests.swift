@@ -35,7 +35,10 @@ import Testing
 
     @Test(arguments: [
         // As to who may see it, to who may not, and of a process that is ending.
-        (" 94000 94999 140000 0 0 0 0 0 0 0 0 0 17 1 0 0 0 0 0 1 2 3 140100 140200 140300 140400 0\n", ExecMark(code: 94000, stack: 140000, arguments: 140100)),
+        (
+            " 94000 94999 140000 0 0 0 0 0 0 0 0 0 17 1 0 0 0 0 0 1 2 3 140100 140200 140300 140400 0\n",
+            ExecMark(code: 94000, stack: 140000, arguments: 140100)
+        ),
         (" 1 1 0 0 0 0 0 0 0 0 0 0 17 1 0 0 0 0 0 0 0 0 0 0 0 0 0\n", ExecMark(code: 1, stack: 0, arguments: 0)),
         (" 0 0 0 0 0 0 0 0 0 0 0 0 17 1 0 0 0 0 0 0 0 0 0 0 0 0 0\n", ExecMark(code: 0, stack: 0, arguments: 0)),
         // Lines that end before it.
