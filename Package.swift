@@ -115,6 +115,7 @@ let package = Package(
         .testTarget(name: "CheckKindsTests", dependencies: ["CheckKinds", "Checks", "Platform", "TestKit", "Transfer"]),
         .testTarget(name: "CompressionTests", dependencies: ["Compression", "TestKit"]),
         .testTarget(name: "ControlToolTests", dependencies: ["AgentAPI", "ControlTool", "Platform", "TestKit"], exclude: ["Golden"]),
+        .testTarget(name: "DaemonMetricsTests", dependencies: ["AgentCore", "Checks", "DaemonMetrics", "Platform", "TestKit", "Transfer"]),
         .testTarget(
             name: "DashboardTests",
             dependencies: [
