@@ -5,14 +5,15 @@ import Platform
 import RuleLanguage
 
 /// A channel of `send alerts [to ROUTE] via CHANNEL with ...`:
-/// - `email`: `smtp_server` and `to_email` (required), `username` with `password_file` or `password`, `from_email`, `tls_port` (default 587).
+/// - `email`: `smtp_server` and `to_email` (required), `username` with `password_file` or `password`, `from_email`, `tls_port` (default 587), `ca_file`.
 /// - `gmail`: `to_email` and `username` with `password_file` or `password` (required), `from_email`.
-/// - `slack`: `url_file` (path) or `url` (required), `icon_emoji`.
-/// - `webhook`: `url` (required), `secret_file` (path).
+/// - `slack`: `url_file` (path) or `url` (required), `icon_emoji`, `ca_file`.
+/// - `webhook`: `url` (required), `secret_file` (path), `ca_file`.
 /// - `pagerduty`: `routing_key_file` (path) or `routing_key` (required).
 /// - `null`: says nothing to nobody.
 ///
-/// A `..._file` is a file with mode 0600 and the secret in its first line.
+/// A `..._file` is a file with mode 0600 and the secret in its first line; but `ca_file` holds the authorities to trust instead of the
+/// system's, and whoever the runner runs as has to be able to read it.
 enum AlertChannelKind {
     private struct Kind {
         var required: [String]
@@ -29,10 +30,10 @@ enum AlertChannelKind {
     }
 
     private static let kinds: [(name: String, kind: Kind)] = [
-        ("email", Kind(required: ["smtp_server", "to_email"], optional: ["username", "from_email", "tls_port"], optionalSecrets: ["password"])),
+        ("email", Kind(required: ["smtp_server", "to_email"], optional: ["username", "from_email", "tls_port", "ca_file"], optionalSecrets: ["password"])),
         ("gmail", Kind(required: ["to_email", "username"], optional: ["from_email"], requiredSecrets: ["password"])),
-        ("slack", Kind(required: [], optional: ["icon_emoji"], requiredSecrets: ["url"])),
-        ("webhook", Kind(required: ["url"], secretFiles: ["secret_file"])),
+        ("slack", Kind(required: [], optional: ["icon_emoji", "ca_file"], requiredSecrets: ["url"])),
+        ("webhook", Kind(required: ["url"], optional: ["ca_file"], secretFiles: ["secret_file"])),
         ("pagerduty", Kind(required: [], requiredSecrets: ["routing_key"])),
         ("null", Kind(required: [])),
     ]
@@ -69,6 +70,7 @@ enum AlertChannelKind {
         for parameter in parameters {
             switch parameter.key {
             case let key where !kind.keys.contains(key): reader.unknown(parameter, known: kind.keys)
+            case "ca_file": _ = reader.path(parameter)
             case let key where key.hasSuffix("_file"):
                 _ = reader.secretFile(parameter)
                 let plain = String(key.dropLast(5))
