@@ -16,14 +16,18 @@ public final class HookBed: Sendable {
     }
 
     public let port: Int
+    /// For HTTPS.
+    public let securePort: Int
+    /// The file with the authority that has signed its certificate.
+    public var authority: String { folder + "/ca.pem" }
     private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("rollcall-hook-\(UUID().uuidString)").path
     private let process: ChildProcess
 
     public init() async throws {
         process = try ChildProcess(bed("web"), [folder])
         let numbers = try await process.whenReady(folder + "/ports").split(separator: " ").compactMap { Int($0) }
-        guard let first = numbers.first else { throw ChildProcess.Failure(description: "the web server names no port") }
-        port = first
+        guard numbers.count == 2 else { throw ChildProcess.Failure(description: "the web server names no ports") }
+        (port, securePort) = (numbers[0], numbers[1])
     }
 
     deinit { try? FileManager.default.removeItem(atPath: folder) }
