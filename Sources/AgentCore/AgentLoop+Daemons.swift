@@ -25,6 +25,16 @@ extension AgentLoop: RunnerObserver {
 
     public func undelivered(_ alert: UInt64, why: String, mayRetry: Bool) { deliveries?.undelivered(alert, why: why, mayRetry: mayRetry) }
 
+    public func runnerFailed(_ why: String) {
+        guard isRunning else { return }
+        recordSource(.failed(why), of: nil, concern: .source("runner"), at: time.now())
+    }
+
+    public func runnerRecovered() {
+        guard isRunning else { return }
+        recordSource(.recovered("rollcall-runner works again"), of: nil, concern: .source("runner"), at: time.now())
+    }
+
     /// What a changed plan does not ask any longer is forgotten.
     func reloadDaemons() {
         let ids = Set(plan.services.flatMap(\.sources).map(\.id))

@@ -192,7 +192,7 @@ public final class AgentLoop {
     /// What the service manager shows of the agent.
     public var status: String {
         let down = units.count { $0.tracker.phase == .down || $0.tracker.phase == .unknown }
-        return "watching \(units.count) services, \(down) down"
+        return "watching \(units.count) service\(units.count == 1 ? "" : "s"), \(down) down"
     }
 
     /// Samples, judges, acts, and tells how things are.

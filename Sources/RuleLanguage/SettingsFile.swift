@@ -33,7 +33,7 @@ public struct Setting: Equatable, Sendable {
     }
 }
 
-/// `send alerts [to ROUTE] via CHANNEL with KEY VALUE, ...`
+/// `send alerts [to ROUTE] via CHANNEL with KEY VALUE, ...`; `via null` needs no parameters.
 public struct AlertRoute: Equatable, Sendable {
     /// `nil` is the default route.
     public var name: String?
@@ -129,12 +129,13 @@ private struct SettingsParser {
             return skipStatement()
         }
         guard let channel = reader.name("the name of a channel", before: statements.union(["with"])) else { return skipStatement() }
-        guard reader.takeNearly("with") else {
+        var parameters: [Parameter] = []
+        if reader.takeNearly("with") {
+            reader.parameters(into: &parameters, before: statements)
+        } else if channel.text != "null" {  // there is nothing to say about nobody
             reader.fault(expected: "`with` and the channel's parameters")
             return skipStatement()
         }
-        var parameters: [Parameter] = []
-        reader.parameters(into: &parameters, before: statements)
         if let line = routeLines[name] {
             let what = name.map { "the route \(quoted($0))" } ?? "the default route"
             reader.faults.add(

@@ -92,6 +92,32 @@ import TestKit
         #expect(bed.runner.isStopped)
     }
 
+    /// The event waits for a second look, the number does not.
+    @Test func aLookThatFailsEndsTheNumberAtOnce() throws {
+        let source = DaemonSource(id: "redis redis", family: "redis", parameters: [:], metrics: ["used_memory"])
+        let bed = try AgentBed([
+            .init(name: "redis", rules: [rule(.above, 100, metric: named("redis", "used_memory"))], sources: [source])
+        ])
+        bed.start()
+        bed.systemd.runs("redis")
+        func hasNumber() -> Bool { bed.sink.snapshots.last?.units.first?.samples.contains { $0.metric == "redis:used_memory" } == true }
+        bed.runner.observer?.measured(["redis:used_memory": 50], by: source.id)
+        bed.cycle()
+        #expect(hasNumber())
+        bed.runner.observer?.sourceFailed(source.id, why: "connection refused")
+        bed.cycle()
+        #expect(!hasNumber() && bed.events == [])
+    }
+
+    @Test func theRunnersFailureIsOneOfTheHost() throws {
+        let bed = try AgentBed([])
+        bed.start()
+        bed.runner.observer?.runnerFailed("rollcall-runner failed: it was killed by signal 9")
+        bed.runner.observer?.runnerRecovered()
+        #expect(bed.events == ["source_failed: rollcall-runner failed: it was killed by signal 9", "source_recovered: rollcall-runner works again"])
+        #expect(bed.sink.events.suffix(2).allSatisfy { $0.unit == nil })
+    }
+
     @Test func aStoppedMainProcessIsStuckUntilItGoesOnOrEnds() throws {
         let bed = try AgentBed([.init(name: "puma", route: "web")])
         bed.startWithPuma()

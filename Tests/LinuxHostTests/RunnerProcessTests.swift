@@ -11,6 +11,8 @@ import Testing
 /// Writes down what a runner says.
 private final class Hearer: RunnerObserver, Sendable {
     private let said = Mutex<[String]>([])
+    /// Of the process itself, and what ended them.
+    let failures = Mutex<[String]>([])
     var lines: [String] { said.withLock { $0 } }
 
     func measured(_ values: [String: Double], by source: String) {
@@ -19,6 +21,8 @@ private final class Hearer: RunnerObserver, Sendable {
     func sourceFailed(_ source: String, why: String) { say("\(source) failed: \(why)") }
     func delivered(_ alert: UInt64) { say("delivered \(alert)") }
     func undelivered(_ alert: UInt64, why: String, mayRetry: Bool) { say("undelivered \(alert) \(mayRetry ? "for now" : "for good"): \(why)") }
+    func runnerFailed(_ why: String) { failures.withLock { $0.append(why) } }
+    func runnerRecovered() { failures.withLock { $0.append("recovered") } }
     private func say(_ line: String) { said.withLock { $0.append(line) } }
 
     func count(_ text: String) -> Int { lines.count { $0.contains(text) } }
@@ -124,6 +128,7 @@ private final class RunnerBed {
             ])
         // The orders were sent again.
         #expect(bed.hearer.lines[3] == "s []" && bed.pids.count == 2)
+        #expect(eventually { bed.hearer.failures.withLock { $0 } == ["rollcall-runner failed: it was killed by signal 9", "recovered"] })
         #expect(try bed.end())
     }
 
@@ -183,6 +188,7 @@ private final class RunnerBed {
         try on.run { runner.deliver(alert) }
         #expect(eventually { hearer.lines.last == "undelivered 1 for now: rollcall-runner does not run" })
         #expect(hearer.lines.count == 2)
+        #expect(hearer.failures.withLock { $0 } == ["rollcall-runner is not installed"])
         try on.run { runner.stop() }
     }
 

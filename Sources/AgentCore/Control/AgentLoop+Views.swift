@@ -10,8 +10,9 @@ extension AgentLoop {
         var table = TextTable(["unit", "state", "since", "pid", "cpu", "memory", "failing"])
         for unit in units {
             let state = state(of: unit)
+            let age = state.since == unit.tracker.since ? unit.tracker.age(at: now) : state.since.map { max(.zero, now.wall - $0) }
             table.add([
-                state.name, words(unit, state.phase), state.since.map { durationWords(max(.zero, now.wall - $0)) } ?? "",
+                state.name, words(unit, state.phase), age.map(durationWords) ?? "",
                 state.mainPID.map { "\($0)" } ?? "", amount(unit, "cpu:total") ?? "",
                 amount(unit, "memory:total") ?? amount(unit, "memory:rss") ?? "", state.failingRules.joined(separator: "; "),
             ])

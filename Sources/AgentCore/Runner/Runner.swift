@@ -26,4 +26,13 @@ public protocol RunnerObserver: AnyObject {
     func sourceFailed(_ source: String, why: String)
     func delivered(_ alert: UInt64)
     func undelivered(_ alert: UInt64, why: String, mayRetry: Bool)
+    /// The process itself has failed, or cannot be started; said once until it works again. It is started anew by itself.
+    func runnerFailed(_ why: String)
+    /// It works again, or is not needed any more.
+    func runnerRecovered()
+}
+
+extension RunnerObserver {
+    public func runnerFailed(_ why: String) {}
+    public func runnerRecovered() {}
 }

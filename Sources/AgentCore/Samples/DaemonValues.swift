@@ -8,7 +8,7 @@ struct DaemonValues {
         case none, failed(String), recovered
     }
 
-    /// A daemon that is just being restarted misses one look.
+    /// A daemon that is just being restarted misses one look: that is no event yet, but its numbers are gone at once.
     static let patience = 2
 
     private var values: [String: Double] = [:]
@@ -26,6 +26,7 @@ struct DaemonValues {
     }
 
     mutating func fail(_ why: String) -> Outcome {
+        values = [:]
         misses += 1
         guard misses >= Self.patience, !isFailing else { return .none }
         isFailing = true

@@ -45,6 +45,8 @@ public struct UnitTracker: Sendable {
     public private(set) var phase = UnitState.Phase.unknown
     /// When it entered its phase; `nil` when nobody can say.
     public private(set) var since: Timestamp?
+    /// The same by the time since boot, which nobody sets.
+    private var sinceUptime: Duration?
     /// The init system's words for its state.
     public var detail: String { latest?.presence == .present ? latest?.detail ?? "" : "" }
     /// Its main process, unless that has ended.
@@ -464,7 +466,11 @@ extension UnitTracker {
         let isFirst = phase == .unknown && since == nil
         phase = next
         since = next == .changing || next == .unknown ? now.wall : seen.since ?? (isFirst ? nil : now.wall)
+        sinceUptime = since.map { now.uptime - max(.zero, now.wall - $0) }
     }
+
+    /// For how long it has been in its phase, whatever has become of the wall clock meanwhile.
+    func age(at now: Moment) -> Duration? { sinceUptime.map { max(.zero, now.uptime - $0) } }
 }
 
 // MARK: Events

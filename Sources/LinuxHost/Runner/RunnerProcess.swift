@@ -37,6 +37,8 @@ public final class RunnerProcess: Runner {
     /// Runs while a start has to wait.
     private var restart: Loop.Timer?
     private var isMissingKnown = false
+    /// The observer was told that it has failed, and not that it works again.
+    private var hasFailed = false
 
     /// - Parameters:
     ///   - program: its path; `nil` when it is not installed.
@@ -79,6 +81,7 @@ public final class RunnerProcess: Runner {
             cancelRestart()
             pause = patience.firstPause
             if let child { leave(child) }
+            tellRecovery()
         } else if let child, !child.isLeaving {
             send(.work(work), to: child)
         } else if child == nil, restart == nil {
@@ -136,7 +139,7 @@ public final class RunnerProcess: Runner {
             let why = program.map { "\($0) cannot be run" } ?? "rollcall-runner is not installed"
             if !isMissingKnown {
                 logger.error("no daemon is asked and no alert is sent", metadata: ["problem": "\(why)"])
-                failSources(why)
+                tellFailure(why)
             }
             isMissingKnown = true
             return
@@ -146,7 +149,7 @@ public final class RunnerProcess: Runner {
             try launch(program)
         } catch {
             logger.error("rollcall-runner cannot be started", metadata: ["problem": "\(error)"])
-            failSources("rollcall-runner cannot be started: \(error)")
+            tellFailure("rollcall-runner cannot be started: \(error)")
             launchLater()
         }
     }
@@ -173,6 +176,8 @@ public final class RunnerProcess: Runner {
         listen(to: child)
         child.timers.append(loop.every(patience.silence) { [weak self, weak child] in if let child { self?.checkLife(of: child) } })
         send(.work(work), to: child)
+        // The first word of this one ends the failure of the one before.
+        if hasFailed { send(.ping, to: child) }
     }
 
     /// What tells it where its log lines go and whom to trust.
@@ -213,7 +218,7 @@ public final class RunnerProcess: Runner {
         }
         let why = child.fault ?? (status & 0x7f == 0 ? "it ended with status \((status >> 8) & 0xff)" : "it was killed by signal \(status & 0x7f)")
         logger.error("rollcall-runner failed", metadata: ["problem": "\(why)"])
-        failSources("rollcall-runner failed: \(why)")
+        tellFailure("rollcall-runner failed: \(why)")
         giveUpAlerts("rollcall-runner failed: \(why)")
         if SystemTime().now().uptime - child.startedAt >= patience.longestPause { pause = patience.firstPause }
         launchLater()
@@ -325,6 +330,7 @@ public final class RunnerProcess: Runner {
     }
 
     private func take(_ answer: RunnerAnswer) {
+        tellRecovery()
         switch answer {
         case .alive: break
         case .measured(let values, let source): if sources.contains(source) { observer?.measured(values, by: source) }
@@ -335,8 +341,15 @@ public final class RunnerProcess: Runner {
         }
     }
 
-    private func failSources(_ why: String) {
+    private func tellFailure(_ why: String) {
+        if !hasFailed { observer?.runnerFailed(why) }
+        hasFailed = true
         for source in work.sources { observer?.sourceFailed(source.id, why: why) }
+    }
+
+    private func tellRecovery() {
+        if hasFailed { observer?.runnerRecovered() }
+        hasFailed = false
     }
 
     private func giveUpAlerts(_ why: String) {
