@@ -38,7 +38,9 @@ extension AgentLoop {
             unit.samples = []
             unit.values = unit.metrics.all.keys.map { $0 == "up" ? 0 : $0 == "restarts" ? Double(unit.restarts) : nil }
             if isSilent { return startAnew(unit) }
-            for index in unit.rules.indices where unit.rules[index].judgesWhenDown { judge(index, of: unit, [], at: now) }
+            for index in unit.rules.indices {
+                if unit.rules[index].judgesWhenDown { judge(index, of: unit, [], at: now) } else { unit.rules[index].forgetReadings() }
+            }
             return
         }
         let sampled = SampledUnit(key: unit.key, process: unit.tracker.mainProcess, cgroup: unit.tracker.cgroup)
@@ -88,12 +90,12 @@ extension AgentLoop {
             let routes = rule.alertRoutes.map { $0 ?? owner }
             let event = ruleEvent(.ruleFailed, rule, unit: unit?.tracker.unit, detail: words, routes: routes, at: now)
             record(event, of: unit, .begins(.rule(rule.text)))
-            if let unit { actions?.run(rule, on: unit.key, routes: routes) }
+            actions?.run(rule, on: unit?.key ?? hostKey, routes: routes)
         case .recovered(let words):
             let routes = rule.recoveryRoutes.map { $0 ?? owner }
             let event = ruleEvent(.ruleRecovered, rule, unit: unit?.tracker.unit, detail: words, routes: routes, at: now)
             record(event, of: unit, .ends(.rule(rule.text)))
-            if let unit { actions?.run(rule, on: unit.key, isRecovery: true, routes: routes) }
+            actions?.run(rule, on: unit?.key ?? hostKey, isRecovery: true, routes: routes)
         }
     }
 

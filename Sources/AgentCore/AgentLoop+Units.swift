@@ -258,6 +258,7 @@ extension AgentLoop {
 
 extension AgentLoop: ActionGround {
     func standing(of unit: String) -> UnitStanding? {
+        if unit == hostKey { return UnitStanding(unit: "host", isUp: true, runs: 0, downs: 0, route: plan.hostRoute) }
         guard let unit = unitsByKey[unit] else { return nil }
         let tracker = unit.tracker
         return UnitStanding(
@@ -267,12 +268,13 @@ extension AgentLoop: ActionGround {
     }
 
     func isFailing(_ rule: String, of unit: String) -> Bool {
-        unitsByKey[unit]?.rules.contains { $0.isFailing && $0.rule.text == rule } ?? false
+        let rules = unit == hostKey ? host.rules : unitsByKey[unit]?.rules ?? []
+        return rules.contains { $0.isFailing && $0.rule.text == rule }
     }
 
     func silence(of unit: String) -> String? {
-        guard let unit = unitsByKey[unit] else { return nil }
-        return switch planned(silenceOf: unit) {
+        let kind = unit == hostKey ? silences.ofHost : unitsByKey[unit].flatMap { planned(silenceOf: $0) }
+        return switch kind {
         case nil: nil
         case .deploy(let owner): "a deploy of \(owner) is under way"
         case .unmonitored(let owner): "it is not monitored, as \(owner) asked"

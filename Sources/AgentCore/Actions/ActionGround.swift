@@ -1,5 +1,8 @@
 // What whoever acts must know of the unit that it acts on.
 
+/// The key of the host itself, whose rules may run programs. No unit is called so.
+let hostKey = ":host"
+
 /// The watcher, as the actions see it.
 protocol ActionGround: AnyObject {
     /// `nil` for a unit that is not watched any longer.

@@ -163,8 +163,7 @@ extension ActionRunner {
                 let clock = now.wall + (until - now.uptime)
                 record(
                     Event(
-                        kind: .actionsSuspended, at: now.wall, unit: ground?.standing(of: unit)?.unit ?? unit, rule: call.text,
-                        importance: .error,
+                        kind: .actionsSuspended, at: now.wall, unit: name(of: unit), rule: call.text, importance: .error,
                         detail: "rules acted on it \(StormLimit.episodes) times within \(durationWords(StormLimit.within)); they leave it alone "
                             + "until \(clock.text(fraction: false)), although \(call.condition)",
                         routes: call.routes.isEmpty ? [ground?.standing(of: unit)?.route] : call.routes))
@@ -176,6 +175,9 @@ extension ActionRunner {
         courses[unit, default: Course()].queue.add(steps, for: .rule(call))
         look(at: unit)
     }
+
+    /// As events call it; the host has no name there.
+    private func name(of unit: String) -> String? { unit == hostKey ? nil : ground?.standing(of: unit)?.unit ?? unit }
 
     private func withhold(_ steps: [ActionQueue.Step], on unit: String, for call: ActionQueue.RuleCall) {
         withheld[unit, default: []].removeAll { $0.call.text == call.text }
@@ -191,7 +193,7 @@ extension ActionRunner {
         let standing = ground?.standing(of: unit)
         record(
             Event(
-                kind: .actionsResumed, at: now.wall, unit: standing?.unit ?? unit, detail: "rules may act on it again",
+                kind: .actionsResumed, at: now.wall, unit: name(of: unit), detail: "rules may act on it again",
                 routes: routes.isEmpty ? [standing?.route] : routes))
         for (steps, call) in waiting where !call.isRecovery && ground?.isFailing(call.text, of: unit) ?? false { run(steps, on: unit, for: call) }
     }
@@ -316,7 +318,7 @@ extension ActionRunner {
         switch job.step {
         case .exec(let command):
             let ticket = newTicket(unit, until: nil)
-            commands?.run(command, input: input(for: job, unit: standing.unit)) { [weak self] outcome in
+            commands?.run(command, input: input(for: job, unit: name(of: unit))) { [weak self] outcome in
                 guard let self, self.courses[unit]?.ticket == ticket else { return }
                 if !outcome.output.isEmpty { self.courses[unit]?.evidence = [outcome.output] }
                 self.conclude(unit, outcome.problem)
@@ -355,7 +357,7 @@ extension ActionRunner {
         }
     }
 
-    private func input(for job: ActionQueue.Job, unit: String) -> [UInt8] {
+    private func input(for job: ActionQueue.Job, unit: String?) -> [UInt8] {
         guard case .rule(let call) = job.reasons.first else { return [] }
         let event = Event(
             kind: call.isRecovery ? .ruleRecovered : .ruleFailed, at: time.now().wall, unit: unit, rule: call.text, detail: call.condition,
@@ -443,7 +445,7 @@ extension ActionRunner {
     private func conclude(_ unit: String, _ problem: String?) -> Bool {
         guard let course = courses[unit], let job = course.queue.jobs.first else { return false }
         let now = time.now()
-        let name = ground?.standing(of: unit)?.unit ?? unit
+        let name = name(of: unit)
         let grounds = course.evidence.isEmpty ? "" : "\n" + shortened(course.evidence.joined(separator: "\n"), to: Self.evidenceInEvent)
         for reason in job.reasons {
             let (rule, why, routes): (String?, String, [String?]) =

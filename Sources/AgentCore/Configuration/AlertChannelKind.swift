@@ -30,7 +30,10 @@ enum AlertChannelKind {
     }
 
     private static let kinds: [(name: String, kind: Kind)] = [
-        ("email", Kind(required: ["smtp_server", "to_email"], optional: ["username", "from_email", "tls_port", "ca_file"], optionalSecrets: ["password"])),
+        (
+            "email",
+            Kind(required: ["smtp_server", "to_email"], optional: ["username", "from_email", "tls_port", "ca_file"], optionalSecrets: ["password"])
+        ),
         ("gmail", Kind(required: ["to_email", "username"], optional: ["from_email"], requiredSecrets: ["password"])),
         ("slack", Kind(required: [], optional: ["icon_emoji", "ca_file"], requiredSecrets: ["url"])),
         ("webhook", Kind(required: ["url"], optional: ["ca_file"], secretFiles: ["secret_file"])),

@@ -64,21 +64,23 @@ extension AgentLoop {
     func explainAnswer(_ name: String?, _ rule: String?, at now: Moment) -> AgentAnswer {
         var text = ""
         var list: [JSON] = []
-        func explain(_ evaluators: [RuleEvaluator], of subject: String?, key: String?) {
+        func explain(_ evaluators: [RuleEvaluator], of subject: String?, key: String?, isUp: Bool = true) {
             for evaluator in evaluators where rule.map({ evaluator.rule.text.contains($0) }) ?? true {
-                let explanation = evaluator.explanation(at: now) { [sampler] metric in sampler.absence(of: metric, unit: key) }
+                let explanation = evaluator.explanation(at: now) { [sampler] metric in
+                    isUp ? sampler.absence(of: metric, unit: key) : .failed("it is not up")
+                }
                 text += "\(subject ?? "host"): \(explanation.text)"
                 list.append(.object([.init("unit", JSON(subject)), .init("explanation", explanation.json)]))
             }
         }
         if let name, name != "host" {
             switch unit(named: name) {
-            case .success(let unit): explain(unit.rules, of: unit.tracker.unit, key: unit.key)
+            case .success(let unit): explain(unit.rules, of: unit.tracker.unit, key: unit.key, isUp: unit.tracker.isUp)
             case .failure(let refusal): return .refused(refusal.problem)
             }
         } else {
             explain(host.rules, of: nil, key: nil)
-            if name == nil { for unit in units { explain(unit.rules, of: unit.tracker.unit, key: unit.key) } }
+            if name == nil { for unit in units { explain(unit.rules, of: unit.tracker.unit, key: unit.key, isUp: unit.tracker.isUp) } }
         }
         guard !list.isEmpty else { return .refused(rule.map { "no rule holds `\(shortened($0, to: 200))`" } ?? "there are no rules") }
         return AgentAnswer(text: text, json: ["rules": .array(list)])

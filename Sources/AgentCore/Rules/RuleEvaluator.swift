@@ -98,6 +98,14 @@ public struct RuleEvaluator: Sendable {
     /// How bad it is when it fails.
     public var importance: Importance { rule.importance ?? .error }
 
+    /// Nothing was measured in this cycle: what was before is not the present. It neither counts nor recovers.
+    public mutating func forgetReadings() {
+        for index in inputs.indices { inputs[index] = nil }
+        for index in readings.indices { readings[index] = nil }
+        workers = []
+        holds = nil
+    }
+
     /// Takes this cycle's readings. What could not be measured proves nothing: it neither counts nor recovers, and the cycles before it
     /// still count.
     public mutating func observe(_ readings: Readings, at now: Moment) -> Outcome {
