@@ -71,6 +71,8 @@ import Testing
             to: "heal", mode: 0o755)
         let fail = try folder.write("#!/bin/sh\necho 'no such shop' >&2\nexit 3\n", to: "fail", mode: 0o755)
         let hang = try folder.write("#!/bin/sh\nsleep 1000 & echo $! > '\(folder.path)/out/hanging'\nwait\n", to: "hang", mode: 0o755)
+        let service = try ChildProcess("/bin/cat", [])
+        try folder.write("\(service.pid)\n", to: "service.pid")
         try await LoneAgent.with(
             in: folder, settings: "send alerts via null",
             rules: [
@@ -79,29 +81,34 @@ import Testing
                   if memory:total > 1m then exec "\(heal) 'the shop'" as nobody timeout 10s
                   if memory:available > 1m then exec "\(fail)"
                   if uptime > 1s then exec "\(hang)" as nobody timeout 1s
-                  if pids > 1 then exec "\(heal)" as no-such-user
-                """
+                """,
+                "services.d/shop.inq": """
+                check service shop with pidfile "\(folder.path)/service.pid"
+                  if uptime > 0 then exec "\(heal)" as no-such-user
+                """,
             ]
         ) { agent in
             try await agent.happens("all four are written down") { try agent.actions().count == 4 }
+            func action(_ words: String) throws -> JSON {
+                try #require(try agent.actions().first { $0["rule"]?.string?.contains(words) == true }, "\(words)")
+            }
+            let healed = try action("memory:total")
+            #expect(healed["outcome"] == "done" && healed["unit"] == "host" && healed["because"] == "memory:total > 1m")
+            #expect(healed["verb"]?.string == "exec \(heal) the shop")
+            #expect(try String(contentsOfFile: folder.path + "/out/user", encoding: .utf8) == "nobody\n")
             let event = try JSON(parsing: String(contentsOfFile: folder.path + "/out/event", encoding: .utf8))
             #expect(event["kind"] == "rule_failed" && event["rule"]?.string?.contains("memory:total > 1m") == true)
-            #expect(try String(contentsOfFile: folder.path + "/out/user", encoding: .utf8) == "nobody\n")
-            func action(_ verb: String) throws -> (outcome: String, because: String) {
-                let line = try #require(try agent.actions().first { $0["verb"]?.string?.contains(verb) == true && $0["outcome"] != nil })
-                return (line["outcome"]?.string ?? "", line["because"]?.string ?? "")
-            }
-            let outcomes = try agent.actions().compactMap { $0["outcome"]?.string }
-            #expect(outcomes.filter { $0 == "done" }.count == 1)
-            #expect(outcomes.contains { $0.contains("no-such-user") }, "\(outcomes)")
-            #expect(try action("/fail").outcome.contains("3") && action("/fail").outcome.contains("no such shop"), "\(outcomes)")
-            #expect(try action("/hang").outcome.contains("1 s"), "\(outcomes)")
-            #expect(try action("/hang").because.contains("uptime > 1s"))
+            let failed = try action("memory:available")
+            #expect(failed["outcome"] == "exited with status 3" && failed["evidence"] == ["no such shop"])
+            #expect(try action("uptime > 1s")["outcome"] == "killed, because it took too long")
+            let refused = try action("uptime > 0")
+            #expect(refused["unit"] == "shop" && refused["outcome"]?.string?.contains("no user no-such-user") == true)
             // Nothing of it is left, not even its child.
             let child = try #require(
                 try Int32(String(contentsOfFile: folder.path + "/out/hanging", encoding: .utf8).trimmingCharacters(in: .newlines)))
             try await agent.happens("the end of what hung") { kill(child, 0) != 0 }
             #expect(agent.events("action_succeeded").count == 1 && agent.events("action_failed").count == 3)
         }
+        await service.stop()
     }
 }
