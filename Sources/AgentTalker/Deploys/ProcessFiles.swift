@@ -34,53 +34,57 @@ struct ProcessFiles {
     }
 
     func execGeneration(of pid: Int32) -> ExecGeneration {
-        if let (random, sysinfo) = auxiliaryVector(of: pid) { return .vector(random: random, sysinfo: sysinfo) }
+        if let content = read(path(pid, "auxv"), limit: 4096), let generation = ExecGeneration(auxiliaryVector: content) { return generation }
         // 0 and 1 stand for "not for you".
         guard let code = status(of: pid)?.code, code > 1 else { return .unknown }
         return .code(code)
     }
 
     /// The user as whom the process acts.
-    func user(of pid: Int32) -> uid_t? {
-        guard let content = read(path(pid, "status"), limit: 16384) else { return nil }
-        for line in content.split(separator: 10) where line.starts(with: "Uid:".utf8) {
-            let numbers = line.dropFirst(4).split { $0 == 9 || $0 == 32 }
-            return numbers.count >= 2 ? uid_t(String(decoding: numbers[1], as: UTF8.self)) : nil
-        }
-        return nil
-    }
+    func user(of pid: Int32) -> uid_t? { read(path(pid, "status"), limit: 16384).flatMap { effectiveUser(parsing: $0) } }
 
-    /// What `stat` says: fields 3, 22 and, where it has so many, 26.
-    private struct Status {
-        var state: UInt8
-        var start: UInt64
-        var code: UInt64?
+    private func status(of pid: Int32) -> ProcessStatus? { read(path(pid, "stat"), limit: 4096).flatMap { ProcessStatus(parsing: $0) } }
+}
+
+/// Out of /proc/PID/status: the second number behind `Uid:`.
+func effectiveUser(parsing content: [UInt8]) -> uid_t? {
+    for line in content.split(separator: 10) where line.starts(with: "Uid:".utf8) {
+        let numbers = line.dropFirst(4).split { $0 == 9 || $0 == 32 }
+        return numbers.count >= 2 ? uid_t(String(decoding: numbers[1], as: UTF8.self)) : nil
     }
+    return nil
+}
+
+/// What /proc/PID/stat says: fields 3, 22 and, where it has so many, 26.
+struct ProcessStatus: Equatable {
+    var state: UInt8
+    var start: UInt64
+    var code: UInt64?
 
     /// It is read for every main process in every cycle, and therefore in place.
-    private func status(of pid: Int32) -> Status? {
+    init?(parsing content: [UInt8]) {
         // The second field, the command, may hold anything.
-        guard let content = read(path(pid, "stat"), limit: 4096), let end = content.lastIndex(of: UInt8(ascii: ")")) else { return nil }
-        var status = Status(state: 0, start: 0)
+        guard let end = content.lastIndex(of: UInt8(ascii: ")")) else { return nil }
+        var state: UInt8 = 0
         var number = 2
         var start: UInt64?
         for field in content[(end + 1)...].split(maxSplits: 25, whereSeparator: { $0 == 32 || $0 == 10 }) {
             number += 1
             switch number {
-            case 3: status.state = field.first ?? 0
+            case 3: state = field.first ?? 0
             case 22: start = decimal(field)
-            case 26: status.code = decimal(field)
+            case 26: code = decimal(field)
             default: break
             }
         }
         guard let start else { return nil }
-        status.start = start
-        return status
+        (self.state, self.start) = (state, start)
     }
+}
 
-    /// AT_RANDOM and AT_SYSINFO_EHDR, out of pairs of machine words: a type and its value.
-    private func auxiliaryVector(of pid: Int32) -> (random: UInt64, sysinfo: UInt64)? {
-        guard let content = read(path(pid, "auxv"), limit: 4096) else { return nil }
+extension ExecGeneration {
+    /// Out of /proc/PID/auxv: pairs of machine words, a type and its value.
+    init?(auxiliaryVector content: [UInt8]) {
         var (random, sysinfo): (UInt64?, UInt64?)
         content.withUnsafeBytes { bytes in
             for offset in stride(from: 0, through: bytes.count - 16, by: 16) {
@@ -93,7 +97,7 @@ struct ProcessFiles {
             }
         }
         guard let random, let sysinfo else { return nil }
-        return (random, sysinfo)
+        self = .vector(random: random, sysinfo: sysinfo)
     }
 }
 
