@@ -33,7 +33,7 @@ extension Parser {
             return kind(of: word.text).map { Action($0, place: word.place) }
         }
         let isForeign = word.kind == .word && foreignActions.contains(word.text)
-        let meant = word.kind == .word && !reader.isReserved(word) && !isForeign ? nearest(to: word.text, among: actionWords) : nil
+        let meant = word.kind == .word && !word.isReserved && !isForeign ? nearest(to: word.text, among: actionWords) : nil
         let isQuoted = word.kind == .string && actionWords.contains(word.text)
         let help =
             isQuoted

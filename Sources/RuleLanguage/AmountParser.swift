@@ -35,14 +35,17 @@ extension Amount {
         guard let unit = Unit(suffix), !(isPerSecond && unit.isTime) else {
             throw AmountProblem(message: "\(quoted(text)) is not an amount", help: help(forRest: String(rest) ?? "", after: String(number)))
         }
-        let tooLarge = AmountProblem(
-            message: "the amount \(quoted(text)) is too large", help: "the largest amount is \(Int64.max / Int64(max(1, unit.factor)))\(suffix)")
+        var tooLarge: AmountProblem {
+            AmountProblem(
+                message: "the amount \(quoted(text)) is too large", help: "the largest amount is \(Int64.max / Int64(max(1, unit.factor)))\(suffix)")
+        }
         let value: Double
         if hasFraction {
             guard let decimal = Double(number), (decimal * unit.factor).magnitude < Double(Int64.max) else { throw tooLarge }
             value = decimal * unit.factor
         } else {
-            value = try Self.whole(digits, isNegative: isNegative, unit, orThrow: tooLarge)
+            guard let whole = Self.whole(digits, isNegative: isNegative, unit) else { throw tooLarge }
+            value = whole
         }
         self.init(value: value, perSecond: isPerSecond, percent: suffix == "%", isTime: unit.isTime, text: text)
     }
@@ -69,23 +72,20 @@ extension Amount {
         }
     }
 
-    /// Checked in whole numbers, which a `Double` rounds.
-    private static func whole(_ digits: Substring.UTF8View, isNegative: Bool, _ unit: Unit, orThrow tooLarge: AmountProblem) throws(AmountProblem)
-        -> Double
-    {
+    /// Checked in whole numbers, which a `Double` rounds; `nil` for one that is too large.
+    private static func whole(_ digits: Substring.UTF8View, isNegative: Bool, _ unit: Unit) -> Double? {
         // Built from the sign on, because the smallest number has no positive counterpart.
         var value: Int64 = 0
         for digit in digits {
             let (tens, overflowed) = value.multipliedReportingOverflow(by: 10)
             let (sum, alsoOverflowed) =
                 isNegative ? tens.subtractingReportingOverflow(Int64(digit - 48)) : tens.addingReportingOverflow(Int64(digit - 48))
-            guard !overflowed, !alsoOverflowed else { throw tooLarge }
+            guard !overflowed, !alsoOverflowed else { return nil }
             value = sum
         }
         guard unit.factor >= 1 else { return Double(value) * unit.factor }
         let (scaled, overflowed) = value.multipliedReportingOverflow(by: Int64(unit.factor))
-        guard !overflowed else { throw tooLarge }
-        return Double(scaled)
+        return overflowed ? nil : Double(scaled)
     }
 }
 

@@ -41,6 +41,10 @@ func printable(_ text: String) -> String {
     var out = ""
     for (index, scalar) in text.unicodeScalars.enumerated() {
         if index == 60 { return out + "…" }
+        if (32..<127).contains(scalar.value) {
+            out.unicodeScalars.append(scalar)
+            continue
+        }
         switch scalar.properties.generalCategory {
         case .control, .format, .lineSeparator, .paragraphSeparator: out += codePoint(scalar)
         case .spaceSeparator where scalar != " ": out += codePoint(scalar)

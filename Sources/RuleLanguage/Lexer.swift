@@ -26,22 +26,23 @@ struct Dialect: Sendable {
     static let settings = Dialect(
         symbols: ",", moreNameCharacters: ":;<>", reserved: ["set", "send", "alerts", "to", "via", "with"])
 
-    func allowsInName(_ scalar: Unicode.Scalar) -> Bool { scalar.value >= 128 || nameCharacters[Int(scalar.value)] }
+    /// Of a letter beyond ASCII each byte is allowed.
+    func allowsInName(_ byte: UInt8) -> Bool { byte >= 128 || nameCharacters[Int(byte)] }
 
-    func isSymbol(_ scalar: Unicode.Scalar) -> Bool { scalar.value < 128 && symbols[Int(scalar.value)] }
+    func isSymbol(_ byte: UInt8) -> Bool { byte < 128 && symbols[Int(byte)] }
 
     /// Whether a bare name is over before this character. What neither belongs to a name nor ends it is a fault.
-    func endsName(_ scalar: Unicode.Scalar) -> Bool {
-        switch scalar {
-        case " ", "\t", "\r", "\n", "\"", "#": true
-        default: isSymbol(scalar)
+    func endsName(_ byte: UInt8) -> Bool {
+        switch byte {
+        case .space, .tab, .carriageReturn, .lineFeed, .quote, .hash: true
+        default: isSymbol(byte)
         }
     }
 
     /// Whether `name` means itself when it is written without quotes.
     func isBare(_ name: String) -> Bool {
         !name.isEmpty && !reserved.contains(name) && name.unicodeScalars.first != "#" && name.unicodeScalars.first != "\u{FEFF}"
-            && name.unicodeScalars.allSatisfy(allowsInName)
+            && name.utf8.allSatisfy(allowsInName)
     }
 }
 
@@ -65,7 +66,9 @@ struct Token {
 
     var kind: Kind
     var text: String
-    /// Offsets in the source.
+    /// A word that its dialect takes for itself.
+    var isReserved = false
+    /// Offsets in the source, in bytes.
     var start: Int
     var end: Int
     var place: Place
@@ -87,9 +90,12 @@ struct Token {
 struct Lexer {
     private let source: SourceText
     /// The source's; by itself, because it is asked for every character.
-    private let scalars: [Unicode.Scalar]
+    private let bytes: [UInt8]
     private let dialect: Dialect
     private var at = 0
+    /// From 1.
+    private var line = 1
+    private var lineStart = 0
     private var tokens: [Token] = []
     private var faults: FaultList
 
@@ -102,60 +108,71 @@ struct Lexer {
 
     private init(source: SourceText, dialect: Dialect, faults: FaultList) {
         self.source = source
-        scalars = source.scalars
+        bytes = source.bytes
         self.dialect = dialect
         self.faults = faults
     }
 
     private mutating func run() {
-        while at < scalars.count {
-            let scalar = scalars[at]
-            switch scalar {
-            case " ", "\t", "\r", "\n": at += 1
-            case "#": while at < scalars.count, scalars[at] != "\n" { at += 1 }
-            case "\"": string()
-            case _ where dialect.isSymbol(scalar):
-                append(.symbol, String(scalar), from: at, to: at + 1)
+        // Right behind the last token, which is where something is missing, and not in the empty line that most files end with.
+        var endPlace = Place(line: 1, column: 1)
+        while at < bytes.count {
+            let byte = bytes[at]
+            switch byte {
+            case .space, .tab, .carriageReturn:
                 at += 1
+                continue
+            case .lineFeed:
+                at += 1
+                (line, lineStart) = (line + 1, at)
+                continue
+            case .hash:
+                while at < bytes.count, bytes[at] != .lineFeed { at += 1 }
+                continue
+            case .quote: string()
+            case _ where dialect.isSymbol(byte):
+                at += 1
+                append(.symbol, String(Unicode.Scalar(byte)), from: at - 1)
             default: word()
             }
+            endPlace = place(at: at)
         }
         let end = tokens.last?.end ?? 0
-        var place = source.place(at: end)
-        // Behind the last token, which is where something is missing, and not in the empty line that most files end with.
-        if let last = tokens.last, place.line != last.place.line {
-            place = Place(line: last.place.line, column: source.place(at: end - 1).column + 1)
-        }
-        tokens.append(Token(kind: .end, text: "", start: end, end: end, place: place))
+        tokens.append(Token(kind: .end, text: "", start: end, end: end, place: endPlace))
     }
 
-    private mutating func append(_ kind: Token.Kind, _ text: String, from start: Int, to end: Int, isFaulty: Bool = false, isUnclosed: Bool = false) {
+    /// The place of an offset in the current line.
+    private func place(at offset: Int) -> Place { Place(line: line, column: source.column(at: offset, lineStart: lineStart)) }
+
+    /// Adds the token that ends here.
+    private mutating func append(_ kind: Token.Kind, _ text: String, from start: Int, isFaulty: Bool = false, isUnclosed: Bool = false) {
         tokens.append(
-            Token(kind: kind, text: text, start: start, end: end, place: source.place(at: start), isFaulty: isFaulty, isUnclosed: isUnclosed))
+            Token(
+                kind: kind, text: text, isReserved: kind == .word && dialect.reserved.contains(text), start: start, end: at, place: place(at: start),
+                isFaulty: isFaulty, isUnclosed: isUnclosed))
     }
 
     /// Takes characters that have no business in a bare name along, so that `puma[1]` is one fault and not four.
     private mutating func word() {
         let start = at
-        var text = ""
         var wrong: Int?
-        while at < scalars.count {
-            let scalar = scalars[at]
-            if !dialect.allowsInName(scalar) {
-                if dialect.endsName(scalar) { break }
+        while at < bytes.count {
+            let byte = bytes[at]
+            if !dialect.allowsInName(byte) {
+                if dialect.endsName(byte) { break }
                 wrong = wrong ?? at
             }
-            text.unicodeScalars.append(scalar)
             at += 1
         }
-        append(.word, text, from: start, to: at, isFaulty: wrong != nil)
+        let text = String(decoding: bytes[start..<at], as: UTF8.self)
+        append(.word, text, from: start, isFaulty: wrong != nil)
         guard let wrong else { return }
-        let scalar = scalars[wrong]
+        let scalar = Unicode.Scalar(bytes[wrong])
         let isVisible = scalar.properties.generalCategory != .control
         // A password with a semicolon in it is nobody's business.
-        let isSecret = tokens.dropLast().last.map { isSecretKey($0.text) } ?? false
+        let isSecret = tokens.count > 1 && isSecretKey(tokens[tokens.count - 2].text)
         faults.add(
-            "\(isVisible ? quoted(String(scalar)) : "the character \(codePoint(scalar))") may stand only inside quotes", at: source.place(at: wrong),
+            "\(isVisible ? quoted(String(scalar)) : "the character \(codePoint(scalar))") may stand only inside quotes", at: place(at: wrong),
             help: isVisible && wrong < at - 1 && !isSecret
                 ? "put quotes around the name: \(inQuotes(printable(text)))" : "remove it, or put quotes around the name")
     }
@@ -164,68 +181,67 @@ struct Lexer {
 
     private mutating func string() {
         let start = at
-        var bytes: [UInt8] = []
+        var text: [UInt8] = []
         var isFaulty = false
         at += 1
-        while at < scalars.count {
-            let scalar = scalars[at]
-            switch scalar {
-            case "\"":
+        while at < bytes.count {
+            switch bytes[at] {
+            case .quote:
                 at += 1
-                guard let text = String(validating: bytes, as: UTF8.self) else {
-                    faults.add("the escapes of this string make no UTF-8", at: source.place(at: start))
-                    return append(.string, String(decoding: bytes, as: UTF8.self), from: start, to: at, isFaulty: true)
+                guard let whole = String(validating: text, as: UTF8.self) else {
+                    faults.add("the escapes of this string make no UTF-8", at: place(at: start))
+                    return append(.string, String(decoding: text, as: UTF8.self), from: start, isFaulty: true)
                 }
-                if bytes.contains(0), !isFaulty {
-                    faults.add("a name cannot hold the character U+0000", at: source.place(at: start))
+                if text.contains(0), !isFaulty {
+                    faults.add("a name cannot hold the character U+0000", at: place(at: start))
                     isFaulty = true
                 }
-                return append(.string, text, from: start, to: at, isFaulty: isFaulty)
-            case "\n":
-                return unclosed(from: start, bytes)
-            case "\\" where at + 1 < scalars.count && scalars[at + 1] != "\n":
-                if !escape(into: &bytes) { isFaulty = true }
-            default:
-                bytes += String(scalar).utf8
+                return append(.string, whole, from: start, isFaulty: isFaulty)
+            case .lineFeed:
+                return unclosed(from: start, text)
+            case .backslash where at + 1 < bytes.count && bytes[at + 1] != .lineFeed:
+                if !escape(into: &text) { isFaulty = true }
+            case let byte:
+                text.append(byte)
                 at += 1
             }
         }
-        unclosed(from: start, bytes)
+        unclosed(from: start, text)
     }
 
-    private mutating func unclosed(from start: Int, _ bytes: [UInt8]) {
+    private mutating func unclosed(from start: Int, _ text: [UInt8]) {
         faults.add(
-            "the string is not closed before the end of its line", at: source.place(at: start),
+            "the string is not closed before the end of its line", at: place(at: start),
             help: "close it with \"; a line break in it is written \\n")
-        append(.string, String(decoding: bytes, as: UTF8.self), from: start, to: at, isFaulty: true, isUnclosed: true)
+        append(.string, String(decoding: text, as: UTF8.self), from: start, isFaulty: true, isUnclosed: true)
     }
 
     /// Takes `\n`, `\x41`, `\101`, `\u00e4`, ...: false, and a fault, for what is none.
-    private mutating func escape(into bytes: inout [UInt8]) -> Bool {
+    private mutating func escape(into text: inout [UInt8]) -> Bool {
         let start = at
-        let letter = scalars[at + 1]
+        let letter = bytes[at + 1]
         at += 2
-        switch letter {
-        case "\"", "\\": bytes.append(UInt8(letter.value))
-        case "a": bytes.append(7)
-        case "b": bytes.append(8)
-        case "t": bytes.append(9)
-        case "n": bytes.append(10)
-        case "v": bytes.append(11)
-        case "f": bytes.append(12)
-        case "r": bytes.append(13)
+        switch Unicode.Scalar(letter) {
+        case "\"", "\\": text.append(letter)
+        case "a": text.append(7)
+        case "b": text.append(8)
+        case "t": text.append(9)
+        case "n": text.append(10)
+        case "v": text.append(11)
+        case "f": text.append(12)
+        case "r": text.append(13)
         case "x":
             guard let value = digits(2, radix: 16) else { return wrongEscape(start, "\\x takes two hexadecimal digits") }
-            bytes.append(UInt8(value))
+            text.append(UInt8(value))
         case "0"..."7":
             at -= 1
             guard let value = digits(3, radix: 8), value < 256 else { return wrongEscape(start, "an octal escape has three digits, at most \\377") }
-            bytes.append(UInt8(value))
+            text.append(UInt8(value))
         case "u", "U":
-            guard let value = digits(letter == "u" ? 4 : 8, radix: 16), let scalar = Unicode.Scalar(value) else {
+            guard let value = digits(letter == UInt8(ascii: "u") ? 4 : 8, radix: 16), let scalar = Unicode.Scalar(value) else {
                 return wrongEscape(start, "\\u takes four and \\U eight hexadecimal digits of a character")
             }
-            bytes += String(scalar).utf8
+            text += String(scalar).utf8
         default:
             return wrongEscape(start, "a backslash in a string is written \\\\")
         }
@@ -235,22 +251,39 @@ struct Lexer {
     private mutating func digits(_ count: Int, radix: UInt32) -> UInt32? {
         var value: UInt32 = 0
         for offset in 0..<count {
-            guard at + offset < scalars.count, let digit = Character(scalars[at + offset]).hexDigitValue, digit < Int(radix),
-                scalars[at + offset].isASCII
-            else { return nil }
-            value = value &* radix &+ UInt32(digit)
+            guard at + offset < bytes.count, let digit = hexadecimalDigit(bytes[at + offset]), digit < radix else { return nil }
+            value = value &* radix &+ digit
         }
         at += count
         return value
     }
 
     private mutating func wrongEscape(_ start: Int, _ help: String) -> Bool {
+        let letter = String(decoding: bytes[(start + 1)..<min(start + 5, bytes.count)], as: UTF8.self).unicodeScalars.first ?? "\u{FFFD}"
         // Not past a quote: `"C:\xQ"` still ends where it ends.
-        at = min(start + 2, scalars.count)
-        let letter = scalars[at - 1]
-        faults.add("\(quoted("\\\(letter)")) does not begin a known escape", at: source.place(at: start), help: help)
+        at = start + 1 + UTF8.width(letter)
+        faults.add("\(quoted("\\\(letter)")) does not begin a known escape", at: place(at: start), help: help)
         return false
     }
+}
+
+private func hexadecimalDigit(_ byte: UInt8) -> UInt32? {
+    switch Unicode.Scalar(byte) {
+    case "0"..."9": UInt32(byte) - 48
+    case "a"..."f": UInt32(byte) - 87
+    case "A"..."F": UInt32(byte) - 55
+    default: nil
+    }
+}
+
+extension UInt8 {
+    fileprivate static var tab: UInt8 { .init(ascii: "\t") }
+    fileprivate static var lineFeed: UInt8 { .init(ascii: "\n") }
+    fileprivate static var carriageReturn: UInt8 { .init(ascii: "\r") }
+    fileprivate static var space: UInt8 { .init(ascii: " ") }
+    fileprivate static var quote: UInt8 { .init(ascii: "\"") }
+    fileprivate static var hash: UInt8 { .init(ascii: "#") }
+    fileprivate static var backslash: UInt8 { .init(ascii: "\\") }
 }
 
 /// A name in quotes, with escapes for what cannot stand there as it is.

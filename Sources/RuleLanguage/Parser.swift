@@ -28,6 +28,7 @@ extension RuleFile {
 private let subjects = ["service", "host", "failed", "jobs"]
 /// Words that begin a part of a check. Inspeqtor knows no `depends`, so that it stays free for names; `on` tells it from them.
 let partWords = ["if", "with", "expose", "check"]
+private let partWordSet = Set(partWords)
 /// Where a lost parser finds its way again, whatever it was reading.
 let landmarks: Set<String> = ["if", "check"]
 
@@ -61,7 +62,7 @@ struct Parser {
     private mutating func check(isFirst: Bool) -> RuleFile? {
         if !reader.takeNearly("check") {
             reader.fault(expected: "`check service NAME`, `check host`, `check failed units` or `check jobs`")
-            if !reader.isAt("service", "host") { recover(to: Set(partWords)) }
+            if !reader.isAt("service", "host") { recover(to: partWordSet) }
             if reader.isAt("check") { return nil }
         }
         var file = subject()
@@ -81,14 +82,14 @@ struct Parser {
         else {
             let isForeign = word.kind == .word && foreignSubjects.contains(word.text)
             reader.fault(expected: expected, help: isForeign ? "only services, failed units, jobs and the host are checked" : nil)
-            recover(to: Set(partWords))
+            recover(to: partWordSet)
             return nil
         }
         if word.text != subject { reader.fault(expected: expected, help: reader.slip(for: subject)) }
         reader.advance()
         switch subject {
         case "service":
-            guard let name = reader.name("the name of the service", before: Set(partWords)) else { return nil }
+            guard let name = reader.name("the name of the service", before: partWordSet) else { return nil }
             return RuleFile(subject: .service(name.text), place: name.place)
         case "host":
             refuseName(help: "the host that is checked is the one that the agent runs on; it takes no name")
@@ -126,7 +127,7 @@ struct Parser {
                     reader.faults.add(hasWith ? "a second `with`" : "`with` stands before `expose` and the rules", at: with.place, help: help)
                 }
                 hasWith = true
-                reader.parameters(into: &parameters, before: Set(partWords))
+                reader.parameters(into: &parameters, before: partWordSet)
                 file?.parameters = parameters
             case "depends":
                 if let place = reader.previous?.place {
@@ -163,7 +164,7 @@ struct Parser {
                 let help = isGlued ? "a value with a colon in it, such as an address, is written in quotes" : nil
                 reader.fault(expected: "\(before)`if` or the end of the file", help: help)
                 reader.advance()
-                recover(to: Set(partWords))
+                recover(to: partWordSet)
             }
         }
     }
@@ -174,7 +175,7 @@ struct Parser {
             reader.advance()
             return word
         }
-        guard reader.current.kind == .word, !reader.isReserved(reader.current) else { return nil }
+        guard reader.current.kind == .word, !reader.current.isReserved else { return nil }
         if reader.take("depends") { return "depends" }
         if isConditionBegun {
             reader.fault(expected: "`if`")
@@ -189,7 +190,7 @@ struct Parser {
     private mutating func dependencies(into file: inout RuleFile?) {
         var lines: [String: Int] = [:]
         repeat {
-            guard let name = reader.name("the name of a service", before: Set(partWords)) else { continue }
+            guard let name = reader.name("the name of a service", before: partWordSet) else { continue }
             if let line = lines[name.text] {
                 reader.faults.add(
                     "the service \(quoted(name.text)) was given before, in line \(line)", at: name.place, help: "leave one of the two out")
@@ -204,7 +205,7 @@ struct Parser {
 
     private mutating func exposes(into file: inout RuleFile?) {
         repeat {
-            guard let name = reader.name("the name of what to expose", before: Set(partWords)) else { continue }
+            guard let name = reader.name("the name of what to expose", before: partWordSet) else { continue }
             file?.exposes.append(name.text)
         } while reader.take(symbol: ",")
     }
@@ -218,7 +219,7 @@ struct Parser {
 
     /// In a new line, and either a misspelt `if` or a metric whose `if` is missing. Never true of a route: what follows could not follow one.
     var isLikelyRuleStart: Bool {
-        guard reader.current.kind == .word, !reader.isReserved(reader.current), reader.current.place.line != reader.previous?.place.line else {
+        guard reader.current.kind == .word, !reader.current.isReserved, reader.current.place.line != reader.previous?.place.line else {
             return false
         }
         return isConditionBegun || reader.isAtDepends

@@ -63,7 +63,7 @@ extension Parser {
         var isWhole = true
         while true {
             if let part = part(&self, &isLost) { parts.append(part) } else { isWhole = false }
-            guard !isLost, reader.isAt(Set(words)) else { break }
+            guard !isLost, reader.isAt(anyOf: words) else { break }
             if !reader.isAt(words[0]) { reader.fault(expected: "`\(words[0])`") }
             reader.advance()
         }
@@ -130,7 +130,7 @@ extension Parser {
 
     private mutating func eachWorker() -> Bool {
         let next = reader.following
-        guard reader.isAt("each"), next.kind == .word, !reader.isReserved(next), !next.text.hasPrefix("=="), !next.text.hasPrefix("!=") else {
+        guard reader.isAt("each"), next.kind == .word, !next.isReserved, !next.text.hasPrefix("=="), !next.text.hasPrefix("!=") else {
             return false
         }
         reader.advance()
@@ -161,7 +161,7 @@ extension Parser {
         if let found = takeOperator() { return found }
         guard !isLost else { return nil }
         let sign = reader.current
-        let isWord = sign.kind == .word && !reader.isReserved(sign)
+        let isWord = sign.kind == .word && !sign.isReserved
         let amountFollows = reader.following.kind != .symbol && (try? Amount(parsing: reader.following.text)) != nil
         reader.fault(expected: "a comparison such as `>`", help: comparisonHelp(amountFollows: isWord && amountFollows))
         if sign.kind == .word, (try? Amount(parsing: sign.text)) != nil { return nil }
@@ -270,7 +270,7 @@ extension Parser {
         guard reader.current.kind == .word else { return reader.isAtTimes ? "times" : nil }
         for word in ["for", "clear", "during", "except", "as"] where reader.take(word) { return word }
         if reader.isAtTimes { return "times" }
-        guard !reader.isReserved(reader.current), !reader.isAt("or", "and"), !isLikelyRuleStart,
+        guard !reader.current.isReserved, !reader.isAt("or", "and"), !isLikelyRuleStart,
             let word = nearest(to: reader.current.text, among: ["for", "clear", "during", "except", "then"]), word != "then"
         else { return nil }
         reader.fault(expected: "`for` or `then`", help: reader.slip(for: word))
@@ -296,7 +296,7 @@ extension Parser {
             return time
         }
         // `for 30 seconds`
-        if reader.following.kind == .word, !reader.isReserved(reader.following), TimeUnit(reader.following.text) != nil {
+        if reader.following.kind == .word, !reader.following.isReserved, TimeUnit(reader.following.text) != nil {
             return duration("a time").map(Persistence.time)
         }
         let cycles = count(of: number)

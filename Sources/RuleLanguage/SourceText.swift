@@ -2,7 +2,7 @@
 
 public import Platform
 
-/// A text as its lexer sees it: Unicode scalars, each with its place. Text that is not UTF-8 or too large says so in `faults`.
+/// A text as its lexer sees it: bytes of UTF-8, each with its column. Text that is not UTF-8 or too large says so in `faults`.
 public struct SourceText: Sendable {
     /// More than this is no rule file: everything that comes from outside has a bound.
     public static let limit = 1 << 20
@@ -13,8 +13,9 @@ public struct SourceText: Sendable {
     public let text: String
     /// What is wrong with the text before anybody looks at what it says.
     public let faults: [Fault]
-    let scalars: [Unicode.Scalar]
-    private let lines: [Int32]
+    /// The text's.
+    let bytes: [UInt8]
+    /// Each byte's column, in characters; empty when all are ASCII, where they are easily counted.
     private let columns: [Int32]
 
     public init(_ text: String, file: String) { self.init(bytes: Array(text.utf8), file: file) }
@@ -30,37 +31,44 @@ public struct SourceText: Sendable {
         if let problem {
             text = ""
             faults = [Fault(file: file, line: 1, column: 1, message: problem.message, help: problem.help)]
-            (scalars, lines, columns) = ([], [], [])
+            (self.bytes, columns) = ([], [])
             return
         }
 
         let decoded = decode(bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? bytes[3...] : bytes[...])
-        var (line, column) = (Int32(1), Int32(1))
-        var (scalars, lines, columns) = ([Unicode.Scalar](), [Int32](), [Int32]())
-        for character in decoded.text {
-            for scalar in character.unicodeScalars {
-                scalars.append(scalar)
-                lines.append(line)
-                columns.append(column)
-            }
-            column += 1
-            if scalars.last == "\n" { (line, column) = (line + 1, 1) }
-        }
         text = decoded.text
+        let valid = Array(decoded.text.utf8)
+        let columns = valid.contains { $0 >= 128 } ? characterColumns(in: decoded.text) : []
+        // What is not UTF-8 has become a letter beyond ASCII: there are columns.
         faults = decoded.wrong.map { wrong in
             Fault(
-                file: file, line: Int(lines[wrong.offset]), column: Int(columns[wrong.offset]),
+                file: file, line: 1 + valid[..<wrong.offset].count { $0 == UInt8(ascii: "\n") }, column: Int(columns[wrong.offset]),
                 message: "byte 0x\(String(wrong.byte, radix: 16)) is not UTF-8", help: "save the file as UTF-8")
         }
-        (self.scalars, self.lines, self.columns) = (scalars, lines, columns)
+        (self.bytes, self.columns) = (valid, columns)
     }
 
-    /// The place of a scalar; the place after the last one for the offset after it.
-    func place(at offset: Int) -> Place {
-        if offset < scalars.count { return Place(line: Int(lines[offset]), column: Int(columns[offset])) }
-        guard let line = lines.last, let column = columns.last else { return Place(line: 1, column: 1) }
-        return Place(line: Int(line), column: Int(column) + 1)
+    /// The column of a byte; for the offset after the last one the column after its.
+    /// - Parameter lineStart: where the byte's line begins.
+    func column(at offset: Int, lineStart: Int) -> Int {
+        if let last = columns.last { return Int(offset < columns.count ? columns[offset] : last + 1) }
+        // A carriage return and a line feed are one character.
+        let isSecondHalf = offset < bytes.count && bytes[offset] == 10 && offset > lineStart && bytes[offset - 1] == 13
+        return offset - lineStart + (isSecondHalf ? 0 : 1)
     }
+}
+
+/// For each byte of a text the column of its character.
+private func characterColumns(in text: String) -> [Int32] {
+    var columns: [Int32] = []
+    columns.reserveCapacity(text.utf8.count)
+    var column: Int32 = 1
+    for character in text {
+        let bytes = character.utf8
+        columns.append(contentsOf: repeatElement(column, count: bytes.count))
+        column = bytes.last == UInt8(ascii: "\n") ? 1 : column + 1
+    }
+    return columns
 }
 
 /// The text, and for every run of bytes that are not UTF-8 its first byte and the offset of its U+FFFD.
@@ -77,16 +85,17 @@ private func decode(_ bytes: ArraySlice<UInt8>) -> (text: String, wrong: [(offse
         case .valid(let encoded):
             text.append(Unicode.UTF8.decode(encoded))
             at += encoded.count
+            count += encoded.count
             wasWrong = false
         case .error(let length):
             text.append("\u{FFFD}")
             // A thousand wrong bytes in a row are one fault, and a binary file does not drown its reader.
             if !wasWrong, wrong.count < 10 { wrong.append((count, bytes[at])) }
             at += length
+            count += "\u{FFFD}".utf8.count
             wasWrong = true
         case .emptyInput:
             return (String(text), wrong)
         }
-        count += 1
     }
 }

@@ -30,13 +30,11 @@ struct TokenReader {
         return current
     }
 
-    func isReserved(_ token: Token) -> Bool { token.kind == .word && reserved.contains(token.text) }
-
     /// Whether the current token may stand for a name.
-    var isAtName: Bool { current.kind == .string || current.kind == .word && !isReserved(current) }
+    var isAtName: Bool { current.kind == .string || current.kind == .word && !current.isReserved }
 
     /// Whether the token after the current one may.
-    var isNameFollowing: Bool { following.kind == .string || following.kind == .word && !isReserved(following) }
+    var isNameFollowing: Bool { following.kind == .string || following.kind == .word && !following.isReserved }
 
     /// `depends on`, also with a slip in the first word.
     var isAtDepends: Bool {
@@ -53,6 +51,7 @@ struct TokenReader {
     func isAt(_ words: String...) -> Bool { current.kind == .word && words.contains(current.text) }
     func isAt(symbol symbols: String...) -> Bool { current.kind == .symbol && symbols.contains(current.text) }
 
+    func isAt(anyOf words: [String]) -> Bool { current.kind == .word && words.contains(current.text) }
     func isAt(_ words: Set<String>) -> Bool { current.kind == .word && words.contains(current.text) }
     func isAt(symbols: Set<String>) -> Bool { current.kind == .symbol && symbols.contains(current.text) }
 
@@ -78,8 +77,9 @@ struct TokenReader {
             advance()
             return true
         }
-        let count = prefix.unicodeScalars.count
+        let count = prefix.utf8.count
         tokens[at].text.removeFirst(prefix.count)
+        tokens[at].isReserved = reserved.contains(tokens[at].text)
         tokens[at].start += count
         tokens[at].place.column += count
         return true
@@ -88,24 +88,24 @@ struct TokenReader {
     /// Takes a keyword, also one that is misspelt: then with a fault that says which was meant. False when it is not there at all.
     mutating func takeNearly(_ word: String, expected: String? = nil) -> Bool {
         if take(word) { return true }
-        guard current.kind == .word, !isReserved(current), nearest(to: current.text, among: [word]) != nil else { return false }
+        guard current.kind == .word, !current.isReserved, nearest(to: current.text, among: [word]) != nil else { return false }
         fault(expected: expected ?? "`\(word)`", help: slip(for: word))
         advance()
         return true
     }
 
     /// Takes a name. A keyword in its stead is a fault: of a name that needs quotes, or of a missing name when it is one of `followers`.
-    mutating func name(_ what: String, before followers: Set<String>, mayBeEmpty: Bool = false) -> Token? {
+    mutating func name(_ what: @autoclosure () -> String, before followers: Set<String>, mayBeEmpty: Bool = false) -> Token? {
         let token = current
-        if isReserved(token), !followers.contains(token.text) || isReservedUsedAsName {
-            fault("\(quoted(token.text)) is a reserved word, expected \(what)", help: "to use it as a name put it in quotes: \"\(token.text)\"")
+        if token.isReserved, !followers.contains(token.text) || isReservedUsedAsName {
+            fault("\(quoted(token.text)) is a reserved word, expected \(what())", help: "to use it as a name put it in quotes: \"\(token.text)\"")
             return advance()
         }
         guard isAtName else {
-            fault(expected: what)
+            fault(expected: what())
             return nil
         }
-        if token.text.isEmpty, !mayBeEmpty { fault("found an empty name, expected \(what)") }
+        if token.text.isEmpty, !mayBeEmpty { fault("found an empty name, expected \(what())") }
         return advance()
     }
 
@@ -113,7 +113,7 @@ struct TokenReader {
     private var isReservedUsedAsName: Bool {
         guard current.place.line == previous?.place.line else { return false }
         return following.kind == .end || following.kind == .symbol && following.text == ","
-            || following.place.line != current.place.line && isReserved(following)
+            || following.place.line != current.place.line && following.isReserved
     }
 
     /// `KEY VALUE {, KEY VALUE}`, after `with`.
