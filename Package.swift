@@ -145,7 +145,11 @@ let package = Package(
 if Context.environment["ROLLCALL_FUZZ"] != nil {
     package.targets.append(
         .executableTarget(
-            name: "Fuzz", dependencies: ["AgentAPI", "AgentCore", "Compression", "DaemonMetrics", "LinuxHost", "Platform", "RuleLanguage"],
+            name: "Fuzz",
+            dependencies: [
+                "AgentAPI", "AgentCore", "AgentTalker", "AggregatorCore", "CheckKinds", "Checks", "Compression", "DaemonMetrics", "Dashboard",
+                "DeployVerification", "LinuxHost", "Platform", "RuleLanguage", "Transfer",
+            ],
             path: "Tests/Fuzz", exclude: ["Seeds"]))
 }
 
@@ -155,6 +159,12 @@ for target in package.targets where target.type != .system {
         .enableUpcomingFeature("InternalImportsByDefault"),
         .enableUpcomingFeature("MemberImportVisibility"),
     ]
+}
+
+// Tests read 60,000 broken inputs with each parser: see RuleLanguage's decision 0003. Checks and assertions stay.
+let roomsWithParsers: Set = ["AgentAPI", "AgentCore", "Compression", "DaemonMetrics", "LinuxHost", "Platform", "RuleLanguage", "TestKit"]
+for target in package.targets where roomsWithParsers.contains(target.name) {
+    target.swiftSettings?.append(.unsafeFlags(["-O", "-assert-config", "Debug"], .when(configuration: .debug)))
 }
 
 extension Target.Dependency {
