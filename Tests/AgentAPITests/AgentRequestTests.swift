@@ -84,4 +84,15 @@ import Testing
             }
         }
     }
+
+    @Test("no bytes make the reader of answers crash, and what it takes can be said again")
+    func mutatedAnswers() {
+        Mutations.run(seeds: Mutations.seeds("agent-answer")) { bytes in
+            guard let json = try? JSON(parsing: bytes) else { return }
+            if let answer = try? AgentAnswer(message: json), (try? AgentAnswer(message: answer.message)) != answer {
+                Issue.record("not read again: \(json.text)")
+            }
+            if let result = try? OrderResult(json), (try? OrderResult(result.json)) != result { Issue.record("not read again: \(json.text)") }
+        }
+    }
 }

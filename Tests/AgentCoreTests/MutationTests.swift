@@ -1,4 +1,4 @@
-import AgentCore
+@testable import AgentCore
 import Platform
 import RuleLanguage
 import TestKit
@@ -46,9 +46,8 @@ private let memory = compare("memory:rss", .above, "90")
         }
     }
 
-    /// Fewer than elsewhere: how texts become values is tried by the parsers' own tests.
     @Test func noSettingsMakeTheirReaderCrash() {
-        Mutations.run(seeds: Mutations.seeds("agent-settings"), count: 5_000) { bytes in
+        Mutations.run(seeds: Mutations.seeds("agent-settings")) { bytes in
             let parsed = SettingsFile.parse(bytes, file: "c").file
             let read = AgentSettings.read(parsed, file: "c", defaults: .init(hostname: "h", stateDirectory: nil))
             for fault in read.findings.faults + read.findings.warnings where fault.line < 1 || fault.message.isEmpty {
@@ -58,7 +57,7 @@ private let memory = compare("memory:rss", .above, "90")
     }
 
     @Test func noRulesMakeTheirExaminationCrash() {
-        Mutations.run(seeds: Mutations.seeds("service-check"), count: 5_000) { bytes in
+        Mutations.run(seeds: Mutations.seeds("service-check")) { bytes in
             guard let file = RuleFile.parse(bytes, file: "c").file else { return }
             let findings = examineRules(of: file, file: "c")
             for fault in findings.faults + findings.warnings where fault.message.isEmpty { Issue.record("a fault without words") }
@@ -68,5 +67,15 @@ private let memory = compare("memory:rss", .above, "90")
                 _ = evaluator.explanation(at: moment(3)).text
             }
         }
+    }
+
+    @Test func brokenAddressesAndPermissionsAreRefused() {
+        Mutations.run(seeds: Mutations.seeds("addresses")) { bytes in
+            let text = String(decoding: bytes, as: UTF8.self)
+            if let address = try? ListenAddress(parsing: text), !(1...65535).contains(address.port) { Issue.record("no address: \(address)") }
+            if let address = try? TargetAddress(parsing: text), address.host.isEmpty { Issue.record("no address: \(address)") }
+            if let address = try? AggregatorAddress(parsing: text), address.path.hasSuffix("/") { Issue.record("no address: \(address)") }
+        }
+        Mutations.run(seeds: Mutations.seeds("permissions")) { _ = try? AggregatorPermission(parsing: String(decoding: $0, as: UTF8.self)) }
     }
 }

@@ -1,18 +1,34 @@
-// Every parser of outside input, by the name of its seeds' folder.
+// Every parser of outside input, by the name of its seeds' folder: the agent's here, the others' in OtherParsers.swift.
 
 @testable import AgentAPI
 @testable import AgentCore
+@testable import AgentTalker
 @testable import Compression
 @testable import DaemonMetrics
 @testable import LinuxHost
 @testable import Platform
 @testable import RuleLanguage
 
-let parsers: [String: @Sendable ([UInt8]) -> Void] = [
+let agentParsers: [String: @Sendable ([UInt8]) -> Void] = [
+    "addresses": { bytes in
+        let text = String(decoding: bytes, as: UTF8.self)
+        _ = try? ListenAddress(parsing: text)
+        _ = try? TargetAddress(parsing: text)
+        _ = try? AggregatorAddress(parsing: text)
+        _ = try? AggregatorURL(text)
+    },
+    "agent-answer": { bytes in
+        guard let json = try? JSON(parsing: bytes) else { return }
+        _ = try? AgentAnswer(message: json)
+        _ = try? OrderResult(json)
+    },
     "agent-request": { _ = try? RequestLine($0) },
     "agent-settings": { bytes in
         let parsed = SettingsFile.parse(bytes, file: "f")
         _ = AgentSettings.read(parsed.file, file: "f", defaults: .init(hostname: "h", stateDirectory: nil))
+    },
+    "aggregator-answer": { bytes in
+        for status in [200, 400, 401, 503] { _ = ReportOutcome(status: status, body: bytes) }
     },
     "alert-file": { bytes in
         guard let json = try? JSON(parsing: bytes) else { return }
@@ -29,6 +45,12 @@ let parsers: [String: @Sendable ([UInt8]) -> Void] = [
         _ = ProcessTransfer(second: bytes.span)
     },
     "cron": { bytes in _ = try? TimeWindow(parsing: String(decoding: bytes, as: UTF8.self)) },
+    "deploy-path": { _ = percentDecoded(Substring(String(decoding: $0, as: UTF8.self))) },
+    "deploy-process": { bytes in
+        _ = ExecGeneration(auxiliaryVector: bytes)
+        _ = effectiveUser(parsing: bytes)
+        _ = ProcessStatus(parsing: bytes)
+    },
     "fastcgi": { _ = phpFPMAnswer($0, "/status") },
     "gzip": { _ = try? gunzip($0, limit: 4096) },
     "haproxy-stat": { _ = haproxySocketAnswer($0, true) },
@@ -46,6 +68,7 @@ let parsers: [String: @Sendable ([UInt8]) -> Void] = [
     },
     "init-script": { bytes in
         _ = SysVScript(parsing: bytes)
+        _ = offersReload(parsing: bytes)
     },
     "json": { _ = try? JSON(parsing: $0) },
     "json-page": { bytes in
@@ -55,8 +78,15 @@ let parsers: [String: @Sendable ([UInt8]) -> Void] = [
     "json-path": { _ = JSONPath(String(decoding: $0, as: UTF8.self)) },
     "memcached-stats": { _ = memcachedAnswer($0) },
     "mounts": { bytes in _ = mounts(parsing: bytes.span) },
+    "net-dev": { bytes in _ = InterfaceCounters(of: "eth0", parsing: bytes.span) },
     "nginx-status": { _ = nginxAnswer($0) },
+    "permissions": { bytes in
+        let text = String(decoding: bytes, as: UTF8.self)
+        _ = try? AggregatorPermission(parsing: text)
+        _ = try? AllowedOrder(parsing: text)
+    },
     "php-fpm-status": { _ = poolStatus($0) },
+    "pid-file": { _ = pidNumber(parsing: $0) },
     "process-files": { bytes in
         _ = residentPages(parsing: bytes.span)
         _ = ProcessTransfer(parsing: bytes.span)
@@ -84,6 +114,7 @@ let parsers: [String: @Sendable ([UInt8]) -> Void] = [
         _ = try? History(json)
     },
     "redis-reply": { _ = redisAnswer($0, hasAuthenticated: true) },
+    "release-token": { _ = ReleaseToken.token(in: $0) },
     "report": { bytes in
         guard let json = try? JSON(parsing: bytes) else { return }
         _ = try? Report(json).applied(to: nil)
@@ -106,7 +137,13 @@ let parsers: [String: @Sendable ([UInt8]) -> Void] = [
         if let file = RuleFile.parse(bytes, file: "f").file { _ = examineRules(of: file, file: "f") }
     },
     "settings": { _ = SettingsFile.parse($0, file: "f") },
+    "spool": { bytes in
+        var scan = SpoolScan(first: 1)
+        _ = scan.read(bytes, first: 1)
+        scan.finish()
+    },
     "supervisord-conf": { _ = SupervisordConfiguration(parsing: $0, folder: "/etc") },
+    "upstart-path": { _ = UpstartPath(String(decoding: $0, as: UTF8.self)) },
     "watch-state": { _ = try? WatchState(parsing: $0, at: now) },
     "xml-rpc": { _ = (try? XMLRPCAnswer(parsing: $0)).map { SupervisordProcess.list($0) } },
 ]

@@ -257,4 +257,10 @@ import Testing
             _ = offersReload(parsing: bytes)
         }
     }
+
+    @Test func brokenPidFilesNameNobody() {
+        Mutations.run(seeds: Mutations.seeds("pid-file")) { bytes in
+            if let pid = pidNumber(parsing: bytes), pid < 1 { Issue.record("no process has the pid \(pid)") }
+        }
+    }
 }

@@ -147,8 +147,7 @@ import Testing
     }
 
     @Test func noPathIsTooBroken() {
-        let seeds = ["/com/ubuntu/Upstart/jobs/bed_2dinst/a_2fb_2dc_2ed", "/com/ubuntu/Upstart/jobs/dbus/_"].map { Array($0.utf8) }
-        Mutations.run(seeds: seeds) { bytes in
+        Mutations.run(seeds: Mutations.seeds("upstart-path")) { bytes in
             guard let path = UpstartPath(String(decoding: bytes, as: UTF8.self)) else { return }
             if UpstartPath(path.text) != path { Issue.record("\(path) is not read back") }
         }
