@@ -4,8 +4,9 @@ import Glibc
 
 private let parser: @Sendable ([UInt8]) -> Void = {
     let name = getenv("PARSER").map { String(cString: $0) } ?? ""
-    guard let parser = agentParsers[name] ?? otherParsers[name] else {
-        print((agentParsers.keys + otherParsers.keys).sorted().joined(separator: "\n"))
+    let parsers = agentParsers.merging(otherParsers) { first, _ in first }
+    guard let parser = parsers[name] else {
+        print(parsers.keys.sorted().joined(separator: "\n"))
         fflush(nil)
         _exit(name.isEmpty ? 0 : 64)  // libFuzzer takes exit() for a crash
     }
