@@ -84,7 +84,11 @@ fuzz: build-packages swift
 
 # Build and install
 
-BUILD := swift build -c release --static-swift-stdlib -Xlinker --gc-sections
+# What is in memory counts: relocations are packed, which glibc 2.36 and later can read, and the runtime's names are not exported. The linker is
+# lld, which comes with Swift: gold cannot pack. See AgentDaemon's decision *What the agent keeps in memory*.
+PACKED := $(shell printf '2.36\n%s\n' "$$(getconf GNU_LIBC_VERSION | sed 's/.* //')" | sort -VC && echo -Xlinker -z -Xlinker pack-relative-relocs)
+LINK := -Xswiftc -use-ld=lld -Xlinker --gc-sections -Xlinker -z -Xlinker nostart-stop-gc -Xlinker --no-export-dynamic $(PACKED)
+BUILD := swift build -c release --static-swift-stdlib $(LINK)
 
 build: build-packages swift
 	$(BUILD)
