@@ -25,6 +25,7 @@ func checkConfiguration(folder: String) -> ExitCode {
 
 /// Runs until a signal asks for the end.
 func runAgent(folder: String) -> ExitCode {
+    SpareMemory.useOneHeap()
     umask(0o077)
     signal(SIGPIPE, SIG_IGN)
     keepCapabilitiesFromChildren()
@@ -100,8 +101,12 @@ private final class Agent {
             logger.notice("watching", metadata: ["services": "\(configuration.plan.services.count)"])
             serviceManager.ready(status: watcher.status)
         }
+        giveBackMemoryLater()
         loop.run()
     }
+
+    /// When the first cycles and reports are over, what only the start needed is not kept: see the decision *What the agent keeps in memory*.
+    private func giveBackMemoryLater() { loop.after(.seconds(10)) { SpareMemory.giveBack() } }
 
     /// Requests come on the talker's thread and are answered on the watcher's.
     private func requestHandler() -> RequestHandler {
@@ -145,6 +150,7 @@ private final class Agent {
             let settings = configuration.settings
             alerts?.change(host: settings.hostname, channels: configuration.plan.channels, aggregatorPatience: settings.aggregatorPatience)
             watcher?.reload(configuration.plan)
+            giveBackMemoryLater()
             logger.notice("configuration reloaded", metadata: ["services": "\(configuration.plan.services.count)"])
             if configuration.settings.logLevel != logger.logLevel { logger.notice("log_level changes with the next start of the agent") }
         } catch let problems as ConfigurationProblems {

@@ -1,7 +1,10 @@
 #pragma once
 
+#include <elf.h>
 #include <linux/capability.h>
+#include <malloc.h>
 #include <spawn.h>
+#include <sys/auxv.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
