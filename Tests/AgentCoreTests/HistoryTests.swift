@@ -1,6 +1,7 @@
 @testable import AgentCore
 import Platform
 import RuleLanguage
+import TestKit
 import Testing
 
 private let list = MetricList([MetricName("cpu", "total"), MetricName("io", "read"), MetricName("memory", "rss"), MetricName("up")])
@@ -48,6 +49,33 @@ private func history(_ cycles: [[Double?]?]) -> History {
         let values = history(cycles).values(of: MetricName("cpu", "total"), unit: "puma")
         #expect(values?.count == 240)
         #expect(values?.compactMap(\.self) == [7])
+    }
+
+    @Test func whatStaysTheSameForLongAndThenChangesIsAllThere() {
+        // Of the ring's slots, the last to be written is in its first quarter, then in its third.
+        for begin in [0, 100, 130, 250, 500, 610] {
+            let numbers = (0..<640).map { $0 < begin ? 5.0 : Double($0 % 3) }
+            let values = history(numbers.map { [$0, nil, $0, 0] }).values(of: MetricName("cpu", "total"), unit: "puma")
+            #expect(values == Array(numbers.suffix(240)))
+        }
+        let signs = history([[0, nil, nil, nil], [-0.0, nil, nil, nil], [0, nil, nil, nil]]).values(of: MetricName("cpu", "total"), unit: "puma")
+        #expect(signs?.map { $0?.sign } == [.plus, .minus, .plus])
+    }
+
+    @Test(arguments: [1, 2, 3, 4, 5] as [UInt64])
+    func itIsWhatAListOfAllValuesWouldBe(seed: UInt64) {
+        var random = SplitMix(state: seed)
+        var (cycles, last) = ([[Double?]?](), 0.0)
+        for _ in 0..<Int.random(in: 1...900, using: &random) {
+            // Values that mostly stay, gaps, and cycles in which the unit was away, some of them for long.
+            if Int.random(in: 0..<12, using: &random) == 0 { last = Double(Int.random(in: 0..<4, using: &random)) }
+            if Int.random(in: 0..<100, using: &random) == 0 {
+                cycles += Array(repeating: nil, count: Int.random(in: 1...300, using: &random))
+            }
+            cycles.append([Int.random(in: 0..<9, using: &random) == 0 ? nil : last, nil, nil, nil])
+        }
+        let values = history(cycles).values(of: MetricName("cpu", "total"), unit: "puma")
+        #expect(values == cycles.suffix(240).map { $0?[0] })
     }
 
     @Test func anotherListOfMetricsKeepsWhatIsInBoth() {
@@ -112,11 +140,19 @@ private func history(_ cycles: [[Double?]?]) -> History {
         #expect(throws: RecordingError(problem: problem)) { try Recording(json) }
     }
 
-    @Test func fiveHundredUnitsTakeLittleMemory() {
+    @Test func fiveHundredUnitsTakeLittleMemoryAndNoMoreThanIsUsed() {
         var history = History()
-        let values: [Double?] = [1, 2, 3, 4]
-        for second in 0..<3 {
+        for second in 0..<500 {
             history.beginCycle(at: moment(second))
+            let values: [Double?] = [1, Double(second) * 4096, 3, 1]
+            for unit in 0..<500 { history.record(values, of: list, unit: "unit\(unit)") }
+            if second == 3 { #expect(history.footprint < 400_000) }
+        }
+        #expect(history.footprint < 800_000)
+        // All of them change in every cycle.
+        for second in 500..<800 {
+            history.beginCycle(at: moment(second))
+            let values = (1...4).map { Double(second * second * $0) as Double? }
             for unit in 0..<500 { history.record(values, of: list, unit: "unit\(unit)") }
         }
         #expect(history.footprint < 2_500_000)

@@ -66,40 +66,28 @@ public struct History: Sendable {
 
 /// One subject's rings.
 private struct Record: Sendable {
-    private static let words = (History.cycles + 63) / 64
     /// Between two numbers below it there is no difference that a `Float` could not hold.
     private static let largest = 1e30
 
     let subject: Metric.Subject
     private var list: MetricList?
     private(set) var metrics: [MetricName] = []
-    private var isCounter: [Bool] = []
-    /// For each metric, one slot for each cycle; of a counter, by how much it grew since the value before.
-    private var slots: [Float] = []
-    /// For each metric, a bit for each slot: whether it was measured.
-    private var present: [UInt64] = []
-    /// Of each counter, the last value.
-    private var last: [Double] = []
+    /// For each metric.
+    private var rings: [Ring] = []
     /// The last cycle in which something was recorded.
     private var cycle = 0
 
     init(subject: Metric.Subject) { self.subject = subject }
 
-    var footprint: Int { slots.capacity * 4 + present.capacity * 8 + last.capacity * 8 }
+    var footprint: Int { rings.reduce(rings.capacity * MemoryLayout<Ring>.stride) { $0 + $1.footprint } }
 
     mutating func record(_ values: [Double?], of list: MetricList, cycle now: Int) {
         if self.list !== list { adopt(list) }
         skip(to: now)
         let slot = (now - 1) % History.cycles
-        for index in metrics.indices {
+        for index in rings.indices {
             guard index < values.count, let value = values[index], value.isFinite, value.magnitude < Self.largest else { continue }
-            if isCounter[index] {
-                slots[index * History.cycles + slot] = isPresent(anywhere: index) ? Float(value - last[index]) : 0
-                last[index] = value
-            } else {
-                slots[index * History.cycles + slot] = Float(value)
-            }
-            present[index * Self.words + slot / 64] |= 1 << UInt64(slot % 64)
+            rings[index].record(value, in: slot)
         }
     }
 
@@ -107,47 +95,111 @@ private struct Record: Sendable {
     private mutating func skip(to now: Int) {
         let first = max(cycle, now - History.cycles)
         for skipped in first..<max(first, now) {
-            let slot = skipped % History.cycles
-            for index in metrics.indices { present[index * Self.words + slot / 64] &= ~(1 << UInt64(slot % 64)) }
+            for index in rings.indices { rings[index].empty(skipped % History.cycles) }
         }
         cycle = now
     }
 
-    private func isPresent(anywhere index: Int) -> Bool {
-        (0..<Self.words).contains { present[index * Self.words + $0] != 0 }
-    }
-
     /// Takes another list of metrics. Those that are in both keep their values.
     private mutating func adopt(_ list: MetricList) {
-        let before = self
         self.list = list
-        metrics = Array(list.metrics.prefix(History.mostMetrics))
-        isCounter = metrics.map { MetricNature($0, of: subject).isCounter }
-        guard metrics != before.metrics else { return }
-        slots = Array(repeating: 0, count: metrics.count * History.cycles)
-        present = Array(repeating: 0, count: metrics.count * Self.words)
-        last = Array(repeating: 0, count: metrics.count)
-        for (index, metric) in metrics.enumerated() {
-            guard let old = before.metrics.firstIndex(of: metric) else { continue }
-            for slot in 0..<History.cycles { slots[index * History.cycles + slot] = before.slots[old * History.cycles + slot] }
-            for word in 0..<Self.words { present[index * Self.words + word] = before.present[old * Self.words + word] }
-            last[index] = before.last[old]
+        // The list's own array where that can be: all units of a service then share it.
+        let next = list.metrics.count > History.mostMetrics ? Array(list.metrics.prefix(History.mostMetrics)) : list.metrics
+        guard next != metrics else { return }
+        let before = self
+        metrics = next
+        rings = next.map { metric in
+            before.metrics.firstIndex(of: metric).map { before.rings[$0] } ?? Ring(isCounter: MetricNature(metric, of: subject).isCounter)
         }
     }
 
     func values(of metric: MetricName, from oldest: Int, to newest: Int) -> [Double?]? {
         guard let index = metrics.firstIndex(of: metric) else { return nil }
+        let ring = rings[index]
         var values = [Double?](repeating: nil, count: newest - oldest)
         // A counter is added up from its last value backwards.
-        var sum = last[index]
+        var sum = ring.last
         for number in stride(from: newest - 1, through: oldest, by: -1) where number < cycle && number >= cycle - History.cycles {
-            let slot = number % History.cycles
-            guard present[index * Self.words + slot / 64] & 1 << UInt64(slot % 64) != 0 else { continue }
-            let value = Double(slots[index * History.cycles + slot])
-            values[number - oldest] = isCounter[index] ? sum : value
-            if isCounter[index] { sum -= value }
+            guard let value = ring.value(in: number % History.cycles).map({ Double($0) }) else { continue }
+            values[number - oldest] = ring.isCounter ? sum : value
+            if ring.isCounter { sum -= value }
         }
         return values
+    }
+}
+
+/// One metric's slots, one for each cycle. Much of what is measured never changes: as long as it does not, one number is all of it.
+private struct Ring: Sendable {
+    let isCounter: Bool
+    /// The value of all slots that have one, while `slots` is empty.
+    private var everywhere: Float = 0
+    /// Of a counter, by how much it grew since the value before. It grows with the slots that are used.
+    private var slots: [Float] = []
+    private var measured = Slots()
+    /// Of a counter, the last value.
+    private(set) var last = 0.0
+
+    init(isCounter: Bool) { self.isCounter = isCounter }
+
+    var footprint: Int { slots.capacity * MemoryLayout<Float>.stride }
+
+    mutating func record(_ value: Double, in slot: Int) {
+        guard isCounter else { return keep(Float(value), in: slot) }
+        keep(measured.isEmpty ? 0 : Float(value - last), in: slot)
+        last = value
+    }
+
+    private mutating func keep(_ value: Float, in slot: Int) {
+        defer { measured[slot] = true }
+        if slots.isEmpty {
+            // By their bits, as 0 and -0 are two values.
+            if measured.isEmpty { everywhere = value }
+            guard value.bitPattern != everywhere.bitPattern else { return }
+        }
+        if slot >= slots.count { slots += repeatElement(everywhere, count: Slots.room(for: slot) - slots.count) }
+        slots[slot] = value
+    }
+
+    func value(in slot: Int) -> Float? {
+        guard measured[slot] else { return nil }
+        // Slots that no value came to since it began to change.
+        return slot < slots.count ? slots[slot] : everywhere
+    }
+
+    mutating func empty(_ slot: Int) {
+        measured[slot] = false
+        if measured.isEmpty { slots = [] }
+    }
+}
+
+/// Which slots hold a value.
+private struct Slots: Sendable {
+    private var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+
+    /// The slots are made room for in four steps, while the first cycles pass.
+    static func room(for slot: Int) -> Int { (slot / 60 + 1) * 60 }
+
+    var isEmpty: Bool { words.0 | words.1 | words.2 | words.3 == 0 }
+
+    subscript(slot: Int) -> Bool {
+        get {
+            let bit: UInt64 = 1 << UInt64(slot % 60)
+            switch slot / 60 {
+            case 0: return words.0 & bit != 0
+            case 1: return words.1 & bit != 0
+            case 2: return words.2 & bit != 0
+            default: return words.3 & bit != 0
+            }
+        }
+        set {
+            let bit: UInt64 = 1 << UInt64(slot % 60)
+            switch slot / 60 {
+            case 0: words.0 = newValue ? words.0 | bit : words.0 & ~bit
+            case 1: words.1 = newValue ? words.1 | bit : words.1 & ~bit
+            case 2: words.2 = newValue ? words.2 | bit : words.2 & ~bit
+            default: words.3 = newValue ? words.3 | bit : words.3 & ~bit
+            }
+        }
     }
 }
 
