@@ -1,6 +1,7 @@
 // Whatever stands in a file, a path or an answer that the talker reads: it is read or refused.
 
 import AgentAPI
+import AgentCore
 import TestKit
 import Testing
 
@@ -47,8 +48,8 @@ import Testing
 
     @Test func brokenAddressesOrdersAndPathsAreRefused() {
         Mutations.run(seeds: Mutations.seeds("addresses")) { bytes in
-            guard let url = try? AggregatorURL(String(decoding: bytes, as: UTF8.self)) else { return }
-            if url.host.isEmpty || !(1...65535).contains(url.port) || url.prefix.hasSuffix("/") { Issue.record("no address: \(url)") }
+            guard let url = try? AggregatorAddress(parsing: String(decoding: bytes, as: UTF8.self)) else { return }
+            if url.host.isEmpty || !(1...65535).contains(url.port) || url.path.hasSuffix("/") { Issue.record("no address: \(url)") }
         }
         Mutations.run(seeds: Mutations.seeds("permissions")) { bytes in
             guard let order = try? AllowedOrder(parsing: String(decoding: bytes, as: UTF8.self)) else { return }
