@@ -46,7 +46,8 @@ import Testing
                 .init(
                     pid: 6203, role: .worker, class: .new, tokenPrefix: "9b2f91ea", answerMilliseconds: 0.7, age: .seconds(1.5), exec: "new",
                     folder: "/srv/app/releases/2", isInRelease: true, connections: 2),
-                .init(pid: 6131, role: .worker, class: .old, age: .seconds(90), exec: "same-as-baseline"),
+                .init(
+                    pid: 6131, role: .worker, class: .old, age: .seconds(90), exec: "same-as-baseline", busy: .seconds(7.4), reason: "preload"),
             ], listeners: [.init(kind: "tcp", address: "127.0.0.1:8080", queue: 0, backlog: 1024)],
             incidents: [.init(after: .milliseconds(31), what: "exit", pid: 6130, class: .old, how: "exit status 0")],
             availability: Availability(

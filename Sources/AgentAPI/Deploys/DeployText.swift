@@ -230,6 +230,8 @@ extension HostDeploy.Process {
         members.add("cwd_is_release", isInRelease.map(JSON.bool))
         members.add("cwd_deleted", isFolderDeleted)
         members.add("established", connections)
+        members.add("busy_s", busy.map { .number(Double($0.microseconds / 1000) / 1000) })
+        members.add("reason", reason)
         return members.json
     }
 
@@ -240,7 +242,8 @@ extension HostDeploy.Process {
             pid: pid, role: try reader.word("role"), class: try reader.optionalWord("class"), tokenPrefix: try reader.optionalText("token"),
             answerMilliseconds: json["answered_ms"]?.number, age: .seconds(min(1e12, max(0, json["age_s"]?.number ?? 0))),
             exec: try reader.text("exec"), folder: try reader.optionalText("cwd"), isInRelease: try reader.flag("cwd_is_release"),
-            isFolderDeleted: try reader.flag("cwd_deleted") ?? false, connections: try reader.count("established"))
+            isFolderDeleted: try reader.flag("cwd_deleted") ?? false, connections: try reader.count("established"),
+            busy: json["busy_s"]?.number.map { .seconds(min(1e9, max(0, $0))) }, reason: try reader.optionalText("reason"))
     }
 }
 

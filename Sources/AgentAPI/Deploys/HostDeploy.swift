@@ -43,10 +43,15 @@ public struct HostDeploy: Equatable, Sendable {
         public var isFolderDeleted: Bool
         /// Accepted connections that are open.
         public var connections: Int?
+        /// For how long it has had open connections without a break, as far as that was seen.
+        public var busy: Duration?
+        /// Why it does not run the new release, in a word: `preload`, `wrong-directory` or `token-missing`; `nil` where that is not known.
+        public var reason: String?
 
         public init(
             pid: Int32, role: Role, class: Class?, tokenPrefix: String? = nil, answerMilliseconds: Double? = nil, age: Duration, exec: String,
-            folder: String? = nil, isInRelease: Bool? = nil, isFolderDeleted: Bool = false, connections: Int? = nil
+            folder: String? = nil, isInRelease: Bool? = nil, isFolderDeleted: Bool = false, connections: Int? = nil, busy: Duration? = nil,
+            reason: String? = nil
         ) {
             self.pid = pid
             self.role = role
@@ -59,6 +64,8 @@ public struct HostDeploy: Equatable, Sendable {
             self.isInRelease = isInRelease
             self.isFolderDeleted = isFolderDeleted
             self.connections = connections
+            self.busy = busy
+            self.reason = reason
         }
     }
 

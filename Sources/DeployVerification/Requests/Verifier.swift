@@ -147,9 +147,3 @@ public struct Verifier: Sendable {
     /// How many of the last answers of a target were right.
     public func consecutive(of index: Int) -> Int { targets[index].last == .rightToken ? targets[index].streak : 0 }
 }
-
-/// `0.4 s`, `12 s`.
-private func words(_ duration: Duration) -> String {
-    let tenths = max(0, (duration.microseconds + 50_000) / 100_000)
-    return tenths >= 100 || tenths % 10 == 0 ? "\(tenths / 10) s" : "\(tenths / 10).\(tenths % 10) s"
-}

@@ -1,0 +1,164 @@
+// How a service was before its deploy.
+
+public import AgentAPI
+import Platform
+
+/// A folder that a release lies in.
+public struct ReleaseFolder: Equatable, Sendable {
+    public var path: String
+    public var mark: FolderMark
+    /// The folder above, where the other releases are.
+    public var parent: FolderMark?
+
+    public init(path: String, mark: FolderMark, parent: FolderMark?) {
+        self.path = path
+        self.mark = mark
+        self.parent = parent
+    }
+}
+
+/// The processes of a service before its deploy: what is still the same afterwards is old. Clocks are not asked, they are too coarse.
+public struct Baseline: Equatable, Sendable {
+    /// What a worker answered to the token question.
+    public enum Answer: Equatable, Sendable {
+        /// The first digits of a token.
+        case token(prefix: String)
+        /// The very token of the deploy, which the worker cannot have read when it booted.
+        case thisToken
+        case other
+        case accessDenied
+    }
+
+    public struct Process: Equatable, Sendable {
+        public var mark: ProcessMark
+        /// `nil`: it holds no listener.
+        public var role: HostDeploy.Role?
+        public var command: String
+        public var folder: FolderMark?
+        public var folderPath: String?
+        public var isFolderDeleted: Bool
+        public var parentFolder: FolderMark?
+        public var answer: Answer?
+    }
+
+    public struct Listener: Equatable, Sendable {
+        public var address: ServiceListener.Address
+        /// Its holders answered, and none of them with a token, while those of another listener did: a page of numbers, or the like.
+        public var isAside: Bool
+    }
+
+    /// Since boot, and of which boot.
+    public var at: Duration
+    public var boot: String
+    public var processes: [Process]
+    public var listeners: [Listener]
+    public var lacks: [String]
+
+    public var workers: Int { processes.count { $0.role == .worker } }
+
+    /// - Parameters:
+    ///   - look: at the service before the deploy.
+    ///   - answers: of its workers, to the first question.
+    public init(_ look: ServiceLook, answers: [WorkerAnswer], token: String, boot: String) {
+        let roles = Roles(look, before: nil, memory: RoleMemory())
+        var heard: [ProcessMark: Answer] = [:]
+        for answer in answers { heard[answer.mark] = Answer(answer.content, token: token) ?? heard[answer.mark] }
+        processes = look.processes.map { process in
+            Process(
+                mark: process.mark, role: roles.role(of: process.mark), command: process.command, folder: process.folder,
+                folderPath: process.folderPath, isFolderDeleted: process.isFolderDeleted, parentFolder: process.parentFolder,
+                answer: heard[process.mark])
+        }
+        at = look.at
+        self.boot = boot
+        lacks = look.lacks
+        listeners = Self.listeners(of: look, heard)
+        // Who only serves pages of numbers is no worker.
+        let aside = Roles.inodes(aside: self, look)
+        for (index, process) in look.processes.enumerated() where process.listeners?.isSubset(of: aside) == true { processes[index].role = nil }
+    }
+
+    private static func listeners(of look: ServiceLook, _ heard: [ProcessMark: Answer]) -> [Listener] {
+        func answers(_ listener: ServiceListener) -> [Answer] {
+            look.processes.filter { $0.listeners?.contains(listener.inode) == true }.compactMap { heard[$0.mark] }
+        }
+        func hasToken(_ answers: [Answer]) -> Bool { answers.contains { $0.isToken } }
+        let main = look.listeners.contains { hasToken(answers($0)) }
+        return look.listeners.map { listener in
+            let answers = answers(listener)
+            return Listener(address: listener.address, isAside: main && !answers.isEmpty && answers.allSatisfy { $0 == .other })
+        }
+    }
+
+    func process(_ mark: ProcessMark) -> Process? {
+        processes.first { $0.mark.pid == mark.pid && $0.mark.startTicks == mark.startTicks }
+    }
+
+    /// What may spoil the deploy, for a person.
+    /// - Parameters:
+    ///   - release: `nil` when none was named; `isMissing` when it was and is not there.
+    ///   - asked: whether the workers were asked for a token.
+    public func warnings(release: ReleaseFolder?, isReleaseMissing: Bool, isInPlace: Bool, asked: Bool) -> [String] {
+        var warnings: [String] = []
+        let workers = processes.filter { $0.role == .worker }
+        if listeners.isEmpty {
+            warnings.append(
+                processes.isEmpty ? "the service has no processes: nothing is there to be replaced" : "nobody of the service listens on any address")
+        } else if workers.isEmpty {
+            warnings.append("nobody accepts connections: the listener has no workers")
+        }
+        if isReleaseMissing { warnings.append("the release's folder is not on this host, or may not be seen") }
+        let gone = workers.filter { $0.isFolderDeleted }
+        if !gone.isEmpty {
+            warnings.append(
+                "\(list(gone.map(\.mark.pid), "worker")) \(gone.count == 1 ? "stands" : "stand") in a folder that was deleted: a reload may not find its way back; restart the service instead")
+        }
+        if let release, !isInPlace {
+            let there = workers.filter { $0.folder == release.mark }
+            if !there.isEmpty {
+                warnings.append(
+                    "\(list(there.map(\.mark.pid), "worker")) already \(there.count == 1 ? "stands" : "stand") in \(release.path), which is to be new: say --in-place if it is")
+            }
+        }
+        if processes.contains(where: { $0.role != nil && $0.mark.generation == .unknown }) {
+            warnings.append("there is no exec evidence: which program a process was started with may not be read")
+        }
+        let dynamic = workers.filter { $0.answer == .thisToken }
+        if !dynamic.isEmpty {
+            warnings.append(
+                "\(list(dynamic.map(\.mark.pid), "worker")) already \(dynamic.count == 1 ? "answers" : "answer") the new token: it is read on every request, or was used before; either proves nothing")
+        }
+        if workers.contains(where: { $0.answer == .accessDenied }) { warnings.append("the token question is denied: its name or password is wrong") }
+        if asked, !workers.isEmpty, workers.allSatisfy({ $0.answer == nil }) { warnings.append("no worker answered the token question") }
+        if asked, !workers.isEmpty, workers.contains(where: { $0.answer == .other }), !workers.contains(where: { $0.answer?.isToken == true }) {
+            warnings.append("no worker answers a token so far: it will only be seen after the deploy whether the path is right")
+        }
+        return warnings + lacks
+    }
+}
+
+extension Baseline.Answer {
+    var isToken: Bool {
+        switch self {
+        case .token, .thisToken: true
+        case .other, .accessDenied: false
+        }
+    }
+
+    init?(_ content: WorkerAnswer.Content, token: String) {
+        switch content {
+        case .token(let text): self = Secret(text) == Secret(token) ? .thisToken : .token(prefix: String(text.prefix(8)))
+        case .other: self = .other
+        case .accessDenied: self = .accessDenied
+        case .lost, .silence: return nil
+        }
+    }
+}
+
+/// `worker 7`, `workers 7, 8 and 12 others`
+func list(_ pids: [Int32], _ what: String) -> String {
+    guard pids.count != 1 else { return "\(what) \(pids[0])" }
+    let shown = pids.sorted().prefix(6).map { "\($0)" }
+    if pids.count > shown.count { return "\(what)s \(shown.joined(separator: ", ")) and \(pids.count - shown.count) others" }
+    return "\(what)s \(shown.dropLast().joined(separator: ", ")) and \(shown.last ?? "")"
+}

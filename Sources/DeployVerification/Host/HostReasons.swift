@@ -1,0 +1,171 @@
+// Why a host's state is what it is, in sentences for a person.
+
+import AgentAPI
+import Platform
+
+extension HostVerifier.Why {
+    /// For programs.
+    var word: String? {
+        switch self {
+        case .preload: "preload"
+        case .wrongDirectory: "wrong-directory"
+        case .tokenMissing: "token-missing"
+        default: nil
+        }
+    }
+}
+
+extension HostVerifier {
+    /// The most important first.
+    func reasons(for state: Verdict, at now: Duration) -> [String] {
+        guard token != nil else { return [] }
+        guard look != nil else { return ["nothing has been seen yet"] }
+        var reasons: [String] = []
+        if let ending { reasons.append(ending) }
+        if state == .crashLoop { reasons.append(crashes(at: now)) }
+        if state == .limitsExceeded, let availability, let breach = check?.limits?.breach(by: availability) { reasons.append(breach) }
+        if judged.isEmpty { reasons.append(nobody) }
+        for kind in [HostDeploy.Class.dynamic, .old, .oldCode, .unknown] { reasons += sentences(of: kind, at: now) }
+        let new = count(.new)
+        if new > 0, new < expected, judged.allSatisfy({ $0.class == .new }) {
+            reasons.append(
+                "\(new) of \(expected) workers \(new == 1 ? "is" : "are") there; if fewer than before are meant, say how many are expected")
+        }
+        if state == .inProgress, new >= expected {
+            let deaths = churn.deaths.count
+            reasons.append(
+                deaths > 0
+                    ? "all workers are new, but \(deaths) new \(deaths == 1 ? "process has" : "processes have") died young, and these have not outlived them yet"
+                    : "all workers are new, and have not been so for long enough yet")
+        }
+        for process in look?.processes ?? [] {
+            guard let since = zombieSince[process.mark], now - since >= .seconds(5) else { continue }
+            reasons.append("process \(process.mark.pid) has ended and process \(process.parent), its parent, takes no notice: it is a zombie")
+        }
+        reasons += warnings(state, at: now)
+        return reasons
+    }
+
+    private var nobody: String {
+        guard let masters = roles?.masters, !masters.isEmpty else { return "no process of the service holds a listener" }
+        let queue = (look?.listeners ?? []).compactMap(\.queue).reduce(0) { $0 + min($1, 1 << 20) }
+        let waiting = queue > 0 ? "; \(queue) \(queue == 1 ? "connection waits" : "connections wait")" : ""
+        return "only \(list(masters.map(\.mark.pid), "process")) \(masters.count == 1 ? "holds" : "hold") the listener, and accepts nothing\(waiting)"
+    }
+
+    private func crashes(at now: Duration) -> String {
+        let deaths = churn.deaths
+        guard let last = deaths.last else { return "new processes die soon after their start" }
+        let how = last.status.map { ", with \(endOfProcess($0))" } ?? ""
+        return "\(deaths.count) new processes died within 5 s of their start, the last (\(last.pid)) \(words(now - last.died)) ago after \(words(last.lifetime))\(how)"
+    }
+
+    /// Draining, and what else does not stand against the verdict.
+    private func warnings(_ state: Verdict, at now: Duration) -> [String] {
+        var warnings: [String] = []
+        if check?.draining != .ignore {
+            for process in draining.prefix(10) {
+                warnings.append("old worker \(process.mark.pid) accepts nothing any more and is not gone\(busyWords(process, at: now))")
+            }
+        }
+        guard state == .verified || state == .limitsExceeded || state == .inProgress else { return warnings }
+        let workers = Set(judged.map(\.process.mark.generation))
+        for master in roles?.masters ?? [] where !master.isForeign && ancestry(of: master) == .same && !workers.contains(master.mark.generation) {
+            warnings.append("process \(master.mark.pid), the master of the old workers, is still there: told to, it could start old workers again")
+        }
+        return warnings
+    }
+
+    /// Of some workers one sentence each, of many one for all.
+    private func sentences(of kind: HostDeploy.Class, at now: Duration) -> [String] {
+        let those = judged.filter { $0.class == kind }
+        let shown = those.prefix(8).map { sentence($0, at: now) }
+        return those.count > shown.count ? shown + ["and \(those.count - shown.count) more workers like these"] : Array(shown)
+    }
+
+    private func sentence(_ one: Judged, at now: Duration) -> String {
+        let process = one.process
+        let worker = "worker \(process.mark.pid)"
+        switch one.class {
+        case .dynamic:
+            return one.why == .changedItsToken
+                ? "\(worker) answered another token before and now the new one, without a restart: it reads the file on every request"
+                : "\(worker) has run since before the deploy and answers the new token: it reads the file on every request, or the token was used before"
+        case .old:
+            return baseline == nil
+                ? "\(worker) answers \(answered(process))"
+                : "\(worker) has run since before the deploy and still holds the listener\(busyWords(process, at: now))"
+        case .oldCode: return "\(worker) is new and runs old code: \(cause(one))"
+        default: return "\(worker) is not proven to be new: \(doubt(one, at: now))"
+        }
+    }
+
+    /// ` (1 request in flight, 7.4 s)`
+    private func busyWords(_ process: ServiceProcess, at now: Duration) -> String {
+        guard let connections = process.connections, connections > 0, let since = busySince[process.mark] else { return "" }
+        return " (\(connections) \(connections == 1 ? "request" : "requests") in flight, \(words(now - since)))"
+    }
+
+    private func answered(_ process: ServiceProcess) -> String {
+        switch heard[process.mark]?.latest?.content {
+        case .token(let text): "another token (\(text.prefix(8))...)"
+        case .other(let status, let bytes): "no token but status \(status) with \(bytes) bytes"
+        case .accessDenied(let status): "access denied (\(status))"
+        case .lost, .silence, nil: "nothing"
+        }
+    }
+
+    private func cause(_ one: Judged) -> String {
+        switch one.why {
+        case .wrongDirectory:
+            let folder = one.process.folderPath.map { " (\($0))" } ?? ""
+            let place = one.process.isFolderDeleted ? "a folder that was deleted" : "an earlier release"
+            return "it stands in \(place)\(folder); \(directive(one.process.command))"
+        case .preload:
+            return
+                "it was forked from process \(one.process.parent), which has loaded its code before the deploy and answers \(answered(one.process)): without preloading, or with a full restart, it would load the new one"
+        case .tokenMissing:
+            return
+                "it answers \(answered(one.process)): the token was not in the release when it booted, or the question's path leads elsewhere"
+        default: return "it answers \(answered(one.process)), though it was started after the deploy was prepared"
+        }
+    }
+
+    /// What makes a server load its code from where it once was.
+    private func directive(_ command: String) -> String {
+        let known = [
+            ("puma", "`directory` in Puma's configuration"), ("unicorn", "`working_directory` in Unicorn's configuration"),
+            ("gunicorn", "`chdir` in gunicorn's configuration"), ("uwsgi", "`chdir` in uWSGI's configuration"),
+        ]
+        // The names overlap: the longest that fits is meant.
+        let name = command.lowercased()
+        if let (_, missing) = known.filter({ name.contains($0.0) }).max(by: { $0.0.count < $1.0.count }) {
+            return "\(missing) is missing or does not name `current`"
+        }
+        return "tell the server to stand in `current` (Puma: `directory`, Unicorn: `working_directory`, gunicorn and uWSGI: `chdir`)"
+    }
+
+    private func doubt(_ one: Judged, at now: Duration) -> String {
+        let age = words(max(.zero, now - one.process.started))
+        switch one.why {
+        case .onlyForked:
+            return "it was only forked after the deploy was prepared, so that its code may be older; say --no-preload if nothing is preloaded"
+        case .noExecEvidence: return "which program it was started with may not be read, so that it may be older than the deploy"
+        case .notReady: return "it has answered no request yet (it is \(age) old)"
+        case .elsewhere: return "it stands neither in the new release nor in another\(one.process.folderPath.map { " (\($0))" } ?? "")"
+        case .denied: return "it denies access (\(answered(one.process))): name or password of the question are wrong"
+        case .serverError(let status): return "it answers with status \(status)"
+        case .silent: return "it takes connections and does not answer (it is \(age) old)"
+        case .unseenBefore: return "it is older than the deploy, and the baseline does not have it"
+        default:
+            if !asks { return "there is no question that would show it" }
+            return baseline == nil && check?.evidence == .process ? "without a baseline its age shows nothing" : "it has answered nothing yet (it is \(age) old)"
+        }
+    }
+}
+
+/// `0.4 s`, `12 s`.
+func words(_ duration: Duration) -> String {
+    let tenths = max(0, (duration.microseconds + 50_000) / 100_000)
+    return tenths >= 100 || tenths % 10 == 0 ? "\(tenths / 10) s" : "\(tenths / 10).\(tenths % 10) s"
+}

@@ -1,0 +1,571 @@
+// Judges a deploy on one host by its processes, as time goes on.
+
+public import AgentAPI
+public import Platform
+
+/// Takes looks, answers and incidents, and says what follows. It does no I/O; all its times are since boot, from whoever looks.
+///
+/// It begins when a deploy is prepared and observes from then on; a check begins on a copy of it.
+public struct HostVerifier: Sendable {
+    /// What it wants next.
+    public struct Step: Equatable, Sendable {
+        /// Until the next look.
+        public var wait: Duration
+        /// Whom to ask now; empty for nobody.
+        public var ask: [ProcessMark]
+    }
+
+    /// A worker and what it is to the deploy.
+    struct Judged: Sendable {
+        var process: ServiceProcess
+        var `class`: HostDeploy.Class
+        var why: Why?
+    }
+
+    /// Why a worker is what it is, where that is not plain.
+    enum Why: Equatable, Sendable {
+        case preload, wrongDirectory, tokenMissing
+        /// A token of another deploy, though nothing else is wrong with the process.
+        case otherToken
+        case onlyForked, noExecEvidence, notReady, elsewhere, denied, serverError(Int), silent
+        /// It answered another token before.
+        case changedItsToken
+        case unseenBefore
+    }
+
+    enum Ancestry { case same, new, unclear }
+
+    static let nothingFor = Duration.seconds(5)
+    static let deniedFor = (count: 3, time: Duration.seconds(5))
+    static let oldCodeFor = Duration.seconds(5)
+    static let quietFor = Duration.seconds(2)
+
+    public let service: String
+    public let host: String
+    public let deploy: String?
+    public let baseline: Baseline?
+    /// Where the new release is, as far as is known.
+    public var release: ReleaseFolder?
+    /// Whether workers can be asked at all.
+    public var asks = true
+    /// What the one who joins knows to be missing, for a person.
+    public var lacks: [String] = []
+    let token: Secret?
+    let tokenPrefix: String?
+    let start: Moment
+
+    // What was seen
+    private(set) var check: DeployCheck?
+    private var began: Duration
+    private(set) var look: ServiceLook?
+    private(set) var roles: Roles?
+    private(set) var judged: [Judged] = []
+    private(set) var draining: [ServiceProcess] = []
+    private(set) var churn = Churn()
+    private(set) var heard: [ProcessMark: Heard] = [:]
+    private(set) var busySince: [ProcessMark: Duration] = [:]
+    private(set) var zombieSince: [ProcessMark: Duration] = [:]
+    private(set) var incidents: [HostDeploy.Incident] = []
+    private(set) var availability: Availability?
+    private(set) var unaccepted = 0
+    private var memory = RoleMemory()
+    private var execed: Set<Int32> = []
+    private var firstSeen: Set<ProcessMark>?
+    private var parents: Set<Int32> = []
+
+    // Since when it is as it is
+    private var rightSince: Duration?
+    private var firstRight: Duration?
+    private var settledAt: Duration?
+    private var oldCodeSince: Duration?
+    private var nothingSince: Duration?
+    private var lastChange: Duration
+    private var lastIncident: Duration?
+    private var lastRound: Duration?
+    private(set) var setSince: Duration?
+    private var state = Verdict.unproven
+    private var stateSince: Timestamp
+    /// Why the verdict came before its time.
+    private(set) var ending: String?
+    /// The verdict, once nothing that comes later changes it.
+    public private(set) var verdict: Verdict?
+
+    /// - Parameters:
+    ///   - token: of the deploy; `nil` for a look without one.
+    ///   - start: when it begins to observe.
+    public init(
+        service: String, host: String, deploy: String? = nil, token: String? = nil, baseline: Baseline? = nil, release: ReleaseFolder? = nil,
+        start: Moment
+    ) {
+        self.service = service
+        self.host = host
+        self.deploy = deploy
+        self.baseline = baseline
+        self.release = release
+        self.token = token.map { Secret($0) }
+        tokenPrefix = token.map { String($0.prefix(8)) }
+        self.start = start
+        began = start.uptime
+        lastChange = start.uptime
+        stateSince = start.wall
+    }
+
+    /// From now on it is to come to a verdict.
+    public mutating func begin(_ check: DeployCheck, at now: Moment) {
+        self.check = check
+        began = now.uptime
+        lastChange = now.uptime
+        lastRound = nil
+        (rightSince, firstRight, settledAt, oldCodeSince, nothingSince) = (nil, nil, nil, nil, nil)
+        stateSince = now.wall
+    }
+
+    // MARK: What is seen
+
+    public mutating func observe(_ look: ServiceLook, mainProcess: Int32?) {
+        if firstSeen == nil { firstSeen = Set(look.processes.map(\.mark)) }
+        var news = false
+        for process in look.processes where heard[process.mark] != nil {
+            let matches = heard[process.mark]?.confirm(by: look.at) { token?.matches($0.utf8) ?? false } ?? false
+            news = news || matches
+            if heard[process.mark]?.latest != nil { memory.answered.insert(process.mark) }
+        }
+        let roles = Roles(look, before: baseline, memory: memory)
+        memory.keep(look, roles)
+        let before = Set(judged.map(\.process.mark))
+        let mastersBefore = Set(self.roles?.masters.map(\.mark) ?? [])
+        self.look = look
+        self.roles = roles
+        let present = Set(look.processes.map(\.mark))
+        heard = heard.filter { present.contains($0.key) }
+        noteTimes(look)
+        observeChurn(look, roles, mainProcess)
+        judged = roles.workers.map(judge)
+        draining = look.processes.filter { process in
+            !process.isGone && roles.role(of: process.mark) == nil && process.listeners != nil
+                && baseline?.process(process.mark).map { $0.role == .worker && ancestry(of: process) == .same } ?? false
+        }
+        let workers = Set(judged.map(\.process.mark))
+        if workers != before || setSince == nil { setSince = look.at }
+        let isChanged = workers != before || !Set(roles.masters.map(\.mark)).isSubset(of: mastersBefore)
+        if isChanged || news { lastChange = look.at }
+        keepTimes(look.at, isSetChanged: isChanged)
+    }
+
+    public mutating func observe(_ answer: WorkerAnswer) {
+        guard heard.count < 4096 else { return }
+        heard[answer.mark, default: Heard()].take(answer)
+    }
+
+    /// A round of questions has ended.
+    public mutating func asked(unaccepted: Int, refused: Int, at now: Duration) {
+        lastRound = now
+        self.unaccepted = unaccepted
+    }
+
+    public mutating func observe(_ incident: ProcessIncident) {
+        if incident.what == .exec { execed.insert(incident.pid) }
+        if case .fork = incident.what { execed.remove(incident.pid) }
+        let deaths = churn.deaths.count
+        churn.observe(incident, parents: parents)
+        if churn.deaths.count > deaths { rightSince = nil }
+        lastIncident = incident.at
+        lastChange = max(lastChange, incident.at)
+        let words: (String, String?)
+        switch incident.what {
+        case .fork: words = ("fork", nil)
+        case .exec: words = ("exec", nil)
+        case .exit(let status): words = ("exit", status.map(endOfProcess))
+        }
+        let known = judged.first { $0.process.mark.pid == incident.pid }?.class
+        incidents.append(
+            HostDeploy.Incident(
+                after: max(.zero, incident.at - (baseline?.at ?? start.uptime)), what: words.0, pid: incident.pid, class: known, how: words.1))
+        if incidents.count > DeployLimits.incidents { incidents.removeFirst() }
+    }
+
+    public mutating func observe(_ availability: Availability?) {
+        if let availability { self.availability = availability }
+    }
+
+    private mutating func noteTimes(_ look: ServiceLook) {
+        var (busy, zombies): ([ProcessMark: Duration], [ProcessMark: Duration]) = ([:], [:])
+        for process in look.processes {
+            if process.connections ?? 0 > 0 { busy[process.mark] = busySince[process.mark] ?? look.at }
+            if process.isGone { zombies[process.mark] = zombieSince[process.mark] ?? look.at }
+        }
+        (busySince, zombieSince) = (busy, zombies)
+    }
+
+    private mutating func observeChurn(_ look: ServiceLook, _ roles: Roles, _ mainProcess: Int32?) {
+        let deaths = churn.deaths.count
+        let generations = self.generations
+        let matter = look.processes.filter {
+            !$0.isGone && !$0.isForeign && isNew($0) && ($0.mark.pid == mainProcess || roles.role(of: $0.mark) != nil)
+        }
+        churn.observe(look, new: matter) { !generations.contains($0) }
+        if churn.deaths.count > deaths { rightSince = nil }
+        // Who is forked by these is a worker to be; what a worker forks is its own affair.
+        parents = Set(roles.masters.filter { !$0.isForeign }.map(\.mark.pid))
+        if let mainProcess { parents.insert(mainProcess) }
+    }
+
+    /// The programs that ran before the deploy.
+    private var generations: Set<ExecGeneration> {
+        baseline.map { Set($0.processes.map(\.mark.generation)) } ?? Set(firstSeen?.map(\.generation) ?? [])
+    }
+
+    /// For counting the dead: without a baseline what came after the first look.
+    private func isNew(_ process: ServiceProcess) -> Bool {
+        baseline == nil ? !(firstSeen?.contains(process.mark) ?? true) : ancestry(of: process) == .new
+    }
+
+    // MARK: What a worker is
+
+    func ancestry(of process: ServiceProcess) -> Ancestry {
+        guard let baseline else { return .unclear }
+        guard let before = baseline.process(process.mark) else {
+            // It was there before, and the baseline did not see it: nobody knows what it has in memory.
+            return process.started < baseline.at - .seconds(1) ? .unclear : .new
+        }
+        if execed.contains(process.mark.pid) { return .new }
+        switch (before.mark.generation, process.mark.generation) {
+        case (.vector, .vector), (.code, .code): return before.mark.generation == process.mark.generation ? .same : .new
+        default: return .unclear
+        }
+    }
+
+    private func judge(_ process: ServiceProcess) -> Judged {
+        guard token != nil else { return Judged(process: process, class: .unknown, why: nil) }
+        let (kind, why) = check?.evidence == .process ? byItself(process) : byAnswer(process)
+        return Judged(process: process, class: kind, why: why)
+    }
+
+    private func isRight(_ content: WorkerAnswer.Content?) -> Bool {
+        guard case .token(let text) = content else { return false }
+        return token?.matches(text.utf8) ?? false
+    }
+
+    private func byAnswer(_ process: ServiceProcess) -> (HostDeploy.Class, Why?) {
+        let heard = heard[process.mark]
+        let answer = heard?.latest?.content
+        let isRight = isRight(answer)
+        switch ancestry(of: process) {
+        case .same: return isRight ? (.dynamic, nil) : (.old, nil)
+        case .unclear where baseline != nil:
+            let why = baseline?.process(process.mark) == nil ? Why.unseenBefore : .noExecEvidence
+            return isRight ? (.unknown, why) : (.old, why)
+        case .unclear, .new: break
+        }
+        if isRight { return heard?.hasChangedItsToken == true ? (.dynamic, .changedItsToken) : (.new, nil) }
+        let other = baseline == nil && firstSeen?.contains(process.mark) == true ? HostDeploy.Class.old : .oldCode
+        switch answer {
+        case .token: return (other, isWrongDirectory(process) ? .wrongDirectory : isOnlyForked(process) ? .preload : .otherToken)
+        case .other(let status, _) where status >= 500: return (.unknown, .serverError(status))
+        case .other: return (other, isWrongDirectory(process) ? .wrongDirectory : .tokenMissing)
+        case .accessDenied: return (.unknown, .denied)
+        case .lost, .silence, nil: return (.unknown, heard.map { $0.silences > 0 } ?? false ? .silent : nil)
+        }
+    }
+
+    /// Without a token to ask for: what was exec'ed after the baseline and stands in the new release runs new code.
+    private func byItself(_ process: ServiceProcess) -> (HostDeploy.Class, Why?) {
+        switch ancestry(of: process) {
+        case .same: return (.old, nil)
+        case .unclear: return baseline == nil ? (.unknown, nil) : (.unknown, .noExecEvidence)
+        case .new: break
+        }
+        let saysFolder = saysFolder(process)
+        if saysFolder, isWrongDirectory(process) { return (.oldCode, .wrongDirectory) }
+        if process.mark.generation == .unknown { return (.unknown, .noExecEvidence) }
+        if isOnlyForked(process), check?.hasNoPreload != true, !Self.readsAnew(process.command) { return (.unknown, .onlyForked) }
+        if saysFolder, let release, process.folder != release.mark { return (.unknown, .elsewhere) }
+        if roles?.isWithoutListener == true || isReady(process) { return (.new, nil) }
+        return (.unknown, .notReady)
+    }
+
+    /// Whether an answer, whatever it says, shows that it serves.
+    private func isReady(_ process: ServiceProcess) -> Bool {
+        switch heard[process.mark]?.latest?.content {
+        case .token, .accessDenied: true
+        case .other(let status, _): status < 500
+        case .lost, .silence, nil: false
+        }
+    }
+
+    func isOnlyForked(_ process: ServiceProcess) -> Bool {
+        process.mark.generation != .unknown && generations.contains(process.mark.generation)
+    }
+
+    /// Whether the folder of this service's processes means anything. A server of static things stands anywhere.
+    private func saysFolder(_ process: ServiceProcess) -> Bool {
+        guard release != nil, !Self.standsAnywhere(process.command) else { return false }
+        let before = baseline?.processes.filter { $0.role == .worker && $0.folder != nil } ?? []
+        guard !before.isEmpty else { return true }
+        return before.contains { $0.isFolderDeleted || $0.folder == release?.mark || ($0.parentFolder != nil && $0.parentFolder == release?.parent) }
+    }
+
+    /// It stands where an earlier release is or was.
+    func isWrongDirectory(_ process: ServiceProcess) -> Bool {
+        if process.isFolderDeleted { return true }
+        guard let release, let folder = process.folder, folder != release.mark else { return false }
+        if let parent = process.parentFolder, parent == release.parent { return true }
+        return baseline?.processes.contains { $0.folder == folder && $0.parentFolder != nil && $0.parentFolder == release.parent } ?? false
+    }
+
+    /// It reads its configuration again before it forks, and has no other code than its own.
+    private static func readsAnew(_ command: String) -> Bool { command.hasPrefix("nginx") }
+
+    private static func standsAnywhere(_ command: String) -> Bool { command.hasPrefix("nginx") || command.hasPrefix("haproxy") }
+
+    // MARK: How things are
+
+    var expected: Int { check?.expectedWorkers ?? max(1, baseline?.workers ?? 1) }
+
+    func count(_ kind: HostDeploy.Class) -> Int { judged.count { $0.class == kind } }
+
+    /// Every worker is new, and there are enough of them, and nobody hides.
+    private var isRight: Bool {
+        !judged.isEmpty && judged.allSatisfy { $0.class == .new } && judged.count >= expected && roles?.unseen.isEmpty == true
+    }
+
+    private var isNothing: Bool { judged.isEmpty && roles?.unseen.isEmpty == true }
+
+    /// Processes that came with the deploy and live: they may be about to serve.
+    private var isBooting: Bool {
+        look?.processes.contains { !$0.isGone && !$0.isForeign && isNew($0) } ?? false
+    }
+
+    private mutating func keepTimes(_ now: Duration, isSetChanged: Bool) {
+        if isSetChanged || !isRight { rightSince = nil }
+        if isRight {
+            rightSince = rightSince ?? now
+            firstRight = firstRight ?? now
+        }
+        let isOldCode = !judged.isEmpty && judged.allSatisfy { $0.class == .oldCode }
+        if isSetChanged || !isOldCode { oldCodeSince = nil }
+        if isOldCode { oldCodeSince = oldCodeSince ?? now }
+        nothingSince = isNothing && !isBooting && draining.isEmpty ? nothingSince ?? now : nil
+    }
+
+    /// What the verdict would be if the time were over.
+    private func stateNow(at now: Duration) -> Verdict {
+        guard look != nil else { return .unproven }
+        if count(.dynamic) > 0 { return .dynamicToken }
+        if !isRight, churn.loop(at: now) != nil { return .crashLoop }
+        guard !judged.isEmpty else { return roles?.unseen.isEmpty == true ? .down : .unproven }
+        let (new, old, oldCode, unknown) = (count(.new), count(.old), count(.oldCode), count(.unknown))
+        if new > 0, old + oldCode + unknown > 0 { return .mixed }
+        if old > 0 { return .stale }
+        if oldCode > 0 { return .newProcessOldCode }
+        if unknown > 0 { return judged.allSatisfy { $0.why == .denied } ? .unreachable : .unproven }
+        return roles?.unseen.isEmpty == true ? .inProgress : .unproven
+    }
+
+    // MARK: The verdict
+
+    /// Looks at the clock, after each look and each round of questions.
+    /// - Returns: the verdict, once it is final.
+    @discardableResult
+    public mutating func conclude(at now: Moment) -> Verdict? {
+        guard verdict == nil else { return verdict }
+        var state = stateNow(at: now.uptime)
+        if let check {
+            if isProven(check, at: now.uptime) {
+                verdict = check.limits.map { limits in availability.map { limits.breach(by: $0) != nil } ?? false } == true ? .limitsExceeded : .verified
+            } else if state == .dynamicToken {
+                verdict = state
+            } else if check.failsFast, let early = earlyVerdict(state, at: now.uptime) {
+                verdict = early
+            } else if now.uptime >= end(of: check) {
+                verdict = state
+            }
+            state = verdict ?? state
+        }
+        if state != self.state {
+            self.state = state
+            stateSince = now.wall
+        }
+        return verdict
+    }
+
+    /// After workers have died young, the others must outlive them to be believed.
+    private func settle(_ check: DeployCheck) -> Duration { max(check.settle, churn.proof) }
+
+    private mutating func isProven(_ check: DeployCheck, at now: Duration) -> Bool {
+        guard let look, let rightSince, isRight, look.at - rightSince >= settle(check) else { return false }
+        if settledAt == nil { settledAt = look.at }
+        if let settledAt, look.at - settledAt < check.watch { return false }
+        if case .wait(let time) = check.draining, !draining.isEmpty, let firstRight, look.at - firstRight < time { return false }
+        return true
+    }
+
+    /// A watch that began in time is kept up to its end, and who is replaced in it has time to come up.
+    private func end(of check: DeployCheck) -> Duration {
+        let deadline = began + check.timeout
+        guard let settledAt, check.watch > .zero else { return deadline }
+        return max(deadline, settledAt + check.watch + settle(check) + .seconds(5))
+    }
+
+    private mutating func earlyVerdict(_ state: Verdict, at now: Duration) -> Verdict? {
+        guard let look, look.at >= began else { return nil }
+        switch state {
+        case .crashLoop:
+            guard let loop = churn.loop(at: now), now - loop.third >= Self.quietFor else { return nil }
+            return state
+        case .stale, .down:
+            let lastBirth = churn.lastBirth ?? .zero
+            let isQuiet = now - lastBirth >= Self.quietFor && !isBooting
+            if let failed = churn.failedStart, failed.status != 0, now - failed.at >= Self.quietFor, isQuiet,
+                state == .down ? isNothing && draining.isEmpty : true
+            {
+                ending = "the new program (process \(failed.pid)) ended\(failed.status.map { " with \(endOfProcess($0))" } ?? "") and nothing has been started since"
+                return state
+            }
+            guard state == .down else { return nil }
+            // The workers could not boot, and took their master with them.
+            let isEmpty = look.processes.allSatisfy { $0.isGone || $0.isForeign }
+            if isEmpty, isQuiet, let last = churn.deaths.last, now - last.died >= Self.quietFor {
+                ending = "the new processes ended soon after their start (the last was \(last.pid)), and nothing of the service is left"
+                return state
+            }
+            guard let nothingSince, now - max(nothingSince, began) >= Self.nothingFor else { return nil }
+            ending = "for 5 s nobody has accepted connections, and nobody is about to"
+            return state
+        case .newProcessOldCode:
+            guard let oldCodeSince, now - max(oldCodeSince, began) >= Self.oldCodeFor, judged.count >= expected else { return nil }
+            return state
+        case .unreachable:
+            let denied = judged.compactMap { heard[$0.process.mark] }
+            guard let first = denied.compactMap(\.firstDenial).min(), denied.reduce(0, { $0 + $1.denials }) >= Self.deniedFor.count,
+                now - max(first, began) >= Self.deniedFor.time
+            else { return nil }
+            return state
+        default: return nil
+        }
+    }
+
+    // MARK: What next
+
+    public func next(at now: Duration) -> Step {
+        guard check != nil else {
+            let isLively = lastIncident.map { now - $0 < .seconds(10) } ?? false
+            return step(now, wait: .milliseconds(isLively ? 100 : 500), ask: .milliseconds(isLively ? 250 : 2000))
+        }
+        let quiet = now - lastChange
+        var wait = Duration.milliseconds(quiet < .seconds(3) ? 50 : quiet < .seconds(15) ? 100 : 200)
+        var pause = Duration.milliseconds(250)
+        if isAnswerMissing {
+            pause = .milliseconds(quiet < .seconds(2) ? 20 : quiet < .seconds(5) ? 50 : quiet < .seconds(20) ? 100 : 250)
+            wait = min(wait, pause)
+        }
+        if let check {
+            if let rightSince {
+                wait = .milliseconds(50)
+                let left = rightSince + settle(check) - now
+                if left > .zero { wait = min(wait, left) }
+            }
+            let left = end(of: check) - now
+            if left > .zero { wait = min(wait, left) }
+        }
+        return step(now, wait: max(wait, .milliseconds(5)), ask: pause)
+    }
+
+    /// Somebody who might be new has not said so yet, or nobody is known to take requests.
+    private var isAnswerMissing: Bool {
+        guard asks else { return false }
+        return judged.isEmpty ? look?.listeners.isEmpty == false : judged.contains { $0.class == .unknown && $0.why != .onlyForked }
+    }
+
+    private func step(_ now: Duration, wait: Duration, ask pause: Duration) -> Step {
+        guard asks, let look, !look.listeners.isEmpty, token != nil else { return Step(wait: wait, ask: []) }
+        if let lastRound, now - lastRound < pause { return Step(wait: min(wait, max(.milliseconds(5), lastRound + pause - now)), ask: []) }
+        let isWanted: Bool
+        if check?.evidence == .process {
+            isWanted = isAnswerMissing
+        } else {
+            // Old ones too: one that answers with the new token shows that the question proves nothing.
+            isWanted = judged.isEmpty || judged.contains { $0.class != .new }
+        }
+        guard isWanted else { return Step(wait: wait, ask: []) }
+        let asked = judged.isEmpty ? look.processes.filter { !($0.listeners ?? []).isEmpty }.map(\.mark) : judged.map(\.process.mark)
+        return Step(wait: wait, ask: asked)
+    }
+
+    // MARK: In words
+
+    public func account(at now: Moment) -> HostDeploy {
+        var account = HostDeploy(
+            service: service, host: host, state: state, isFinal: verdict != nil, since: stateSince, deploy: deploy, tokenPrefix: tokenPrefix,
+            hasBaseline: baseline != nil, evidence: evidence, expectedWorkers: check == nil && baseline == nil ? nil : expected,
+            processes: Array(processes(at: look?.at ?? now.uptime).prefix(DeployLimits.processes)),
+            listeners: (look?.listeners ?? []).prefix(DeployLimits.listeners).map(HostDeploy.Listener.init), incidents: incidents,
+            availability: availability, lacks: lacks + (look?.lacks ?? []))
+        if baseline == nil, token != nil {
+            account.lacks.append("there is no baseline: an endpoint that reads the token on every request would not be noticed")
+        }
+        if check?.limits != nil, availability == nil {
+            account.lacks.append("no availability probe ran here: its limits were not judged")
+        }
+        if roles?.isWithoutListener == true { account.lacks.append("the service has no listener: nothing shows that its new processes work") }
+        if let unseen = roles?.unseen, !unseen.isEmpty {
+            account.lacks.append("the open files of \(list(unseen.map(\.mark.pid), "process")) may not be read: whether they accept connections is not known")
+        }
+        account.lacks = Array(account.lacks.prefix(DeployLimits.texts))
+        account.reasons = Array(reasons(for: state, at: look?.at ?? now.uptime).prefix(DeployLimits.texts))
+        return account
+    }
+
+    private var evidence: String {
+        if check?.evidence == .process { return "process" }
+        return heard.values.contains { $0.latest != nil } ? "attributed-http" : "none"
+    }
+
+    private func processes(at now: Duration) -> [HostDeploy.Process] {
+        var list: [HostDeploy.Process] = []
+        for process in roles?.masters ?? [] { list.append(self.process(process, role: .master, class: nil, why: nil, at: now)) }
+        for one in judged { list.append(process(one.process, role: .worker, class: token == nil ? nil : one.class, why: one.why, at: now)) }
+        for process in draining { list.append(self.process(process, role: .worker, class: .draining, why: nil, at: now)) }
+        return list
+    }
+
+    private func process(
+        _ process: ServiceProcess, role: HostDeploy.Role, class kind: HostDeploy.Class?, why: Why?, at now: Duration
+    ) -> HostDeploy.Process {
+        let answer = heard[process.mark]?.latest
+        var prefix: String?
+        switch answer?.content {
+        case .token(let text): prefix = String(text.prefix(8))
+        case .other, .accessDenied: prefix = "none"
+        case .lost, .silence, nil: break
+        }
+        let exec = process.mark.generation == .unknown ? "unknown" : generations.contains(process.mark.generation) ? "same-as-baseline" : "new"
+        return HostDeploy.Process(
+            pid: process.mark.pid, role: role, class: kind, tokenPrefix: prefix, answerMilliseconds: answer.map(\.took.inMilliseconds),
+            age: max(.zero, now - process.started), exec: baseline == nil ? "unknown" : exec, folder: process.folderPath,
+            isInRelease: release.flatMap { release in process.folder.map { $0 == release.mark } }, isFolderDeleted: process.isFolderDeleted,
+            connections: process.connections, busy: busySince[process.mark].map { now - $0 }, reason: kind == .oldCode ? why?.word : nil)
+    }
+}
+
+extension HostDeploy.Listener {
+    init(_ listener: ServiceListener) {
+        switch listener.address {
+        case .tcp(let address, let port):
+            self.init(
+                kind: "tcp", address: address.contains(":") ? "[\(address)]:\(port)" : "\(address):\(port)", queue: listener.queue,
+                backlog: listener.backlog)
+        case .unix(let path): self.init(kind: "unix", address: path, queue: listener.queue, backlog: listener.backlog)
+        }
+    }
+}
+
+/// What `wait` says of an end, in words.
+func endOfProcess(_ status: Int32) -> String {
+    let signal = status & 0x7f
+    guard signal != 0 else { return "exit status \((status >> 8) & 0xff)" }
+    let names: [Int32: String] = [
+        1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 9: "SIGKILL", 11: "SIGSEGV", 13: "SIGPIPE", 15: "SIGTERM",
+    ]
+    return "signal \(names[signal] ?? "\(signal)")"
+}
