@@ -43,4 +43,17 @@ public protocol ServiceInspector: AnyObject {
     func probe(_ order: AvailabilityOrder, of service: InspectedService, listeners: [ServiceListener])
     func availability(of service: String) -> Availability?
     func stopProbe(of service: String)
+
+    /// A release's folder on this host; `nil` when it is not there, or may not be seen. It is asked for when a deploy is prepared and when a
+    /// check begins.
+    func releaseFolder(_ path: String) -> ReleaseFolder?
+
+    /// What TOKEN a process's release had when the process got its program. It is asked for soon after each process was first seen, and what
+    /// was found then counts for as long as the mark is there. Only where workers cannot be asked.
+    func releaseToken(of mark: ProcessMark) -> BirthToken
+}
+
+extension ServiceInspector {
+    public func releaseFolder(_ path: String) -> ReleaseFolder? { ReleaseFolder(path) }
+    public func releaseToken(of mark: ProcessMark) -> BirthToken { .unproven }
 }

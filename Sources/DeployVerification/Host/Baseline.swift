@@ -3,20 +3,6 @@
 public import AgentAPI
 import Platform
 
-/// A folder that a release lies in.
-public struct ReleaseFolder: Equatable, Sendable {
-    public var path: String
-    public var mark: FolderMark
-    /// The folder above, where the other releases are.
-    public var parent: FolderMark?
-
-    public init(path: String, mark: FolderMark, parent: FolderMark?) {
-        self.path = path
-        self.mark = mark
-        self.parent = parent
-    }
-}
-
 /// The processes of a service before its deploy: what is still the same afterwards is old. Clocks are not asked, they are too coarse.
 public struct Baseline: Equatable, Sendable {
     /// What a worker answered to the token question.
@@ -60,7 +46,9 @@ public struct Baseline: Equatable, Sendable {
     ///   - look: at the service before the deploy.
     ///   - answers: of its workers, to the first question.
     public init(_ look: ServiceLook, answers: [WorkerAnswer], token: String, boot: String) {
-        let roles = Roles(look, before: nil, memory: RoleMemory())
+        var memory = RoleMemory()
+        memory.answered = Set(answers.map(\.mark))
+        let roles = Roles(look, before: nil, memory: memory)
         var heard: [ProcessMark: Answer] = [:]
         for answer in answers { heard[answer.mark] = Answer(answer.content, token: token) ?? heard[answer.mark] }
         processes = look.processes.map { process in
@@ -88,10 +76,6 @@ public struct Baseline: Equatable, Sendable {
             let answers = answers(listener)
             return Listener(address: listener.address, isAside: main && !answers.isEmpty && answers.allSatisfy { $0 == .other })
         }
-    }
-
-    func process(_ mark: ProcessMark) -> Process? {
-        processes.first { $0.mark.pid == mark.pid && $0.mark.startTicks == mark.startTicks }
     }
 
     /// What may spoil the deploy, for a person.

@@ -40,8 +40,8 @@ struct Churn: Sendable {
 
     /// - Parameters:
     ///   - new: those that the deploy brought, and that are workers, masters, or the main process.
-    ///   - isNewGeneration: whether a program was started after the baseline.
-    mutating func observe(_ look: ServiceLook, new: [ServiceProcess], isNewGeneration: (ExecGeneration) -> Bool) {
+    ///   - known: the programs that ran before the deploy.
+    mutating func observe(_ look: ServiceLook, new: [ServiceProcess], known: Set<ExecGeneration>) {
         let present = Dictionary(look.processes.filter { !$0.isGone }.map { ($0.mark.pid, $0.mark.generation) }, uniquingKeysWith: { a, _ in a })
         for process in new {
             let pid = process.mark.pid
@@ -57,7 +57,7 @@ struct Churn: Sendable {
         for (pid, birth) in living where present[pid] == nil && birth.at < look.at { bury(pid, at: look.at) }
         if let failed = failedStart, failed.status == nil, let exit = exits[failed.pid] { failedStart?.status = exit.status }
         lastGenerations = present
-        judgeStarts(look, present: Set(present.values), isNewGeneration)
+        if !ended.isEmpty { judgeStarts(present: Set(present.values), known) }
         exits = exits.filter { look.at - $0.value.at < .seconds(30) }
     }
 
@@ -93,10 +93,10 @@ struct Churn: Sendable {
     }
 
     /// Of which new program nothing is left.
-    private mutating func judgeStarts(_ look: ServiceLook, present: Set<ExecGeneration>, _ isNewGeneration: (ExecGeneration) -> Bool) {
+    private mutating func judgeStarts(present: Set<ExecGeneration>, _ known: Set<ExecGeneration>) {
         for (generation, end) in ended where !present.contains(generation) {
             ended[generation] = nil
-            guard isNewGeneration(generation), generation != .unknown else { continue }
+            guard !known.contains(generation), generation != .unknown else { continue }
             failedStart = FailedStart(pid: end.pid, at: end.at, status: exits[end.pid]?.status)
         }
         if ended.count > 1000 { ended = [:] }

@@ -72,6 +72,9 @@ public struct HostVerifier: Sendable {
     private var execed: Set<Int32> = []
     private var firstSeen: Set<ProcessMark>?
     private var parents: Set<Int32> = []
+    /// The programs that ran before the deploy.
+    private var generations: Set<ExecGeneration> = []
+    private let before: [Int32: Baseline.Process]
 
     // Since when it is as it is
     private var rightSince: Duration?
@@ -105,9 +108,16 @@ public struct HostVerifier: Sendable {
         self.token = token.map { Secret($0) }
         tokenPrefix = token.map { String($0.prefix(8)) }
         self.start = start
+        before = Dictionary(baseline?.processes.map { ($0.mark.pid, $0) } ?? [], uniquingKeysWith: { first, _ in first })
+        generations = Set(baseline?.processes.map(\.mark.generation) ?? [])
         began = start.uptime
         lastChange = start.uptime
         stateSince = start.wall
+    }
+
+    /// What the baseline has of a process, in whatever program it was then.
+    private func inBaseline(_ mark: ProcessMark) -> Baseline.Process? {
+        before[mark.pid].flatMap { $0.mark.startTicks == mark.startTicks ? $0 : nil }
     }
 
     /// From now on it is to come to a verdict.
@@ -123,7 +133,10 @@ public struct HostVerifier: Sendable {
     // MARK: What is seen
 
     public mutating func observe(_ look: ServiceLook, mainProcess: Int32?) {
-        if firstSeen == nil { firstSeen = Set(look.processes.map(\.mark)) }
+        if firstSeen == nil {
+            firstSeen = Set(look.processes.map(\.mark))
+            if baseline == nil { generations = Set(look.processes.map(\.mark.generation)) }
+        }
         var news = false
         for process in look.processes where heard[process.mark] != nil {
             let matches = heard[process.mark]?.confirm(by: look.at) { token?.matches($0.utf8) ?? false } ?? false
@@ -143,7 +156,7 @@ public struct HostVerifier: Sendable {
         judged = roles.workers.map(judge)
         draining = look.processes.filter { process in
             !process.isGone && roles.role(of: process.mark) == nil && process.listeners != nil
-                && baseline?.process(process.mark).map { $0.role == .worker && ancestry(of: process) == .same } ?? false
+                && inBaseline(process.mark).map { $0.role == .worker && ancestry(of: process) == .same } ?? false
         }
         let workers = Set(judged.map(\.process.mark))
         if workers != before || setSince == nil { setSince = look.at }
@@ -199,20 +212,14 @@ public struct HostVerifier: Sendable {
 
     private mutating func observeChurn(_ look: ServiceLook, _ roles: Roles, _ mainProcess: Int32?) {
         let deaths = churn.deaths.count
-        let generations = self.generations
         let matter = look.processes.filter {
             !$0.isGone && !$0.isForeign && isNew($0) && ($0.mark.pid == mainProcess || roles.role(of: $0.mark) != nil)
         }
-        churn.observe(look, new: matter) { !generations.contains($0) }
+        churn.observe(look, new: matter, known: generations)
         if churn.deaths.count > deaths { rightSince = nil }
         // Who is forked by these is a worker to be; what a worker forks is its own affair.
         parents = Set(roles.masters.filter { !$0.isForeign }.map(\.mark.pid))
         if let mainProcess { parents.insert(mainProcess) }
-    }
-
-    /// The programs that ran before the deploy.
-    private var generations: Set<ExecGeneration> {
-        baseline.map { Set($0.processes.map(\.mark.generation)) } ?? Set(firstSeen?.map(\.generation) ?? [])
     }
 
     /// For counting the dead: without a baseline what came after the first look.
@@ -224,7 +231,7 @@ public struct HostVerifier: Sendable {
 
     func ancestry(of process: ServiceProcess) -> Ancestry {
         guard let baseline else { return .unclear }
-        guard let before = baseline.process(process.mark) else {
+        guard let before = inBaseline(process.mark) else {
             // It was there before, and the baseline did not see it: nobody knows what it has in memory.
             return process.started < baseline.at - .seconds(1) ? .unclear : .new
         }
@@ -253,7 +260,7 @@ public struct HostVerifier: Sendable {
         switch ancestry(of: process) {
         case .same: return isRight ? (.dynamic, nil) : (.old, nil)
         case .unclear where baseline != nil:
-            let why = baseline?.process(process.mark) == nil ? Why.unseenBefore : .noExecEvidence
+            let why = inBaseline(process.mark) == nil ? Why.unseenBefore : .noExecEvidence
             return isRight ? (.unknown, why) : (.old, why)
         case .unclear, .new: break
         }
@@ -445,6 +452,15 @@ public struct HostVerifier: Sendable {
         }
     }
 
+    /// Every worker has said what it carries.
+    var isAnswered: Bool { judged.allSatisfy { heard[$0.process.mark]?.latest != nil } }
+
+    /// Whether all workers are proven to be new, and have been for a while: for a look at a deploy without a check.
+    var isProven: Bool {
+        guard let look, let rightSince, isRight else { return false }
+        return look.at - rightSince >= max(.seconds(1), churn.proof)
+    }
+
     // MARK: What next
 
     public func next(at now: Duration) -> Step {
@@ -478,10 +494,12 @@ public struct HostVerifier: Sendable {
     }
 
     private func step(_ now: Duration, wait: Duration, ask pause: Duration) -> Step {
-        guard asks, let look, !look.listeners.isEmpty, token != nil else { return Step(wait: wait, ask: []) }
+        guard asks, let look, !look.listeners.isEmpty else { return Step(wait: wait, ask: []) }
         if let lastRound, now - lastRound < pause { return Step(wait: min(wait, max(.milliseconds(5), lastRound + pause - now)), ask: []) }
         let isWanted: Bool
-        if check?.evidence == .process {
+        if token == nil {
+            isWanted = !isAnswered
+        } else if check?.evidence == .process {
             isWanted = isAnswerMissing
         } else {
             // Old ones too: one that answers with the new token shows that the question proves nothing.

@@ -55,14 +55,14 @@ final class SimulatedServer {
     func after(_ delay: Int, _ act: @escaping () -> Void) {
         order += 1
         events.append((now + max(0, delay), order, act))
+        events.sort { ($0.at, $0.order) > ($1.at, $1.order) }
     }
 
     func advance(to time: Int) {
-        while let next = events.indices.filter({ events[$0].at <= time }).min(by: { (events[$0].at, events[$0].order) < (events[$1].at, events[$1].order) })
-        {
-            let event = events.remove(at: next)
-            now = max(now, event.at)
-            event.act()
+        while let next = events.last, next.at <= time {
+            events.removeLast()
+            now = max(now, next.at)
+            next.act()
         }
         now = max(now, time)
     }
@@ -167,7 +167,12 @@ final class SimulatedServer {
 
     /// Whether a fresh request can get something else than the new code, now or once somebody is no longer busy.
     var canAnswerOld: Bool { processes.values.contains { $0.holds && $0.accepts && $0.code != 2 } }
-    var isWhollyNew: Bool { !canAnswerOld && processes.values.contains { $0.holds && $0.accepts && $0.readyAt <= now } }
+    /// As many workers as before serve the new code.
+    var workersWanted = 0
+    var isWhollyNew: Bool {
+        let workers = processes.values.filter { $0.holds && $0.accepts }
+        return workers.count >= workersWanted && workers.allSatisfy { $0.code == 2 && $0.readyAt <= now }
+    }
 }
 
 /// Plays the part of the desk on a simulated server.
@@ -187,6 +192,7 @@ struct SimulatedDeploy {
         self.server = server
         func moment() -> Moment { Moment(wall: Timestamp(seconds: 1_800_000_000) + server.uptime, uptime: server.uptime) }
         let first = server.look
+        server.workersWanted = max(1, server.processes.values.count { $0.accepts })
         let answers = server.ask(8).answers
         let baseline = Baseline(first, answers: answers, token: SimulatedServer.tokens[2], boot: "b")
         verifier = HostVerifier(

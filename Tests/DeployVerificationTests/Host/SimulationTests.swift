@@ -15,7 +15,7 @@ struct SimulatedScenario: Sendable, CustomTestStringConvertible {
     var play: @Sendable (SimulatedServer) -> (SimulatedServer) -> Void
 
     init(
-        _ description: String, _ verdicts: Set<Verdict>, settle: Duration = .milliseconds(300), watch: Duration = .zero, timeout: Duration = .seconds(12),
+        _ description: String, _ verdicts: Set<Verdict>, settle: Duration = .milliseconds(300), watch: Duration = .zero, timeout: Duration = .seconds(8),
         evidence: DeployCheck.EvidenceKind = .http, play: @escaping @Sendable (SimulatedServer) -> (SimulatedServer) -> Void
     ) {
         testDescription = description

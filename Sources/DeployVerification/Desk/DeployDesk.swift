@@ -1,0 +1,446 @@
+// Where deploys are prepared, watched and judged inside an agent.
+
+public import AgentAPI
+public import Platform
+
+/// Joins looks, questions, verifiers and the book of deploys. It lives on one loop, on whose thread everything here is called, and calls back
+/// there too.
+///
+/// What it writes: one file with the deploys of the last 24 hours, so that a check finds its baseline after a restart of the agent.
+public final class DeployDesk {
+    /// What the desk needs from the program that it is in.
+    public struct Surroundings {
+        public var host: String
+        /// Of the running kernel, from `/proc/sys/kernel/random/boot_id`: what was before is compared with nothing.
+        public var boot: String
+        /// Where deploys are kept; `nil`: nowhere.
+        public var file: String?
+        /// How a service's workers are asked, by the agent's own settings.
+        public var question: (_ service: String) -> TokenQuestion?
+        /// Answers, soon and on any thread, how a service is; `nil` when nobody watches such a one. A name may lack `.service`.
+        public var find: (_ service: String, _ found: @escaping @Sendable (InspectedService?) -> Void) -> Void
+        /// For the log: what an operator should know.
+        public var tell: @Sendable (String) -> Void
+
+        public init(
+            host: String, boot: String, file: String?, question: @escaping (String) -> TokenQuestion?,
+            find: @escaping (String, @escaping @Sendable (InspectedService?) -> Void) -> Void, tell: @escaping @Sendable (String) -> Void
+        ) {
+            self.host = host
+            self.boot = boot
+            self.file = file
+            self.question = question
+            self.find = find
+            self.tell = tell
+        }
+    }
+
+    /// A check under way, for `cancel`.
+    public struct CheckNumber: Hashable, Sendable {
+        let number: Int
+    }
+
+    private static let mostChecks = 64
+    private static let roundsOfBaseline = 4
+    private static let statusPatience = Duration.milliseconds(1500)
+    private static let statusKeptFor = Duration.seconds(60)
+    private static let fileLimit = 32 << 20
+
+    private let loop: Loop
+    private let inspector: any ServiceInspector
+    private let time: any TimeSource
+    private let surroundings: Surroundings
+    private let file: BackgroundFile?
+    private var book = DeployBook()
+    private var watches: [String: ServiceWatch] = [:]
+    private var lastNumber = 0
+    /// The verifier of each open deploy that observes without a check.
+    private var observers: [String: Int] = [:]
+    private var checks: [Int: (service: String, deploy: String?)] = [:]
+    private var statuses: [String: (number: Int, asked: Duration)] = [:]
+    private var preparing: Set<String> = []
+
+    public init(loop: Loop, inspector: any ServiceInspector, time: any TimeSource, surroundings: Surroundings) {
+        self.loop = loop
+        self.inspector = inspector
+        self.time = time
+        self.surroundings = surroundings
+        let tell = surroundings.tell
+        file = surroundings.file.map { path in BackgroundFile(path) { tell("deploys are not kept: \($0)") } }
+    }
+
+    /// Reads what was kept, and observes again what was under way. Called once, on the loop's thread.
+    public func begin() {
+        loop.every(.seconds(60)) { [weak self] in self?.tidy() }
+        guard let path = surroundings.file else { return }
+        let bytes: [UInt8]
+        do throws(FileError) {
+            bytes = try AtomicFile.read(path, limit: Self.fileLimit)
+        } catch {
+            return  // There is none before the first deploy.
+        }
+        guard let json = try? JSON(parsing: bytes) else { return surroundings.tell("\(path) is damaged: earlier deploys are not known") }
+        let now = time.now()
+        let missed = "the agent was started again at \(now.wall.text(fraction: false)): what happened shortly before is not known"
+        for problem in book.restore(json, resumed: missed, at: now.wall) { surroundings.tell("\(path): \(problem)") }
+        for entry in book.entries where entry.isOpen && !book.isForgotten(entry, at: now.wall) && entry.baseline.boot == surroundings.boot {
+            find(entry.preparation.service) { [weak self] service in
+                guard let self, let service, book.entry(entry.preparation.id)?.isOpen == true else { return }
+                observe(entry, service)
+            }
+        }
+    }
+
+    /// Writes what is still to be written; for the end of the program.
+    public func finish() { file?.finish() }
+
+    // MARK: Preparing
+
+    /// Takes the baseline of a service, and observes it from now on.
+    public func prepare(_ preparation: DeployPreparation, _ done: @escaping (Result<DeployPrepared, DeployRefusal>) -> Void) {
+        find(preparation.service) { [weak self] service in
+            guard let self else { return }
+            guard let service else { return done(.failure(unknown(preparation.service))) }
+            var preparation = preparation
+            preparation.service = service.name
+            prepare(preparation, service, done)
+        }
+    }
+
+    private func prepare(
+        _ preparation: DeployPreparation, _ service: InspectedService, _ done: @escaping (Result<DeployPrepared, DeployRefusal>) -> Void
+    ) {
+        if let refusal = book.refusal(of: preparation, at: time.now().wall) { return done(.failure(refusal)) }
+        if let entry = book.entry(preparation.id) {
+            // Asked again, as after a lost connection: the first baseline counts.
+            return done(.success(prepared(entry)))
+        }
+        guard preparing.insert(service.name).inserted else {
+            return done(.failure(DeployRefusal(kind: .underWay, description: "a deploy of \(service.name) is just being prepared")))
+        }
+        takeBaseline(preparation, service) { [weak self] baseline in
+            guard let self else { return }
+            preparing.remove(service.name)
+            let now = time.now().wall
+            for id in book.add(preparation, baseline, at: now) { stopObserving(id) }
+            guard let entry = book.entry(preparation.id) else { return }
+            observe(entry, service)
+            save()
+            done(.success(prepared(entry)))
+        }
+    }
+
+    private func prepared(_ entry: DeployBook.Entry) -> DeployPrepared {
+        let preparation = entry.preparation
+        let release = preparation.release.flatMap { inspector.releaseFolder($0) }
+        return DeployPrepared(
+            id: preparation.id, service: preparation.service, host: surroundings.host, workers: entry.baseline.workers,
+            warnings: Array(
+                entry.baseline.warnings(
+                    release: release, isReleaseMissing: preparation.release != nil && release == nil, isInPlace: preparation.isInPlace,
+                    asked: question(of: preparation) != nil
+                ).prefix(DeployLimits.texts)))
+    }
+
+    private func question(of preparation: DeployPreparation) -> TokenQuestion? {
+        preparation.question ?? surroundings.question(preparation.service)
+    }
+
+    /// Looks, and asks until every worker has answered, or a few rounds have passed.
+    private func takeBaseline(_ preparation: DeployPreparation, _ service: InspectedService, _ done: @escaping (Baseline) -> Void) {
+        var heard: [ProcessMark: WorkerAnswer] = [:]
+        func round(_ left: Int) {
+            let look = inspector.look(at: service, known: [])
+            let baseline = Baseline(look, answers: Array(heard.values), token: preparation.token, boot: surroundings.boot)
+            let workers = baseline.processes.filter { $0.role == .worker }
+            guard left > 0, !look.listeners.isEmpty, let question = question(of: preparation), workers.contains(where: { $0.answer == nil }) else {
+                return done(baseline)
+            }
+            inspector.ask(question, of: service, at: look, workers: workers.map(\.mark)) { answer in
+                heard[answer.mark] = answer
+            } done: { _, _ in
+                round(left - 1)
+            }
+        }
+        round(Self.roundsOfBaseline)
+    }
+
+    private func observe(_ entry: DeployBook.Entry, _ service: InspectedService) {
+        let preparation = entry.preparation
+        let question = question(of: preparation)
+        let watch = watch(service)
+        lastNumber += 1
+        observers[preparation.id] = lastNumber
+        watch.add(lastNumber, .init(verifier: verifier(entry, question, start: time.now()), question: question))
+        if let order = preparation.availability {
+            inspector.probe(order, of: service, listeners: inspector.look(at: service, known: []).listeners)
+        }
+    }
+
+    private func verifier(_ entry: DeployBook.Entry, _ question: TokenQuestion?, start: Moment) -> HostVerifier {
+        let preparation = entry.preparation
+        let isOfThisBoot = entry.baseline.boot == surroundings.boot
+        var verifier = HostVerifier(
+            service: preparation.service, host: surroundings.host, deploy: preparation.id, token: preparation.token,
+            baseline: isOfThisBoot ? entry.baseline : nil, release: preparation.release.flatMap { inspector.releaseFolder($0) }, start: start)
+        verifier.asks = question != nil
+        verifier.lacks = entry.missed
+        if !isOfThisBoot { verifier.lacks.append("the host was started again since the deploy was prepared: its baseline counts for nothing") }
+        return verifier
+    }
+
+    private func stopObserving(_ id: String) {
+        guard let number = observers.removeValue(forKey: id) else { return }
+        for (name, watch) in watches where watch.verifier(number) != nil {
+            watch.remove(number)
+            inspector.stopProbe(of: watch.service.name)
+            endIfIdle(name)
+        }
+    }
+
+    // MARK: Checking
+
+    /// Judges a deploy. `changed` hears of its state whenever that changes, and about once a second; the last one is final.
+    /// - Returns: for `cancel`; `nil` when it is refused, which `refused` hears of.
+    @discardableResult
+    public func check(
+        _ check: DeployCheck, _ changed: @escaping (HostDeploy) -> Void, refused: @escaping (DeployRefusal) -> Void
+    ) -> CheckNumber? {
+        let now = time.now()
+        guard checks.count < Self.mostChecks else {
+            refused(DeployRefusal(kind: .tooMany, description: "\(Self.mostChecks) checks run already"))
+            return nil
+        }
+        let known = check.deploy.flatMap { book.entry($0) }
+        guard let name = known?.preparation.service ?? check.service else {
+            refused(unknownDeploy(check))
+            return nil
+        }
+        lastNumber += 1
+        let number = lastNumber
+        checks[number] = (name, nil)
+        find(name) { [weak self] service in
+            guard let self, checks[number] != nil else { return }
+            guard let service else {
+                checks[number] = nil
+                return refused(unknown(name))
+            }
+            let entry = entry(for: check, service.name)
+            if entry == nil {
+                guard let token = check.token, DeployToken.isToken(token.utf8) else {
+                    checks[number] = nil
+                    return refused(check.token == nil ? unknownDeploy(check) : DeployRefusal(kind: .wrong, description: DeployTokenError().description))
+                }
+            }
+            checks[number] = (service.name, entry?.preparation.id)
+            if let id = entry?.preparation.id {
+                book.change(id) {
+                    $0.checks += 1
+                    $0.touched = now.wall
+                }
+            }
+            begin(check, number, entry, service, changed)
+        }
+        return CheckNumber(number: number)
+    }
+
+    /// By its id, or else the one of this service with this token.
+    private func entry(for check: DeployCheck, _ service: String) -> DeployBook.Entry? {
+        if let id = check.deploy, let entry = book.entry(id) { return entry }
+        guard let token = check.token else { return nil }
+        return book.entries.last { $0.preparation.service == service && Secret($0.preparation.token) == Secret(token) }
+    }
+
+    private func unknownDeploy(_ check: DeployCheck) -> DeployRefusal {
+        DeployRefusal(kind: .unknownDeploy, description: "deploy \(check.deploy ?? "") was not prepared on this host, or longer than a day ago")
+    }
+
+    private func begin(
+        _ check: DeployCheck, _ number: Int, _ entry: DeployBook.Entry?, _ service: InspectedService, _ changed: @escaping (HostDeploy) -> Void
+    ) {
+        let now = time.now()
+        let watch = watch(service)
+        var check = check
+        var question = entry.flatMap { self.question(of: $0.preparation) } ?? check.question ?? surroundings.question(service.name)
+        var verifier: HostVerifier
+        if let entry {
+            if let observer = observers[entry.preparation.id].flatMap({ watch.verifier($0) }) {
+                verifier = observer
+                verifier.release = entry.preparation.release.flatMap { inspector.releaseFolder($0) } ?? observer.release
+            } else {
+                verifier = self.verifier(entry, question, start: now)
+                if entry.outcome != nil { verifier.lacks.append("the deploy was judged before, and what happened since then was not seen") }
+                if let availability = entry.availability { verifier.observe(availability) }
+            }
+        } else {
+            verifier = HostVerifier(service: service.name, host: surroundings.host, deploy: check.deploy, token: check.token, start: now)
+        }
+        if check.evidence == .http, question == nil {
+            check.evidence = .process
+            verifier.lacks.append("there is no token question for this service: it is judged by its processes alone")
+        }
+        // Any answer will do to show that a worker serves.
+        if check.evidence == .process { question = check.question ?? question ?? TokenQuestion(path: "/") }
+        verifier.asks = question != nil
+        verifier.begin(check, at: now)
+        var last: (outline: [String], at: Duration)?
+        watch.add(
+            number,
+            .init(verifier: verifier, question: question) { [weak self] verifier in
+                guard let self, checks[number] != nil else { return }
+                let now = time.now()
+                let account = verifier.account(at: now)
+                let outline = Self.outline(account)
+                guard account.isFinal || last.map({ $0.outline != outline || now.uptime - $0.at >= .seconds(1) }) ?? true else { return }
+                last = (outline, now.uptime)
+                if account.isFinal { end(number, account) }
+                changed(account)
+            })
+    }
+
+    /// What a change of is worth telling at once.
+    private static func outline(_ account: HostDeploy) -> [String] {
+        [account.state.rawValue] + account.processes.map { "\($0.pid) \($0.class?.rawValue ?? "") \($0.role.rawValue)" }
+    }
+
+    private func end(_ number: Int, _ account: HostDeploy) {
+        let deploy = checks[number]?.deploy
+        forget(number)
+        guard let deploy else { return }
+        book.change(deploy) {
+            $0.outcome = account
+            $0.availability = account.availability ?? $0.availability
+        }
+        // Another check of it goes on with what it has.
+        if book.entry(deploy)?.checks == 0 { stopObserving(deploy) }
+        save()
+    }
+
+    /// Nothing more is heard of this check.
+    public func cancel(_ check: CheckNumber) { forget(check.number) }
+
+    private func forget(_ number: Int) {
+        guard let (service, deploy) = checks.removeValue(forKey: number) else { return }
+        if let deploy {
+            let now = time.now().wall
+            book.change(deploy) {
+                $0.checks -= 1
+                $0.touched = now
+            }
+            if let entry = book.entry(deploy), !entry.isOpen, entry.checks == 0 { stopObserving(deploy) }
+        }
+        watches[service]?.remove(number)
+        endIfIdle(service)
+    }
+
+    // MARK: Looking without a deploy
+
+    /// How a service is, and what its workers carry. It answers within a second or two, at once when it was asked not long ago.
+    public func status(of name: String, _ done: @escaping (Result<ServiceStatus, DeployRefusal>) -> Void) {
+        find(name) { [weak self] service in
+            guard let self else { return }
+            guard let service else { return done(.failure(unknown(name))) }
+            let now = time.now()
+            let name = service.name
+            let watch = watch(service)
+            let open = book.open(of: name, at: now.wall)
+            let question = open.flatMap { self.question(of: $0.preparation) } ?? surroundings.question(name)
+            if let known = statuses[name], watch.verifier(known.number) != nil {
+                statuses[name] = (known.number, now.uptime)
+            } else {
+                lastNumber += 1
+                statuses[name] = (lastNumber, now.uptime)
+                var verifier = HostVerifier(service: service.name, host: surroundings.host, start: now)
+                verifier.asks = question != nil
+                watch.add(lastNumber, .init(verifier: verifier, question: question))
+            }
+            guard let number = statuses[name]?.number else { return }
+            answer(name, number, asks: question != nil, deadline: now.uptime + Self.statusPatience, done)
+        }
+    }
+
+    private func answer(
+        _ name: String, _ number: Int, asks: Bool, deadline: Duration, _ done: @escaping (Result<ServiceStatus, DeployRefusal>) -> Void
+    ) {
+        guard let watch = watches[name], let verifier = watch.verifier(number) else { return done(.failure(unknown(name))) }
+        let now = time.now()
+        let isKnown = verifier.look != nil && (!asks || verifier.isAnswered)
+        let carried = verifier.carried(birth: asks ? nil : { [inspector] in inspector.releaseToken(of: $0) })
+        // What is not settled yet may be so in a moment.
+        if !isKnown || carried == .unproven, now.uptime < deadline {
+            loop.after(.milliseconds(20)) { [weak self] in self?.answer(name, number, asks: asks, deadline: deadline, done) }
+            return
+        }
+        var account = verifier.account(at: now)
+        account.state = Self.state(of: carried)
+        let open = book.open(of: name, at: now.wall)
+        guard let open, let observer = observers[open.preparation.id].flatMap({ watch.verifier($0) }) else {
+            return done(.success(ServiceStatus(host: account, carried: carried)))
+        }
+        var status = ServiceStatus(host: observer.account(at: now), carried: carried)
+        if case .token(let token) = carried, Secret(token) == Secret(open.preparation.token) {
+            if observer.isProven {
+                status.host.state = .verified
+            } else {
+                // All answer with it, and the baseline knows better.
+                status.carried = observer.count(.dynamic) > 0 ? .unproven : .mixed
+            }
+        }
+        done(.success(status))
+    }
+
+    private static func state(of carried: CarriedToken) -> Verdict {
+        switch carried {
+        case .token: .verified
+        case .mixed: .mixed
+        case .none, .unproven: .unproven
+        case .down: .down
+        }
+    }
+
+    // MARK: Housekeeping
+
+    private func watch(_ service: InspectedService) -> ServiceWatch {
+        if let known = watches[service.name] { return known }
+        let watch = ServiceWatch(service, loop: loop, inspector: inspector, time: time) { [weak self] found in self?.find(service.name, found) }
+        watches[service.name] = watch
+        return watch
+    }
+
+    private func endIfIdle(_ name: String) {
+        guard let watch = watches[name], watch.isIdle else { return }
+        watch.end()
+        watches[name] = nil
+    }
+
+    private func tidy() {
+        let now = time.now()
+        for (name, status) in statuses where now.uptime - status.asked > Self.statusKeptFor {
+            statuses[name] = nil
+            watches[name]?.remove(status.number)
+            endIfIdle(name)
+        }
+        for entry in book.entries where entry.isOpen && book.isForgotten(entry, at: now.wall) { stopObserving(entry.preparation.id) }
+        let over = book.expire(at: now.wall)
+        for id in over { stopObserving(id) }
+        if !over.isEmpty { save() }
+    }
+
+    private func save() { file?.write(book.json.bytes) }
+
+    private func unknown(_ service: String) -> DeployRefusal {
+        DeployRefusal(kind: .unknownService, description: "nobody watches a service \(service) on this host")
+    }
+
+    /// Asks the watcher, and comes back to the loop.
+    private func find(_ name: String, _ found: @escaping (InspectedService?) -> Void) {
+        let answer = LoopBound(found)
+        surroundings.find(name) { [loop] service in loop.post { answer.value(service) } }
+    }
+}
+
+/// A closure of the loop's thread on its way through another one, which does not call it.
+private struct LoopBound: @unchecked Sendable {
+    let value: (InspectedService?) -> Void
+    init(_ value: @escaping (InspectedService?) -> Void) { self.value = value }
+}
