@@ -15,7 +15,7 @@ let agentParsers: [String: @Sendable ([UInt8]) -> Void] = [
         _ = try? ListenAddress(parsing: text)
         _ = try? TargetAddress(parsing: text)
         _ = try? AggregatorAddress(parsing: text)
-        _ = try? AggregatorURL(text)
+        _ = try? AggregatorAddress(parsing: text)
     },
     "agent-answer": { bytes in
         guard let json = try? JSON(parsing: bytes) else { return }
