@@ -7,10 +7,9 @@ import Glibc
 /// - Parameters:
 ///   - arguments: without the program's name.
 ///   - input: becomes its standard input; so do `output` and `errors` become its others.
-///   - isSession: whether it has a session of its own, and not only a process group: for what starts daemons.
 /// - Returns: its process id; the caller waits for it.
 public func spawn(
-    _ path: String, _ arguments: [String], environment: [String], input: Int32, output: Int32, errors: Int32 = 2, isSession: Bool = false
+    _ path: String, _ arguments: [String], environment: [String], input: Int32, output: Int32, errors: Int32 = 2
 ) throws(SystemError) -> Int32 {
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
@@ -31,9 +30,7 @@ public func spawn(
     posix_spawnattr_setsigmask(&attributes, &none)
     posix_spawnattr_setsigdefault(&attributes, &all)
     posix_spawnattr_setpgroup(&attributes, 0)
-    // POSIX_SPAWN_SETSID hides behind _GNU_SOURCE.
-    let group = isSession ? 0x80 : POSIX_SPAWN_SETPGROUP
-    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | group))
+    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP))
     let words = ([path] + arguments).map { strdup($0) }
     let variables = environment.map { strdup($0) }
     defer { for text in words + variables { free(text) } }

@@ -1,3 +1,5 @@
+// What the programs that the agent starts have of it: nothing.
+
 import AgentCore
 import Glibc
 import Platform
@@ -12,14 +14,14 @@ import Testing
         let leak = open("/etc/passwd", O_RDONLY)
         defer { close(leak) }
         let loop = try Loop()
-        var printed: String?
-        let run = ScriptRun(["/bin/sh", "-c", "ls /proc/self/fd"], deadline: .seconds(20), on: loop) { result in
-            printed = (try? result.get())?.output
+        var printed: [UInt8] = []
+        let run = ProgramRun(.init(arguments: ["/bin/sh", "-c", "ls /proc/self/fd"], deadline: .seconds(20)), on: loop) { result in
+            printed = (try? result.get())?.output ?? []
             loop.stop()
         }
         loop.run()
         withExtendedLifetime(run) {}
         // The fourth is the folder that ls reads.
-        #expect(printed == "0 1 2 3")
+        #expect(String(decoding: printed, as: UTF8.self).split(separator: "\n") == ["0", "1", "2", "3"])
     }
 }

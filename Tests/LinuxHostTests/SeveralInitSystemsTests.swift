@@ -66,6 +66,7 @@ private final class LatestSnapshot: ReportSink {
     var unit: UnitState? { latest.withLock { $0?.units.first } }
 
     func record(_ event: Event) {}
-    func update(_ snapshot: Snapshot) { latest.withLock { $0 = snapshot } }
+    func update(_ snapshot: Snapshot, isOfCycle: Bool) { latest.withLock { $0 = snapshot } }
     func mainProcess(of unit: String, is process: ProcessIdentity?) {}
+    func mainProcess(of unit: String, hasMark mark: ExecMark?) {}
 }

@@ -61,7 +61,9 @@ public struct CombinedDeploy: Equatable, Sendable {
         case .verified:
             let workers = hosts.reduce(0) { $0 + $1.count(.new) }
             var parts: [String] = []
-            if !hosts.isEmpty { parts.append("\(number(workers, "worker")) on \(number(hosts.count, "host")) \(workers == 1 ? "runs" : "run") the new release") }
+            if !hosts.isEmpty {
+                parts.append("\(number(workers, "worker")) on \(number(hosts.count, "host")) \(workers == 1 ? "runs" : "run") the new release")
+            }
             if !urls.isEmpty { parts.append("\(number(urls.count, "URL")) \(urls.count == 1 ? "answers" : "answer") with its token") }
             return parts.joined(separator: ", and ") + time + suffering
         case .limitsExceeded:

@@ -141,7 +141,8 @@ public struct DeployBook: Sendable {
 extension DeployBook.Entry {
     var json: JSON {
         var members: [JSON.Member] = [
-            .init("preparation", preparation.json(withSecrets: isOpen)), .init("baseline", baseline.json), .init("prepared", .string(prepared.text())),
+            .init("preparation", preparation.json(withSecrets: isOpen)), .init("baseline", baseline.json),
+            .init("prepared", .string(prepared.text())),
             .init("touched", .string(touched.text())),
         ]
         if let outcome { members.append(.init("outcome", outcome.json)) }

@@ -229,7 +229,8 @@ public final class DeployDesk {
             if entry == nil {
                 guard let token = check.token, DeployToken.isToken(token.utf8) else {
                     checks[number] = nil
-                    return refused(check.token == nil ? unknownDeploy(check) : DeployRefusal(kind: .wrong, description: DeployTokenError().description))
+                    return refused(
+                        check.token == nil ? unknownDeploy(check) : DeployRefusal(kind: .wrong, description: DeployTokenError().description))
                 }
             }
             checks[number] = (service.name, entry?.preparation.id)

@@ -95,13 +95,15 @@ public struct Baseline: Equatable, Sendable {
         let gone = workers.filter { $0.isFolderDeleted }
         if !gone.isEmpty {
             warnings.append(
-                "\(list(gone.map(\.mark.pid), "worker")) \(gone.count == 1 ? "stands" : "stand") in a folder that was deleted: a reload may not find its way back; restart the service instead")
+                "\(list(gone.map(\.mark.pid), "worker")) \(gone.count == 1 ? "stands" : "stand") in a folder that was deleted: a reload may not find its way back; restart the service instead"
+            )
         }
         if let release, !isInPlace {
             let there = workers.filter { $0.folder == release.mark }
             if !there.isEmpty {
                 warnings.append(
-                    "\(list(there.map(\.mark.pid), "worker")) already \(there.count == 1 ? "stands" : "stand") in \(release.path), which is to be new: say --in-place if it is")
+                    "\(list(there.map(\.mark.pid), "worker")) already \(there.count == 1 ? "stands" : "stand") in \(release.path), which is to be new: say --in-place if it is"
+                )
             }
         }
         if processes.contains(where: { $0.role != nil && $0.mark.generation == .unknown }) {
@@ -110,7 +112,8 @@ public struct Baseline: Equatable, Sendable {
         let dynamic = workers.filter { $0.answer == .thisToken }
         if !dynamic.isEmpty {
             warnings.append(
-                "\(list(dynamic.map(\.mark.pid), "worker")) already \(dynamic.count == 1 ? "answers" : "answer") the new token: it is read on every request, or was used before; either proves nothing")
+                "\(list(dynamic.map(\.mark.pid), "worker")) already \(dynamic.count == 1 ? "answers" : "answer") the new token: it is read on every request, or was used before; either proves nothing"
+            )
         }
         if workers.contains(where: { $0.answer == .accessDenied }) { warnings.append("the token question is denied: its name or password is wrong") }
         if asked, !workers.isEmpty, workers.allSatisfy({ $0.answer == nil }) { warnings.append("no worker answered the token question") }

@@ -57,7 +57,8 @@ extension HostVerifier {
         let deaths = churn.deaths
         guard let last = deaths.last else { return "new processes die soon after their start" }
         let how = last.status.map { ", with \(endOfProcess($0))" } ?? ""
-        return "\(deaths.count) new processes died within 5 s of their start, the last (\(last.pid)) \(words(now - last.died)) ago after \(words(last.lifetime))\(how)"
+        return
+            "\(deaths.count) new processes died within 5 s of their start, the last (\(last.pid)) \(words(now - last.died)) ago after \(words(last.lifetime))\(how)"
     }
 
     /// Draining, and what else does not stand against the verdict.
@@ -159,7 +160,8 @@ extension HostVerifier {
         case .unseenBefore: return "it is older than the deploy, and the baseline does not have it"
         default:
             if !asks { return "there is no question that would show it" }
-            return baseline == nil && check?.evidence == .process ? "without a baseline its age shows nothing" : "it has answered nothing yet (it is \(age) old)"
+            return baseline == nil && check?.evidence == .process
+                ? "without a baseline its age shows nothing" : "it has answered nothing yet (it is \(age) old)"
         }
     }
 }

@@ -379,7 +379,8 @@ public struct HostVerifier: Sendable {
         var state = stateNow(at: now.uptime)
         if let check {
             if isProven(check, at: now.uptime) {
-                verdict = check.limits.map { limits in availability.map { limits.breach(by: $0) != nil } ?? false } == true ? .limitsExceeded : .verified
+                verdict =
+                    check.limits.map { limits in availability.map { limits.breach(by: $0) != nil } ?? false } == true ? .limitsExceeded : .verified
             } else if state == .dynamicToken {
                 verdict = state
             } else if check.failsFast, let early = earlyVerdict(state, at: now.uptime) {
@@ -426,7 +427,8 @@ public struct HostVerifier: Sendable {
             if let failed = churn.failedStart, failed.status != 0, now - failed.at >= Self.quietFor, isQuiet,
                 state == .down ? isNothing && draining.isEmpty : true
             {
-                ending = "the new program (process \(failed.pid)) ended\(failed.status.map { " with \(endOfProcess($0))" } ?? "") and nothing has been started since"
+                ending =
+                    "the new program (process \(failed.pid)) ended\(failed.status.map { " with \(endOfProcess($0))" } ?? "") and nothing has been started since"
                 return state
             }
             guard state == .down else { return nil }
@@ -527,7 +529,8 @@ public struct HostVerifier: Sendable {
         }
         if roles?.isWithoutListener == true { account.lacks.append("the service has no listener: nothing shows that its new processes work") }
         if let unseen = roles?.unseen, !unseen.isEmpty {
-            account.lacks.append("the open files of \(list(unseen.map(\.mark.pid), "process")) may not be read: whether they accept connections is not known")
+            account.lacks.append(
+                "the open files of \(list(unseen.map(\.mark.pid), "process")) may not be read: whether they accept connections is not known")
         }
         account.lacks = Array(account.lacks.prefix(DeployLimits.texts))
         account.reasons = Array(reasons(for: state, at: look?.at ?? now.uptime).prefix(DeployLimits.texts))

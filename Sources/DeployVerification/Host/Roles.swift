@@ -49,7 +49,9 @@ struct Roles: Sendable {
         for holder in holders {
             if holder.isForeign {
                 masters.append(holder)
-            } else if memory.answered.contains(holder.mark) || before?.processes.contains(where: { $0.mark == holder.mark && $0.role == .worker }) == true {
+            } else if memory.answered.contains(holder.mark)
+                || before?.processes.contains(where: { $0.mark == holder.mark && $0.role == .worker }) == true
+            {
                 workers.append(holder)
             } else if parents.contains(holder.mark.pid) {
                 let maker = byPid[holder.parent]
