@@ -162,7 +162,9 @@ for target in package.targets where target.type != .system {
 }
 
 // Tests read 60,000 broken inputs with each parser: see RuleLanguage's decision 0003. Checks and assertions stay.
-let roomsWithParsers: Set = ["AgentAPI", "AgentCore", "Compression", "DaemonMetrics", "LinuxHost", "Platform", "RuleLanguage", "TestKit"]
+let roomsWithParsers: Set = [
+    "AgentAPI", "AgentCore", "Compression", "DaemonMetrics", "DeployVerification", "LinuxHost", "Platform", "RuleLanguage", "TestKit",
+]
 for target in package.targets where roomsWithParsers.contains(target.name) {
     target.swiftSettings?.append(.unsafeFlags(["-O", "-assert-config", "Debug"], .when(configuration: .debug)))
 }

@@ -27,7 +27,7 @@ private let puma = WatchPlan.Service(name: "puma", rules: [rule(.above, 500, cyc
         let bed = try AgentBed([.init(name: "a"), .init(name: "b", pidFile: "/run/b.pid"), .init(name: "c", initSystem: "upstart")])
         bed.start()
         #expect(bed.systemd.watched == [UnitRequest(name: "a")])
-        #expect(bed.upstart.watched == [UnitRequest(name: "a"), UnitRequest(name: "c")])
+        #expect(bed.upstart.watched == [UnitRequest(name: "a"), UnitRequest(name: "c", isForThisAlone: true)])
         #expect(bed.pidFiles.watched == [UnitRequest(name: "b", pidFile: "/run/b.pid")])
     }
 

@@ -119,15 +119,23 @@ final class Child {
     var identity: ProcessIdentity { get throws { ProcessIdentity(pid: process.processIdentifier, startTicks: try field(22)) } }
     var execMark: ExecMark { get throws { ExecMark(code: try field(26), stack: try field(28), arguments: try field(48)) } }
 
-    /// Whether its exec of this program is over; in the middle of it, the process has the name and no stack.
-    func hasBecome(_ program: String) -> Bool { command == program && (try? execMark.stack) ?? 0 > 0 }
+    /// Whether its exec of this program is over and it waits for something; in the middle of an exec, a process has the new name already, and
+    /// not all of its new addresses.
+    func hasBecome(_ program: String) -> Bool { command == program && (try? words)?.first == "S" }
 
     /// One number of `stat`, as proc(5) counts them.
     private func field(_ number: Int) throws -> UInt64 {
-        let stat = try String(contentsOfFile: "/proc/\(process.processIdentifier)/stat", encoding: .utf8)
-        let fields = stat.split(separator: ")").last?.split(separator: " ") ?? []
-        guard fields.count > number - 3, let value = UInt64(fields[number - 3]) else { throw Unexpected("no field \(number) in \(stat)") }
+        let fields = try words
+        guard fields.count > number - 3, let value = UInt64(fields[number - 3]) else { throw Unexpected("no field \(number) in \(fields)") }
         return value
+    }
+
+    /// What stands behind the program's name in `stat`.
+    private var words: [Substring] {
+        get throws {
+            let stat = try String(contentsOfFile: "/proc/\(process.processIdentifier)/stat", encoding: .utf8)
+            return stat.split(separator: ")").last?.split(separator: " ") ?? []
+        }
     }
 
     /// The program's name: `sleep` after a shell has become it.

@@ -44,6 +44,7 @@ private final class Prefork {
             if child == 0: serve()
             children.append(child)
         signal.signal(signal.SIGUSR2, restart)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGUSR2])
         open(ready, "w").close()
         while True:
             signal.pause()
