@@ -2,6 +2,7 @@
 
 import AgentAPI
 import Platform
+import TestKit
 import Testing
 
 @Suite struct DeployTextTests {
@@ -59,5 +60,28 @@ import Testing
             urls: [.init(url: "https://app.example.com/about/deploy", state: .verified, account: "the new token 5 times")])
         #expect(try DeployRecord(JSON(parsing: record.json.text)) == record)
         #expect(host.json["workers"]?["old"]?.integer == 1)
+    }
+
+    @Test func noMessageMakesAReaderCrashAndWhatIsReadCanBeWritten() {
+        var found = 0
+        func comesBack<Message: Equatable>(_ read: (JSON) throws(RequestError) -> Message, _ json: JSON, _ write: (Message) -> JSON) {
+            guard let message = try? read(json) else { return }
+            found += 1
+            guard found.isMultiple(of: 8) else { return }
+            // Times are cut to milliseconds when they are written first; after that nothing changes any more.
+            guard let once = try? read(write(message)), let twice = try? read(write(once)), once == twice else {
+                Issue.record("written but not read: \(json.text.prefix(500))")
+                return
+            }
+        }
+        Mutations.run(seeds: Mutations.seeds("deploy-messages")) { bytes in
+            guard let json = try? JSON(parsing: bytes) else { return }
+            comesBack(DeployPreparation.init, json) { $0.json }
+            comesBack(DeployPrepared.init, json) { $0.json }
+            comesBack(DeployCheck.init, json) { $0.json }
+            if json["state"] != nil { comesBack(HostDeploy.init, json) { $0.json } }
+            if json["verdict"] != nil { comesBack(DeployRecord.init, json) { $0.json } }
+        }
+        #expect(found > 1000)
     }
 }

@@ -1,9 +1,24 @@
-// Whatever a server answers: it is evidence.
+// What lies on disk, and what a server answers, may be anything.
 
+import Platform
 import TestKit
 import Testing
 
 @testable import DeployVerification
+
+@Suite struct DeployMutationTests {
+    @Test func noBookMakesTheReaderCrash() {
+        var found = 0
+        Mutations.run(seeds: Mutations.seeds("deploy-book")) { bytes in
+            guard let json = try? JSON(parsing: bytes) else { return }
+            var book = DeployBook()
+            _ = book.restore(json, resumed: "x", at: Timestamp(seconds: 1_800_000_000))
+            found += book.entries.count
+            for entry in book.entries { _ = entry.baseline.warnings(release: nil, isReleaseMissing: false, isInPlace: false, asked: true) }
+        }
+        #expect(found > 1000)
+    }
+}
 
 @Suite struct AnswerMutationTests {
     @Test func everyAnswerIsEvidenceInWords() throws {

@@ -5,6 +5,7 @@
 @testable import AgentTalker
 @testable import Compression
 @testable import DaemonMetrics
+@testable import DeployVerification
 @testable import LinuxHost
 @testable import Platform
 @testable import RuleLanguage
@@ -45,6 +46,19 @@ let agentParsers: [String: @Sendable ([UInt8]) -> Void] = [
         _ = ProcessTransfer(second: bytes.span)
     },
     "cron": { bytes in _ = try? TimeWindow(parsing: String(decoding: bytes, as: UTF8.self)) },
+    "deploy-book": { bytes in
+        guard let json = try? JSON(parsing: bytes) else { return }
+        var book = DeployBook()
+        _ = book.restore(json, resumed: "r", at: now.wall)
+    },
+    "deploy-messages": { bytes in
+        guard let json = try? JSON(parsing: bytes) else { return }
+        _ = try? DeployPreparation(json)
+        _ = try? DeployPrepared(json)
+        _ = try? DeployCheck(json)
+        _ = try? HostDeploy(json)
+        _ = try? DeployRecord(json)
+    },
     "deploy-path": { _ = percentDecoded(Substring(String(decoding: $0, as: UTF8.self))) },
     "deploy-process": { bytes in
         _ = ExecGeneration(auxiliaryVector: bytes)

@@ -1,6 +1,7 @@
 // Where deploys are prepared, watched and judged inside an agent.
 
 public import AgentAPI
+import Glibc
 public import Platform
 
 /// Joins looks, questions, verifiers and the book of deploys. It lives on one loop, on whose thread everything here is called, and calls back
@@ -42,6 +43,7 @@ public final class DeployDesk {
 
     private static let mostChecks = 64
     private static let roundsOfBaseline = 4
+    private static let patienceForBaseline = Duration.seconds(3)
     private static let statusPatience = Duration.milliseconds(1500)
     private static let statusKeptFor = Duration.seconds(60)
     private static let fileLimit = 32 << 20
@@ -77,7 +79,9 @@ public final class DeployDesk {
         do throws(FileError) {
             bytes = try AtomicFile.read(path, limit: Self.fileLimit)
         } catch {
-            return  // There is none before the first deploy.
+            // There is none before the first deploy.
+            if access(path, F_OK) == 0 { surroundings.tell("earlier deploys are not known: \(error)") }
+            return
         }
         guard let json = try? JSON(parsing: bytes) else { return surroundings.tell("\(path) is damaged: earlier deploys are not known") }
         let now = time.now()
@@ -146,15 +150,25 @@ public final class DeployDesk {
         preparation.question ?? surroundings.question(preparation.service)
     }
 
-    /// Looks, and asks until every worker has answered, or a few rounds have passed.
+    /// Looks, and asks until every worker has answered, or a few rounds or seconds have passed.
     private func takeBaseline(_ preparation: DeployPreparation, _ service: InspectedService, _ done: @escaping (Baseline) -> Void) {
         var heard: [ProcessMark: WorkerAnswer] = [:]
-        func round(_ left: Int) {
+        var isDone = false
+        func look() -> (ServiceLook, Baseline) {
             let look = inspector.look(at: service, known: [])
-            let baseline = Baseline(look, answers: Array(heard.values), token: preparation.token, boot: surroundings.boot)
+            return (look, Baseline(look, answers: Array(heard.values), token: preparation.token, boot: surroundings.boot))
+        }
+        func finish(_ baseline: Baseline) {
+            guard !isDone else { return }
+            isDone = true
+            done(baseline)
+        }
+        func round(_ left: Int) {
+            guard !isDone else { return }
+            let (look, baseline) = look()
             let workers = baseline.processes.filter { $0.role == .worker }
             guard left > 0, !look.listeners.isEmpty, let question = question(of: preparation), workers.contains(where: { $0.answer == nil }) else {
-                return done(baseline)
+                return finish(baseline)
             }
             inspector.ask(question, of: service, at: look, workers: workers.map(\.mark)) { answer in
                 heard[answer.mark] = answer
@@ -162,6 +176,8 @@ public final class DeployDesk {
                 round(left - 1)
             }
         }
+        // A worker that takes connections and says nothing must not hold up the deploy.
+        loop.after(Self.patienceForBaseline) { if !isDone { finish(look().1) } }
         round(Self.roundsOfBaseline)
     }
 
@@ -356,20 +372,21 @@ public final class DeployDesk {
                 watch.add(lastNumber, .init(verifier: verifier, question: question))
             }
             guard let number = statuses[name]?.number else { return }
-            answer(name, number, asks: question != nil, deadline: now.uptime + Self.statusPatience, done)
+            watch.hurry()
+            answer(name, number, asks: question != nil, since: now.uptime, done)
         }
     }
 
     private func answer(
-        _ name: String, _ number: Int, asks: Bool, deadline: Duration, _ done: @escaping (Result<ServiceStatus, DeployRefusal>) -> Void
+        _ name: String, _ number: Int, asks: Bool, since: Duration, _ done: @escaping (Result<ServiceStatus, DeployRefusal>) -> Void
     ) {
         guard let watch = watches[name], let verifier = watch.verifier(number) else { return done(.failure(unknown(name))) }
         let now = time.now()
-        let isKnown = verifier.look != nil && (!asks || verifier.isAnswered)
+        let isKnown = verifier.look.map { $0.at >= since } ?? false && (!asks || verifier.isAnswered)
         let carried = verifier.carried(birth: asks ? nil : { [inspector] in inspector.releaseToken(of: $0) })
         // What is not settled yet may be so in a moment.
-        if !isKnown || carried == .unproven, now.uptime < deadline {
-            loop.after(.milliseconds(20)) { [weak self] in self?.answer(name, number, asks: asks, deadline: deadline, done) }
+        if !isKnown || carried == .unproven, now.uptime < since + Self.statusPatience {
+            loop.after(.milliseconds(20)) { [weak self] in self?.answer(name, number, asks: asks, since: since, done) }
             return
         }
         var account = verifier.account(at: now)

@@ -29,7 +29,7 @@ public protocol ServiceInspector: AnyObject {
     /// - Parameters:
     ///   - workers: of the look; answers of others are told as well.
     ///   - heard: for each answer whose giver is known.
-    ///   - done: when nothing is under way any more: how many connections nobody took, and how many were refused.
+    ///   - done: called once, within some seconds, when nothing is under way any more: how many connections nobody took, and how many were refused.
     func ask(
         _ question: TokenQuestion, of service: InspectedService, at look: ServiceLook, workers: [ProcessMark],
         _ heard: @escaping (WorkerAnswer) -> Void,

@@ -61,6 +61,9 @@ final class ServiceWatch {
         schedule(in: .zero)
     }
 
+    /// Looks at once, for somebody who asks how things are now.
+    func hurry() { schedule(in: .zero) }
+
     func remove(_ number: Int) { participants[number] = nil }
 
     func verifier(_ number: Int) -> HostVerifier? { participants[number]?.verifier }
@@ -71,8 +74,8 @@ final class ServiceWatch {
         guard !isEnded else { return }
         for number in participants.keys { participants[number]?.verifier.observe(incident) }
         let isObservedOnly = participants.values.allSatisfy { $0.changed == nil }
-        // Several things happen at once, and one look shows them all.
-        let least = isObservedOnly ? Duration.milliseconds(100) : Self.leastPause
+        // Several things happen at once, and one look shows them all; and a service that starts programs all the time must not cost more.
+        let least = Duration.milliseconds(isObservedOnly ? 100 : 20)
         let since = lastLook.map { time.now().uptime - $0 } ?? least
         schedule(in: max(Self.leastPause, least - since))
     }

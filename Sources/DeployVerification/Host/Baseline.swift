@@ -40,7 +40,8 @@ public struct Baseline: Equatable, Sendable {
     public var listeners: [Listener]
     public var lacks: [String]
 
-    public var workers: Int { processes.count { $0.role == .worker } }
+    /// How many workers the service has. Who is left over from an earlier deploy, and only ends what it has begun, does not count.
+    public var workers: Int
 
     /// - Parameters:
     ///   - look: at the service before the deploy.
@@ -57,6 +58,7 @@ public struct Baseline: Equatable, Sendable {
                 folderPath: process.folderPath, isFolderDeleted: process.isFolderDeleted, parentFolder: process.parentFolder,
                 answer: heard[process.mark])
         }
+        workers = 0
         at = look.at
         self.boot = boot
         lacks = look.lacks
@@ -64,6 +66,16 @@ public struct Baseline: Equatable, Sendable {
         // Who only serves pages of numbers is no worker.
         let aside = Roles.inodes(aside: self, look)
         for (index, process) in look.processes.enumerated() where process.listeners?.isSubset(of: aside) == true { processes[index].role = nil }
+        workers = count(look, roles)
+    }
+
+    private func count(_ look: ServiceLook, _ roles: Roles) -> Int {
+        let masters = roles.masters.filter { !$0.isForeign }
+        let (pids, generations) = (Set(masters.map(\.mark.pid)), Set(masters.map(\.mark.generation)))
+        let marks = Set(processes.filter { $0.role == .worker }.map(\.mark))
+        let all = look.processes.filter { marks.contains($0.mark) }
+        let led = all.filter { pids.contains($0.parent) || generations.contains($0.mark.generation) }
+        return led.isEmpty ? all.count : led.count
     }
 
     private static func listeners(of look: ServiceLook, _ heard: [ProcessMark: Answer]) -> [Listener] {
@@ -144,7 +156,8 @@ extension Baseline.Answer {
 
 /// `worker 7`, `workers 7, 8 and 12 others`
 func list(_ pids: [Int32], _ what: String) -> String {
-    guard pids.count != 1 else { return "\(what) \(pids[0])" }
+    if pids.count == 1, let only = pids.first { return "\(what) \(only)" }
+    let what = what.hasSuffix("s") ? what + "e" : what
     let shown = pids.sorted().prefix(6).map { "\($0)" }
     if pids.count > shown.count { return "\(what)s \(shown.joined(separator: ", ")) and \(pids.count - shown.count) others" }
     return "\(what)s \(shown.dropLast().joined(separator: ", ")) and \(shown.last ?? "")"

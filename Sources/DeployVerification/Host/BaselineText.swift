@@ -13,19 +13,22 @@ public struct BaselineError: Error, Equatable, CustomStringConvertible, Sendable
 extension Baseline {
     public var json: JSON {
         [
-            "boot": .string(boot), "at_us": .integer(at.microseconds), "processes": .array(processes.map(\.json)),
+            "boot": .string(boot), "at_us": .integer(at.microseconds), "workers": .integer(Int64(workers)),
+            "processes": .array(processes.map(\.json)),
             "listeners": .array(listeners.map { ["address": $0.address.json, "aside": .bool($0.isAside)] }),
             "lacks": .array(lacks.map(JSON.string)),
         ]
     }
 
     public init(_ json: JSON) throws(BaselineError) {
-        guard let boot = json["boot"]?.string, let at = json["at_us"]?.integer, at >= 0, let list = json["processes"]?.array,
+        guard let boot = json["boot"]?.string, let at = json["at_us"]?.integer, at >= 0,
+            let workers = json["workers"]?.integer, (0...Int64(Self.mostProcesses)).contains(workers), let list = json["processes"]?.array,
             list.count <= Self.mostProcesses, let addresses = json["listeners"]?.array, addresses.count <= Self.mostProcesses,
             let lacks = json["lacks"]?.array
         else { throw BaselineError("a baseline lacks its boot, time, processes or listeners, or has too many") }
         self.boot = boot
         self.at = .microseconds(at)
+        self.workers = Int(workers)
         self.lacks = lacks.compactMap(\.string)
         processes = []
         listeners = []

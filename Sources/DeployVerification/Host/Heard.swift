@@ -20,6 +20,9 @@ struct Heard: Sendable {
         if waiting.count < 16 { waiting.append(answer) }
     }
 
+    /// Whether it has answers that this look is too early for.
+    func isWaiting(for look: Duration) -> Bool { waiting.contains { $0.at >= look } }
+
     /// - Returns: whether anything is known that was not before.
     mutating func confirm(by look: Duration, isToken: (String) -> Bool) -> Bool {
         var news = false

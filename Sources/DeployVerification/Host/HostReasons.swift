@@ -38,12 +38,27 @@ extension HostVerifier {
                     ? "all workers are new, but \(deaths) new \(deaths == 1 ? "process has" : "processes have") died young, and these have not outlived them yet"
                     : "all workers are new, and have not been so for long enough yet")
         }
+        if let unseen { reasons.append(unseen) }
+        if state != .verified, let lost { reasons.append(lost) }
         for process in look?.processes ?? [] {
             guard let since = zombieSince[process.mark], now - since >= .seconds(5) else { continue }
             reasons.append("process \(process.mark.pid) has ended and process \(process.parent), its parent, takes no notice: it is a zombie")
         }
         reasons += warnings(state, at: now)
         return reasons
+    }
+
+    /// Who might accept connections, and nobody knows.
+    private var unseen: String? {
+        guard let unseen = roles?.unseen, !unseen.isEmpty else { return nil }
+        return "the open files of \(list(unseen.map(\.mark.pid), "process")) may not be read: whether they accept connections is not known"
+    }
+
+    private var lost: String? {
+        let (unaccepted, refused) = lostConnections
+        guard judged.allSatisfy({ $0.class == .unknown }), unaccepted + refused > 0 else { return nil }
+        let parts = [unaccepted > 0 ? "\(unaccepted) taken by nobody" : nil, refused > 0 ? "\(refused) refused" : nil].compactMap { $0 }
+        return "the last connections to the listener: \(parts.joined(separator: ", "))"
     }
 
     private var nobody: String {

@@ -67,13 +67,16 @@ public struct HostVerifier: Sendable {
     private(set) var zombieSince: [ProcessMark: Duration] = [:]
     private(set) var incidents: [HostDeploy.Incident] = []
     private(set) var availability: Availability?
-    private(set) var unaccepted = 0
+    /// Of the last round of questions: connections that nobody took, and that were refused.
+    private(set) var lostConnections = (unaccepted: 0, refused: 0)
     private var memory = RoleMemory()
     private var execed: Set<Int32> = []
     private var firstSeen: Set<ProcessMark>?
     private var parents: Set<Int32> = []
+    /// Something came since the last look that it must be read with.
+    private var hasNews = true
     /// The programs that ran before the deploy.
-    private var generations: Set<ExecGeneration> = []
+    private(set) var generations: Set<ExecGeneration> = []
     private let before: [Int32: Baseline.Process]
 
     // Since when it is as it is
@@ -86,8 +89,8 @@ public struct HostVerifier: Sendable {
     private var lastIncident: Duration?
     private var lastRound: Duration?
     private(set) var setSince: Duration?
-    private var state = Verdict.unproven
-    private var stateSince: Timestamp
+    private(set) var state = Verdict.unproven
+    private(set) var stateSince: Timestamp
     /// Why the verdict came before its time.
     private(set) var ending: String?
     /// The verdict, once nothing that comes later changes it.
@@ -123,6 +126,7 @@ public struct HostVerifier: Sendable {
     /// From now on it is to come to a verdict.
     public mutating func begin(_ check: DeployCheck, at now: Moment) {
         self.check = check
+        hasNews = true
         began = now.uptime
         lastChange = now.uptime
         lastRound = nil
@@ -137,6 +141,13 @@ public struct HostVerifier: Sendable {
             firstSeen = Set(look.processes.map(\.mark))
             if baseline == nil { generations = Set(look.processes.map(\.mark.generation)) }
         }
+        if !hasNews, let last = self.look, last.processes == look.processes, last.listeners.map(\.inode) == look.listeners.map(\.inode) {
+            // Most looks show what the one before has shown.
+            self.look = look
+            keepTimes(look.at, isSetChanged: false)
+            return
+        }
+        hasNews = heard.values.contains { $0.isWaiting(for: look.at) }
         var news = false
         for process in look.processes where heard[process.mark] != nil {
             let matches = heard[process.mark]?.confirm(by: look.at) { token?.matches($0.utf8) ?? false } ?? false
@@ -167,18 +178,19 @@ public struct HostVerifier: Sendable {
 
     public mutating func observe(_ answer: WorkerAnswer) {
         guard heard.count < 4096 else { return }
+        hasNews = true
         heard[answer.mark, default: Heard()].take(answer)
     }
 
     /// A round of questions has ended.
     public mutating func asked(unaccepted: Int, refused: Int, at now: Duration) {
         lastRound = now
-        self.unaccepted = unaccepted
+        lostConnections = (unaccepted, refused)
     }
 
     public mutating func observe(_ incident: ProcessIncident) {
-        if incident.what == .exec { execed.insert(incident.pid) }
-        if case .fork = incident.what { execed.remove(incident.pid) }
+        hasNews = true
+        if incident.what == .exec { execed.insert(incident.pid) } else { execed.remove(incident.pid) }
         let deaths = churn.deaths.count
         churn.observe(incident, parents: parents)
         if churn.deaths.count > deaths { rightSince = nil }
@@ -287,7 +299,9 @@ public struct HostVerifier: Sendable {
         if process.mark.generation == .unknown { return (.unknown, .noExecEvidence) }
         if isOnlyForked(process), check?.hasNoPreload != true, !Self.readsAnew(process.command) { return (.unknown, .onlyForked) }
         if saysFolder, let release, process.folder != release.mark { return (.unknown, .elsewhere) }
-        if roles?.isWithoutListener == true || isReady(process) { return (.new, nil) }
+        // Of what was not there before nobody knows whether it will listen once it has booted.
+        if roles?.isWithoutListener == true, baseline?.processes.isEmpty == false { return (.new, nil) }
+        if isReady(process) { return (.new, nil) }
         return (.unknown, .notReady)
     }
 
@@ -466,6 +480,7 @@ public struct HostVerifier: Sendable {
     // MARK: What next
 
     public func next(at now: Duration) -> Step {
+        if token == nil { return step(now, wait: .milliseconds(500), ask: .milliseconds(50)) }
         guard check != nil else {
             let isLively = lastIncident.map { now - $0 < .seconds(10) } ?? false
             return step(now, wait: .milliseconds(isLively ? 100 : 500), ask: .milliseconds(isLively ? 250 : 2000))
@@ -511,82 +526,4 @@ public struct HostVerifier: Sendable {
         let asked = judged.isEmpty ? look.processes.filter { !($0.listeners ?? []).isEmpty }.map(\.mark) : judged.map(\.process.mark)
         return Step(wait: wait, ask: asked)
     }
-
-    // MARK: In words
-
-    public func account(at now: Moment) -> HostDeploy {
-        var account = HostDeploy(
-            service: service, host: host, state: state, isFinal: verdict != nil, since: stateSince, deploy: deploy, tokenPrefix: tokenPrefix,
-            hasBaseline: baseline != nil, evidence: evidence, expectedWorkers: check == nil && baseline == nil ? nil : expected,
-            processes: Array(processes(at: look?.at ?? now.uptime).prefix(DeployLimits.processes)),
-            listeners: (look?.listeners ?? []).prefix(DeployLimits.listeners).map(HostDeploy.Listener.init), incidents: incidents,
-            availability: availability, lacks: lacks + (look?.lacks ?? []))
-        if baseline == nil, token != nil {
-            account.lacks.append("there is no baseline: an endpoint that reads the token on every request would not be noticed")
-        }
-        if check?.limits != nil, availability == nil {
-            account.lacks.append("no availability probe ran here: its limits were not judged")
-        }
-        if roles?.isWithoutListener == true { account.lacks.append("the service has no listener: nothing shows that its new processes work") }
-        if let unseen = roles?.unseen, !unseen.isEmpty {
-            account.lacks.append(
-                "the open files of \(list(unseen.map(\.mark.pid), "process")) may not be read: whether they accept connections is not known")
-        }
-        account.lacks = Array(account.lacks.prefix(DeployLimits.texts))
-        account.reasons = Array(reasons(for: state, at: look?.at ?? now.uptime).prefix(DeployLimits.texts))
-        return account
-    }
-
-    private var evidence: String {
-        if check?.evidence == .process { return "process" }
-        return heard.values.contains { $0.latest != nil } ? "attributed-http" : "none"
-    }
-
-    private func processes(at now: Duration) -> [HostDeploy.Process] {
-        var list: [HostDeploy.Process] = []
-        for process in roles?.masters ?? [] { list.append(self.process(process, role: .master, class: nil, why: nil, at: now)) }
-        for one in judged { list.append(process(one.process, role: .worker, class: token == nil ? nil : one.class, why: one.why, at: now)) }
-        for process in draining { list.append(self.process(process, role: .worker, class: .draining, why: nil, at: now)) }
-        return list
-    }
-
-    private func process(
-        _ process: ServiceProcess, role: HostDeploy.Role, class kind: HostDeploy.Class?, why: Why?, at now: Duration
-    ) -> HostDeploy.Process {
-        let answer = heard[process.mark]?.latest
-        var prefix: String?
-        switch answer?.content {
-        case .token(let text): prefix = String(text.prefix(8))
-        case .other, .accessDenied: prefix = "none"
-        case .lost, .silence, nil: break
-        }
-        let exec = process.mark.generation == .unknown ? "unknown" : generations.contains(process.mark.generation) ? "same-as-baseline" : "new"
-        return HostDeploy.Process(
-            pid: process.mark.pid, role: role, class: kind, tokenPrefix: prefix, answerMilliseconds: answer.map(\.took.inMilliseconds),
-            age: max(.zero, now - process.started), exec: baseline == nil ? "unknown" : exec, folder: process.folderPath,
-            isInRelease: release.flatMap { release in process.folder.map { $0 == release.mark } }, isFolderDeleted: process.isFolderDeleted,
-            connections: process.connections, busy: busySince[process.mark].map { now - $0 }, reason: kind == .oldCode ? why?.word : nil)
-    }
-}
-
-extension HostDeploy.Listener {
-    init(_ listener: ServiceListener) {
-        switch listener.address {
-        case .tcp(let address, let port):
-            self.init(
-                kind: "tcp", address: address.contains(":") ? "[\(address)]:\(port)" : "\(address):\(port)", queue: listener.queue,
-                backlog: listener.backlog)
-        case .unix(let path): self.init(kind: "unix", address: path, queue: listener.queue, backlog: listener.backlog)
-        }
-    }
-}
-
-/// What `wait` says of an end, in words.
-func endOfProcess(_ status: Int32) -> String {
-    let signal = status & 0x7f
-    guard signal != 0 else { return "exit status \((status >> 8) & 0xff)" }
-    let names: [Int32: String] = [
-        1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 9: "SIGKILL", 11: "SIGSEGV", 13: "SIGPIPE", 15: "SIGTERM",
-    ]
-    return "signal \(names[signal] ?? "\(signal)")"
 }

@@ -29,7 +29,8 @@ final class SimulatedServer {
     static let boot = 1_000_000
 
     private(set) var now = 0
-    private(set) var processes: [Int32: Process] = [:]
+    private(set) var processes: [Int32: Process] = [:] { didSet { seen = nil } }
+    private var seen: [ServiceProcess]?
     private(set) var incidents: [ProcessIncident] = []
     private var events: [(at: Int, order: Int, act: () -> Void)] = []
     private var order = 0
@@ -41,8 +42,6 @@ final class SimulatedServer {
     var current = 1
     /// Whether the kernel tells of incidents.
     var tells = true
-    /// A request to these ends only after so long.
-    var listenerInode: UInt64? = 77
     var hasActivation = false
 
     init(seed: UInt64) { random = SplitMix(state: seed) }
@@ -72,7 +71,8 @@ final class SimulatedServer {
         let maker = processes[parent]
         lastPid += 1
         processes[lastPid] = Process(
-            pid: lastPid, started: now, generation: maker?.generation ?? nextGeneration(), parent: parent, command: command ?? maker?.command ?? "ruby",
+            pid: lastPid, started: now, generation: maker?.generation ?? nextGeneration(), parent: parent,
+            command: command ?? maker?.command ?? "ruby",
             release: maker?.release ?? current, accepts: accepts, code: code ?? maker?.code ?? current, readyAt: now + boot)
         tell(lastPid, .fork(parent: parent))
         return lastPid
@@ -128,10 +128,18 @@ final class SimulatedServer {
     }
 
     var look: ServiceLook {
+        let isThere = hasActivation || processes.values.contains { $0.holds }
+        return ServiceLook(
+            at: uptime, listeners: isThere ? [ServiceListener(inode: 77, address: .tcp(address: "127.0.0.1", port: 8080))] : [],
+            processes: seenProcesses)
+    }
+
+    private var seenProcesses: [ServiceProcess] {
+        if let seen, !processes.values.contains(where: { $0.busyUntil > 0 }) { return seen }
         var seen = processes.values.sorted { $0.pid < $1.pid }.map { process in
             ServiceProcess(
                 mark: mark(process), parent: process.parent, command: process.command, state: UInt8(ascii: process.isZombie ? "Z" : "S"),
-                listeners: process.holds && !process.isZombie ? listenerInode.map { [$0] } ?? [] : [],
+                listeners: process.holds && !process.isZombie ? [77] : [],
                 folder: FolderMark(device: 1, inode: UInt64(100 + process.release)), folderPath: "/srv/app/releases/\(process.release)",
                 parentFolder: FolderMark(device: 1, inode: 50), connections: process.busyUntil > now ? 1 : 0)
         }
@@ -141,12 +149,13 @@ final class SimulatedServer {
                     mark: ProcessMark(pid: 1, startTicks: 1, generation: .vector(random: 999_999, sysinfo: 1)), parent: 0, command: "systemd",
                     state: UInt8(ascii: "S"), listeners: [77], isForeign: true))
         }
-        let isThere = hasActivation || processes.values.contains { $0.holds }
-        return ServiceLook(
-            at: uptime, listeners: isThere ? [ServiceListener(inode: 77, address: .tcp(address: "127.0.0.1", port: 8080))] : [], processes: seen)
+        self.seen = seen
+        return seen
     }
 
-    var release: ReleaseFolder { ReleaseFolder(path: "/srv/app/releases/2", mark: FolderMark(device: 1, inode: 102), parent: FolderMark(device: 1, inode: 50)) }
+    var release: ReleaseFolder {
+        ReleaseFolder(path: "/srv/app/releases/2", mark: FolderMark(device: 1, inode: 102), parent: FolderMark(device: 1, inode: 50))
+    }
 
     /// So many connections at once; each is taken by some worker that is free.
     func ask(_ connections: Int) -> (answers: [WorkerAnswer], unaccepted: Int) {
@@ -196,7 +205,8 @@ struct SimulatedDeploy {
         let answers = server.ask(8).answers
         let baseline = Baseline(first, answers: answers, token: SimulatedServer.tokens[2], boot: "b")
         verifier = HostVerifier(
-            service: "web", host: "app-1", deploy: "d-0", token: SimulatedServer.tokens[2], baseline: baseline, release: server.release, start: moment())
+            service: "web", host: "app-1", deploy: "d-0", token: SimulatedServer.tokens[2], baseline: baseline, release: server.release,
+            start: moment())
         server.advance(to: server.now + server.between(10, 100))
         _ = server.takeIncidents
         let began = server.now

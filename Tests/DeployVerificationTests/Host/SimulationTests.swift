@@ -15,7 +15,8 @@ struct SimulatedScenario: Sendable, CustomTestStringConvertible {
     var play: @Sendable (SimulatedServer) -> (SimulatedServer) -> Void
 
     init(
-        _ description: String, _ verdicts: Set<Verdict>, settle: Duration = .milliseconds(300), watch: Duration = .zero, timeout: Duration = .seconds(8),
+        _ description: String, _ verdicts: Set<Verdict>, settle: Duration = .milliseconds(300), watch: Duration = .zero,
+        timeout: Duration = .seconds(8),
         evidence: DeployCheck.EvidenceKind = .http, play: @escaping @Sendable (SimulatedServer) -> (SimulatedServer) -> Void
     ) {
         testDescription = description
@@ -43,7 +44,9 @@ private struct Cluster {
 }
 
 /// One worker after the other; `code` says what the new ones have in memory, `boots` whether they come up at all.
-private func phased(_ cluster: Cluster, code: Int = 2, release: Int = 2, boot: ClosedRange<Int> = 20...400, fails: @escaping (Int) -> Bool = { _ in false })
+private func phased(
+    _ cluster: Cluster, code: Int = 2, release: Int = 2, boot: ClosedRange<Int> = 20...400, fails: @escaping (Int) -> Bool = { _ in false }
+)
     -> (SimulatedServer) -> Void
 {
     { server in
@@ -109,14 +112,17 @@ private func hangUp(_ cluster: Cluster, code: Int = 2, release: Int = 2, boot: C
     { server in
         server.after(server.between(0, 200)) {
             server.change(cluster.master) { $0.release = release }
-            for _ in cluster.workers { server.fork(cluster.master, accepts: true, code: code, boot: server.between(boot.lowerBound, boot.upperBound)) }
+            for _ in cluster.workers {
+                server.fork(cluster.master, accepts: true, code: code, boot: server.between(boot.lowerBound, boot.upperBound))
+            }
             for worker in cluster.workers { server.drain(worker, for: server.between(0, 300), keepsListener: server.upTo(2) == 0) }
         }
     }
 }
 
 /// The master execs itself anew, and forks workers when it has loaded.
-private func hot(_ cluster: Cluster, release: Int = 2, code: Int = 2, load: ClosedRange<Int> = 100...4000, fails: Bool = false) -> (SimulatedServer) -> Void
+private func hot(_ cluster: Cluster, release: Int = 2, code: Int = 2, load: ClosedRange<Int> = 100...4000, fails: Bool = false) -> (SimulatedServer)
+    -> Void
 {
     { server in
         server.after(server.between(0, 200)) {
@@ -291,13 +297,14 @@ private let scenarios: [SimulatedScenario] = [
         server.hasActivation = true
         return restart(Cluster(server, command: "puma"), down: 100_000...100_000)
     },
-    .init("workers come and go for their own reasons", [.verified]) { server in
+    .init("workers come and go for their own reasons", [.verified], timeout: .seconds(20)) { server in
         let cluster = Cluster(server, command: "unicorn")
         return { server in
             beside(cluster)(server)
             for _ in 0..<3 {
                 server.after(server.between(2000, 5000)) {
-                    guard let pid = server.processes.values.filter({ $0.code == 2 && $0.accepts }).map(\.pid).min(), let worker = server.processes[pid]
+                    guard let pid = server.processes.values.filter({ $0.code == 2 && $0.accepts }).map(\.pid).min(),
+                        let worker = server.processes[pid]
                     else { return }
                     server.exit(pid)
                     server.fork(worker.parent, accepts: true, code: 2, boot: 100)
@@ -320,7 +327,7 @@ private let scenarios: [SimulatedScenario] = [
     @Test(arguments: scenarios)
     func everyDeployHasItsVerdictAndNoneIsProvenTooEarly(scenario: SimulatedScenario) {
         var latencies: [Int] = []
-        for seed in 0..<UInt64(60) {
+        for seed in 0..<UInt64(25) {
             let server = SimulatedServer(seed: seed &* 7919 &+ 1)
             server.tells = seed % 3 != 0
             let play = scenario.play(server)
@@ -328,7 +335,8 @@ private let scenarios: [SimulatedScenario] = [
             let verdict = deploy.verdict ?? .unproven
             if deploy.isVerdictPremature { Issue.record("\(scenario.testDescription), seed \(seed): VERIFIED while an old worker can accept") }
             if !scenario.verdicts.contains(verdict) {
-                Issue.record("\(scenario.testDescription), seed \(seed): \(verdict.rawValue) after \(deploy.took) ms: \(deploy.account?.reasons ?? [])")
+                Issue.record(
+                    "\(scenario.testDescription), seed \(seed): \(verdict.rawValue) after \(deploy.took) ms: \(deploy.account?.reasons ?? [])")
             }
             if verdict == .verified { latencies.append(deploy.latency) }
             if verdict != .verified { #expect(deploy.account?.reasons.isEmpty == false) }
@@ -337,5 +345,51 @@ private let scenarios: [SimulatedScenario] = [
             let median = latencies.sorted()[latencies.count / 2] - Int(scenario.check.settle.inMilliseconds)
             #expect(median <= 100, "\(scenario.testDescription): \(median) ms after the last worker's turn")
         }
+    }
+
+    /// Masters and workers that come, go, exec, hang and load any code, in no order at all.
+    @Test func inNoDisorderAnythingIsProvenWhileAnOldWorkerCanAccept() {
+        var verified = 0
+        for seed in 0..<UInt64(80) {
+            let server = SimulatedServer(seed: seed &* 104_729 &+ 3)
+            server.tells = seed % 2 == 0
+            let cluster = Cluster(server, command: "puma")
+            let actions = server.between(5, 40)
+            let deploy = SimulatedDeploy(server, check: DeployCheck(deploy: "d-0", timeout: .seconds(10), settle: .milliseconds(50))) { server in
+                var at = 0
+                for number in 0..<actions {
+                    at += server.between(0, 300)
+                    // Towards the end more and more of it is new.
+                    let isLate = number > actions / 2
+                    server.after(at) { disturb(server, cluster, isLate: isLate) }
+                }
+                server.after(at + 100) {
+                    for process in server.processes.values where process.accepts && process.code != 2 && server.upTo(8) > 0 {
+                        server.exit(process.pid)
+                    }
+                    for _ in cluster.workers { server.fork(server.processes.keys.min() ?? 1, accepts: true, code: 2, boot: server.upTo(500)) }
+                }
+            }
+            if deploy.isVerdictPremature { Issue.record("seed \(seed): VERIFIED while an old worker can accept") }
+            if deploy.verdict == .verified { verified += 1 }
+        }
+        #expect(verified > 10)
+    }
+}
+
+private func disturb(_ server: SimulatedServer, _ cluster: Cluster, isLate: Bool) {
+    let pids = server.processes.keys.sorted()
+    guard !pids.isEmpty else { return }
+    let pid = pids[server.upTo(pids.count)]
+    let code = isLate || server.upTo(2) == 0 ? 2 : server.upTo(3)
+    switch server.upTo(8) {
+    case 0, 1, 2: server.fork(pid, accepts: true, code: code, boot: server.upTo(800))
+    case 3: server.exit(pid, Int32(server.upTo(2)))
+    case 4: server.exec(pid, release: server.between(1, 2), code: code, boot: server.upTo(800))
+    case 5: server.drain(pid, for: server.upTo(1000), keepsListener: server.upTo(2) == 0)
+    case 6:
+        let busy = server.now + server.upTo(3000)
+        server.change(pid) { $0.busyUntil = busy }
+    default: server.change(pid) { $0.parent = 1 }
     }
 }
