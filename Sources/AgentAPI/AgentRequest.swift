@@ -19,6 +19,10 @@ public enum AgentRequest: Equatable, Sendable {
     /// Opens a deploy window. - Parameter length: when it ends by itself; `nil`: as the configuration says.
     case startDeploy(units: [String], owner: String?, reason: String?, length: Duration?)
     case finishDeploy(units: [String], owner: String?)
+    /// Remembers how a service is before its deploy.
+    case prepareDeploy(DeployPreparation)
+    /// Judges a deploy; it is answered when the verdict is final.
+    case checkDeploy(DeployCheck)
     /// - Parameter length: when watching begins again by itself; `nil`: when somebody says so.
     case stopMonitoring(units: [String], reason: String?, length: Duration?)
     case resumeMonitoring(units: [String])

@@ -33,6 +33,8 @@ extension AgentRequest {
         case .history: "history"
         case .startDeploy: "deploy_start"
         case .finishDeploy: "deploy_finish"
+        case .prepareDeploy: "deploy_prepare"
+        case .checkDeploy: "deploy_check"
         case .stopMonitoring: "unmonitor"
         case .resumeMonitoring: "monitor"
         case .jobs: "jobs"
@@ -45,8 +47,8 @@ extension AgentRequest {
     /// Every verb that there is.
     public static let verbs =
         [
-            "status", "show", "export", "explain", "history", "deploy_start", "deploy_finish", "unmonitor", "monitor", "jobs", "job_started",
-            "job_done",
+            "status", "show", "export", "explain", "history", "deploy_start", "deploy_finish", "deploy_prepare", "deploy_check", "unmonitor",
+            "monitor", "jobs", "job_started", "job_done",
         ] + UnitOrder.allCases.map(\.rawValue)
 
     public var json: JSON {
@@ -76,6 +78,13 @@ extension AgentRequest {
         case .finishDeploy(let units, let owner):
             add(units)
             add("owner", owner)
+        // Passwords are for the connection to the agent itself: this goes through others' hands, and into logs.
+        case .prepareDeploy(let preparation): members.append(.init("preparation", preparation.json(withSecrets: false)))
+        case .checkDeploy(let check):
+            var check = check
+            check.question?.user = nil
+            check.question?.password = nil
+            members.append(.init("check", check.json))
         case .stopMonitoring(let units, let reason, let length):
             add(units)
             add("reason", reason)
@@ -105,6 +114,8 @@ extension AgentRequest {
                 units: try reader.units(), owner: try reader.optionalText("owner"), reason: try reader.optionalText("reason"),
                 length: try reader.length())
         case "deploy_finish": self = .finishDeploy(units: try reader.units(), owner: try reader.optionalText("owner"))
+        case "deploy_prepare": self = .prepareDeploy(try DeployPreparation(json["preparation"] ?? .null))
+        case "deploy_check": self = .checkDeploy(try DeployCheck(json["check"] ?? .null))
         case "unmonitor":
             self = .stopMonitoring(units: try reader.units(), reason: try reader.optionalText("reason"), length: try reader.length())
         case "monitor": self = .resumeMonitoring(units: try reader.units())

@@ -27,6 +27,9 @@ public struct Event: Equatable, Sendable {
         case deployStarted = "deploy_started"
         /// A deploy window was closed or has run out; `detail` says what was not well then.
         case deployFinished = "deploy_finished"
+        /// A deploy was judged for good: every worker runs the new release, or else `detail` says what became of it.
+        case deployVerified = "deploy_verified"
+        case deployFailed = "deploy_failed"
         /// Somebody asked the agent not to watch a unit, or to watch it again.
         case monitoringStopped = "monitoring_stopped"
         case monitoringResumed = "monitoring_resumed"

@@ -12,6 +12,8 @@ extension Event {
         switch kind {
         case .unitDown, .ruleFailed, .unitStuck, .actionsSuspended, .jobOverdue, .jobFailed, .sourceFailed: .begins
         case .unitUp, .ruleRecovered, .unitUnstuck, .actionsResumed, .jobRan, .sourceRecovered: .ends
+        // A later deploy that is verified says nothing of the requests that an earlier one has cost.
+        case .deployVerified, .deployFailed: .none
         case .agentStarted, .agentStopped, .unitRestarted, .actionSucceeded, .actionFailed, .deployStarted, .deployFinished,
             .monitoringStopped, .monitoringResumed, .eventsLost:
             .none
@@ -30,7 +32,8 @@ extension Event {
         // Its detail begins with the source's name: `systemd: no answer`, `systemd answers again`.
         case .sourceFailed, .sourceRecovered: "source \(subject): \(detail.prefix { $0 != " " && $0 != ":" })"
         case .actionSucceeded, .actionFailed: "action \(subject): \(rule ?? "")"
-        case .unitRestarted, .agentStarted, .agentStopped, .deployStarted, .deployFinished, .monitoringStopped, .monitoringResumed, .eventsLost:
+        case .unitRestarted, .agentStarted, .agentStopped, .deployStarted, .deployFinished, .deployVerified, .deployFailed, .monitoringStopped,
+            .monitoringResumed, .eventsLost:
             "\(kind.rawValue) \(subject)"
         }
     }

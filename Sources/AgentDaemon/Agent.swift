@@ -3,6 +3,7 @@
 import AgentAPI
 import AgentCore
 import AgentTalker
+import DeployVerification
 import Glibc
 import LinuxHost
 import Logging
@@ -66,6 +67,7 @@ private final class Agent {
     private let time = SystemTime()
     private var watcher: AgentLoop?
     private var talker: Talker?
+    private var deploys: DeployThread?
     private var alerts: OwnAlerts?
     private var runner: RunnerProcess?
 
@@ -78,9 +80,15 @@ private final class Agent {
     /// Returns when a signal has ended it.
     func run(_ configuration: LoadedConfiguration) throws {
         let settings = configuration.settings
-        let talker = try Talker(configuration: configuration.talker, logger: logger, answering: requestHandler(), onStanding: standingHandler())
+        let deploys = try deployThread(configuration)
+        self.deploys = deploys
+        let talker = try Talker(
+            configuration: configuration.talker, logger: logger, deploys: deploys, answering: requestHandler(), onStanding: standingHandler())
         self.talker = talker
-        defer { talker.stop() }
+        defer {
+            talker.stop()
+            deploys.finish()
+        }
         let runner = RunnerProcess(loop: loop, user: settings.runnerUser ?? "nobody", logger: logger)
         self.runner = runner
         let alerts = OwnAlerts(
@@ -90,12 +98,13 @@ private final class Agent {
         let watcher = AgentLoop(
             plan: configuration.plan, on: loop, time: time, initSystems: InitSystems.detect(loop: loop, logger: logger),
             sampler: LinuxSampler(memoryBudget: settings.proportionalMemoryBudget ?? 0, logger: logger), processes: PidfdWatcher(loop: loop),
-            sink: Listeners(talker: talker, alerts: alerts, time: time), serviceManager: serviceManager, version: rollcallVersion, logger: logger,
+            sink: Listeners(talker: talker, alerts: alerts, deploys: deploys, time: time), serviceManager: serviceManager, version: rollcallVersion, logger: logger,
             runner: runner, jobSource: InitSystems.jobSource(loop: loop, logger: logger), commands: LinuxCommandRunner(loop: loop),
             evidence: LinuxEvidence(loop: loop), stateFolder: settings.stateDirectory,
             hostname: settings.hostname, boot: bootID(), nextCron: { $0.next(after: $1) })
         watcher.deliveries = alerts
         self.watcher = watcher
+        guard deploys.start() else { throw SystemError("making a thread for deploys") }
         talker.start()
         watcher.start { [logger, serviceManager, unowned watcher] in
             logger.notice("watching", metadata: ["services": "\(configuration.plan.services.count)"])
@@ -111,9 +120,23 @@ private final class Agent {
     /// Requests come on the talker's thread and are answered on the watcher's.
     private func requestHandler() -> RequestHandler {
         let agent = OnLoop(value: self)
-        return { [loop] request, by, answer in
+        return { [loop, deploys] request, by, answer in
+            if let deploys, deploys.answer(request, answer) { return }
             loop.post { answer(agent.value.watcher?.answer(request, from: by) ?? .refused("the agent is only starting; try again")) }
         }
+    }
+
+    /// It asks the watcher which services there are, and tells it how deploys ended.
+    private func deployThread(_ configuration: LoadedConfiguration) throws(SystemError) -> DeployThread {
+        let (loop, time, logger, agent) = (loop, time, logger, OnLoop(value: self))
+        let settings = configuration.settings
+        let surroundings = DeployThread.Surroundings(
+            host: settings.hostname, boot: bootID(), file: settings.stateDirectory + "/deploys.json",
+            find: { name, found in loop.post { found(agent.value.watcher?.service(named: name).map(WatchedService.init)) } },
+            list: { found in loop.post { found(agent.value.watcher?.serviceNames ?? []) } },
+            judged: { deploy in loop.post { agent.value.watcher?.record(judged: deploy, at: time.now().wall) } },
+            tell: { logger.warning("deploys", metadata: ["what": "\($0)"]) })
+        return try DeployThread(surroundings, question: configuration.deployQuestion) { LinuxServiceInspector(loop: $0) }
     }
 
     /// How the aggregator stands decides whether the agent's own routes are needed.
@@ -147,6 +170,7 @@ private final class Agent {
             let configuration = try loadConfiguration(folder: folder)
             for warning in configuration.warnings { logger.warning("odd configuration", metadata: ["warning": "\(warning)"]) }
             try talker?.reconfigure(configuration.talker)
+            deploys?.ask(configuration.deployQuestion)
             let settings = configuration.settings
             alerts?.change(host: settings.hostname, channels: configuration.plan.channels, aggregatorPatience: settings.aggregatorPatience)
             watcher?.reload(configuration.plan)
@@ -166,15 +190,22 @@ private final class Agent {
     }
 }
 
-/// All that hear the watcher: the talker, and the agent's own alerts.
+/// All that hear the watcher: the talker, the agent's own alerts, and whoever judges deploys.
 private final class Listeners: ReportSink {
     private let talker: Talker
     private let alerts: OwnAlerts
+    private let deploys: DeployThread
     private let time: any TimeSource
+    private var processes: [String: Int32] = [:]
+    /// Units whose exec marks are sampled.
+    private var marked: Set<String> = []
+    /// When all marks were looked at last.
+    private var lastCycle: Timestamp?
 
-    init(talker: Talker, alerts: OwnAlerts, time: any TimeSource) {
+    init(talker: Talker, alerts: OwnAlerts, deploys: DeployThread, time: any TimeSource) {
         self.talker = talker
         self.alerts = alerts
+        self.deploys = deploys
         self.time = time
     }
 
@@ -183,11 +214,23 @@ private final class Listeners: ReportSink {
         alerts.take(event, at: time.now())
     }
 
-    func update(_ snapshot: Snapshot, isOfCycle: Bool) { talker.update(snapshot, isOfCycle: isOfCycle) }
+    func update(_ snapshot: Snapshot, isOfCycle: Bool) {
+        talker.update(snapshot)
+        if isOfCycle { lastCycle = snapshot.at }
+    }
 
-    func mainProcess(of unit: String, is process: ProcessIdentity?) { talker.mainProcess(of: unit, is: process) }
+    func mainProcess(of unit: String, is process: ProcessIdentity?) {
+        processes[unit] = process?.pid
+        marked.remove(unit)
+        if let process { deploys.notice(process.pid, before: nil) }
+    }
 
-    func mainProcess(of unit: String, hasMark mark: ExecMark?) { talker.mainProcess(of: unit, hasMark: mark) }
+    func mainProcess(of unit: String, hasMark mark: ExecMark?) {
+        let wasMarked = mark == nil ? marked.remove(unit) != nil : !marked.insert(unit).inserted
+        // Another mark than in the last cycle: until then the process ran another program.
+        guard wasMarked, mark != nil, let process = processes[unit] else { return }
+        deploys.notice(process, before: lastCycle)
+    }
 }
 
 extension AgentSettings {

@@ -13,6 +13,8 @@ struct LoadedConfiguration {
     var settings: AgentSettings
     var plan: WatchPlan
     var talker: TalkerConfiguration
+    /// How workers are asked which deploy token they carry.
+    var deployQuestion: TokenQuestion?
     /// What is odd about it but no fault, each with its place.
     var warnings: [String]
 }
@@ -40,8 +42,11 @@ func loadConfiguration(folder: String) throws(ConfigurationProblems) -> LoadedCo
     var reader = SecretReader()
     let talker = TalkerConfiguration(settings, secrets: &reader)
     let plan = WatchPlan(configuration, secrets: &reader)
+    let question = settings.deployQuestion.map { told in
+        TokenQuestion(path: told.path, host: told.host, user: told.user, password: told.passwordFile.flatMap { reader.read($0) })
+    }
     guard reader.problems.isEmpty else { throw ConfigurationProblems(texts: reader.problems, warnings: warnings) }
-    return LoadedConfiguration(settings: settings, plan: plan, talker: talker, warnings: warnings)
+    return LoadedConfiguration(settings: settings, plan: plan, talker: talker, deployQuestion: question, warnings: warnings)
 }
 
 extension WatchPlan {
@@ -79,6 +84,8 @@ extension TalkerConfiguration {
     fileprivate init(_ settings: AgentSettings, secrets: inout SecretReader) {
         self.init(host: settings.hostname, version: rollcallVersion, interval: settings.cycleTime, stateFolder: settings.stateDirectory)
         socket = Socket(path: settings.socket, group: settings.socketGroup)
+        let folder = settings.socket.prefix(upTo: settings.socket.lastIndex(of: "/") ?? settings.socket.startIndex)
+        deploySocket = Socket(path: "\(folder)/deploy.sock", group: settings.socketGroup)
         allowedOrders =
             settings.permissions.flatMap(\.orders)
             + ["status", "show", "export", "explain", "history", "jobs"].map { AllowedOrder(verb: $0, pattern: "*") }
@@ -104,7 +111,7 @@ extension AggregatorPermission {
     fileprivate var orders: [AllowedOrder] {
         switch self {
         case .silence: ["unmonitor", "monitor"].map { AllowedOrder(verb: $0, pattern: "*") }
-        case .deploy: ["deploy_start", "deploy_finish"].map { AllowedOrder(verb: $0, pattern: "*") }
+        case .deploy: ["deploy_start", "deploy_finish", "deploy_prepare", "deploy_check"].map { AllowedOrder(verb: $0, pattern: "*") }
         case .order(let order, let units): [AllowedOrder(verb: order.rawValue, pattern: units)]
         }
     }

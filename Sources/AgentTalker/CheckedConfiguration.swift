@@ -31,6 +31,7 @@ struct CheckedConfiguration: Sendable {
     var aggregator: Aggregator?
     var endpoint: Endpoint?
     var socket: TalkerConfiguration.Socket?
+    var deploySocket: TalkerConfiguration.Socket?
     var allowedOrders: [AllowedOrder]
     var metrics: Metrics?
     var statsd: TalkerConfiguration.Push?
@@ -53,7 +54,8 @@ struct CheckedConfiguration: Sendable {
         reportInterval = max(interval, configuration.reportInterval)
         allowedOrders = configuration.allowedOrders
         socket = configuration.socket
-        if let path = socket?.path {
+        deploySocket = configuration.deploySocket
+        for path in [socket, deploySocket].compactMap({ $0?.path }) {
             guard path.hasPrefix("/"), path.utf8.count <= 107, !path.utf8.contains(0) else {
                 throw TalkerError(part: "the agent's socket", problem: "has a path that is not absolute or longer than 107 bytes: \(path)")
             }
@@ -120,7 +122,7 @@ extension HTTPListener.Place {
     fileprivate init(
         address: String, port: Int, certificateFile: String?, keyFile: String?, part: String, danger: String
     ) throws(TalkerError) {
-        self.init(address: address, port: port, tls: nil)
+        self.init(site: .network(address: address, port: port), tls: nil)
         guard isIPAddress(address) else { throw TalkerError(part: part, problem: "has no IP address to listen on: \(address)") }
         guard (0...65535).contains(port) else { throw TalkerError(part: part, problem: "has a port that is none: \(port)") }
         switch (certificateFile, keyFile) {

@@ -12,7 +12,7 @@ import Synchronization
 /// watcher's thread only hand over and never wait, whatever the network and the disk do.
 ///
 /// Signals should be blocked in the thread that makes it: its own thread inherits that. Whoever makes one calls `stop()`.
-public final class Talker: ReportSink, Sendable {
+public final class Talker: Sendable {
     private let stateFolder: String
     private let group: MultiThreadedEventLoopGroup
     private let eventLoop: any EventLoop
@@ -21,20 +21,22 @@ public final class Talker: ReportSink, Sendable {
 
     /// Opens the spool and tries every part of the configuration that can be tried without a network.
     /// - Parameters:
+    ///   - deploys: answers what is asked about deploys; without it nobody can ask.
     ///   - answering: answers requests that come over the agent's socket or from the aggregator; called on the talker's thread, and must
     ///     not wait there. Without it nobody can ask the agent anything.
     ///   - onStanding: hears whether the aggregator takes reports, whenever that changes; called on the talker's thread.
     public convenience init(
-        configuration: TalkerConfiguration, logger: Logger, time: any TimeSource = SystemTime(), answering: RequestHandler? = nil,
-        onStanding: @escaping @Sendable (_ isReachable: Bool) -> Void = { _ in }
+        configuration: TalkerConfiguration, logger: Logger, time: any TimeSource = SystemTime(), deploys: DeployThread? = nil,
+        answering: RequestHandler? = nil, onStanding: @escaping @Sendable (_ isReachable: Bool) -> Void = { _ in }
     ) throws(TalkerError) {
         try self.init(
-            configuration: configuration, logger: logger, time: time, timing: Reporter.Timing(), answering: answering, onStanding: onStanding)
+            configuration: configuration, logger: logger, time: time, timing: Reporter.Timing(), deploys: deploys, answering: answering,
+            onStanding: onStanding)
     }
 
     init(
         configuration: TalkerConfiguration, logger: Logger, time: any TimeSource, timing: Reporter.Timing, limits: DeployEndpoint.Limits = .init(),
-        socketLimits: AgentSocket.Limits = .init(), bounds: Spool.Bounds = .init(), answering: RequestHandler? = nil,
+        socketLimits: AgentSocket.Limits = .init(), bounds: Spool.Bounds = .init(), deploys: DeployThread? = nil, answering: RequestHandler? = nil,
         onStanding: @escaping @Sendable (_ isReachable: Bool) -> Void = { _ in }
     ) throws(TalkerError) {
         let checked = try CheckedConfiguration(configuration)
@@ -48,15 +50,14 @@ public final class Talker: ReportSink, Sendable {
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let eventLoop = group.next()
         self.eventLoop = eventLoop
-        let tokens = DeployTokens(logger: logger)
         let reporter = Reporter(
             configuration: checked, spool: spool, time: time, timing: timing, eventLoop: eventLoop, logger: logger, onStanding: onStanding)
         reporter.orders = OrderBook(folder: stateFolder, handler: answering, eventLoop: eventLoop, logger: logger) { [unowned reporter] in
             reporter.hurry()
         }
         let duties = Duties(
-            spool: spool, reporter: reporter, tokens: tokens,
-            endpoint: DeployEndpoint(tokens: tokens, time: time, limits: limits, eventLoop: eventLoop, logger: logger),
+            spool: spool, reporter: reporter,
+            endpoint: deploys.map { DeployEndpoint(deploys: $0, time: time, limits: limits, eventLoop: eventLoop, logger: logger) },
             socket: answering.map { AgentSocket(handler: $0, limits: socketLimits, eventLoop: eventLoop, logger: logger) },
             pushes: MetricPushes(time: time, eventLoop: eventLoop, logger: logger), configuration: checked, time: time, eventLoop: eventLoop,
             logger: logger)
@@ -95,21 +96,13 @@ public final class Talker: ReportSink, Sendable {
         hand { $0.record(event) }
     }
 
-    public func update(_ snapshot: Snapshot, isOfCycle: Bool) {
-        hand { $0.update(snapshot, isOfCycle: isOfCycle) }
-    }
-
-    public func mainProcess(of unit: String, is process: ProcessIdentity?) {
-        hand { $0.mainProcess(of: unit, is: process) }
-    }
-
-    public func mainProcess(of unit: String, hasMark mark: ExecMark?) {
-        hand { $0.mainProcess(of: unit, hasMark: mark) }
+    public func update(_ snapshot: Snapshot) {
+        hand { $0.update(snapshot) }
     }
 
     /// Where the deploy endpoint listens at present.
     var endpointAddress: SocketAddress? {
-        try? eventLoop.submit { [duties] in duties.value.endpoint.address }.wait()
+        try? eventLoop.submit { [duties] in duties.value.endpoint?.address }.wait()
     }
 
     /// Where metrics are served at present.
@@ -122,6 +115,11 @@ public final class Talker: ReportSink, Sendable {
         (try? eventLoop.submit { [duties] in duties.value.isSocketOpen }.wait()) ?? false
     }
 
+    /// Whether deploys can be asked about on this host.
+    var isDeploySocketOpen: Bool {
+        (try? eventLoop.submit { [duties] in duties.value.endpoint?.isSocketOpen ?? false }.wait()) ?? false
+    }
+
     private func hand(_ work: @escaping @Sendable (Duties) -> Void) {
         isStopped.withLock { isStopped in
             guard !isStopped else { return }
@@ -132,20 +130,19 @@ public final class Talker: ReportSink, Sendable {
 
 /// What the talker does, on its event loop.
 private final class Duties {
-    let endpoint: DeployEndpoint
+    let endpoint: DeployEndpoint?
     let metrics: MetricsEndpoint
     private let socket: AgentSocket?
     private let pushes: MetricPushes
     private let spool: Spool
     private let reporter: Reporter
-    private let tokens: DeployTokens
     private let time: any TimeSource
     private let eventLoop: any EventLoop
     private let logger: Logger
     private var configuration: CheckedConfiguration
 
     init(
-        spool: Spool, reporter: Reporter, tokens: DeployTokens, endpoint: DeployEndpoint, socket: AgentSocket?, pushes: MetricPushes,
+        spool: Spool, reporter: Reporter, endpoint: DeployEndpoint?, socket: AgentSocket?, pushes: MetricPushes,
         configuration: CheckedConfiguration, time: any TimeSource, eventLoop: any EventLoop, logger: Logger
     ) {
         self.socket = socket
@@ -157,7 +154,6 @@ private final class Duties {
         }
         self.spool = spool
         self.reporter = reporter
-        self.tokens = tokens
         self.endpoint = endpoint
         self.configuration = configuration
         self.time = time
@@ -168,7 +164,7 @@ private final class Duties {
     var isSocketOpen: Bool { socket?.isListening ?? false }
 
     func start() {
-        endpoint.listen(configuration.endpoint)
+        endpoint?.listen(configuration.endpoint, socket: configuration.deploySocket)
         metrics.listen(configuration.metrics)
         pushes.push(as: configuration)
         socket?.listen(configuration.socket)
@@ -181,7 +177,7 @@ private final class Duties {
     }
 
     func stop(_ done: @escaping () -> Void) {
-        endpoint.close()
+        endpoint?.close()
         metrics.close()
         pushes.close()
         socket?.close()
@@ -203,27 +199,9 @@ private final class Duties {
         reporter.eventRecorded()
     }
 
-    func update(_ snapshot: Snapshot, isOfCycle: Bool) {
+    func update(_ snapshot: Snapshot) {
         reporter.update(snapshot)
         metrics.update(snapshot)
         pushes.update(snapshot)
-        tokens.watched(snapshot.units.lazy.map(\.name))
-        if isOfCycle { tokens.lookWhereDue(now: time.now()) } else { tokens.lookAtAll(now: time.now()) }
-    }
-
-    func mainProcess(of unit: String, hasMark mark: ExecMark?) {
-        tokens.mainProcess(of: unit, hasMark: mark, at: time.now())
-    }
-
-    func mainProcess(of unit: String, is process: ProcessIdentity?) {
-        tokens.mainProcess(of: unit, is: process, at: time.now())
-        guard process != nil else { return }
-        // A process is seen before it execs its program and enters its release: how soon after decides which TOKEN it may have seen.
-        for wait: TimeAmount in [.milliseconds(50), .milliseconds(300), .seconds(2)] {
-            eventLoop.assumeIsolated().scheduleTask(in: wait) { [weak self] in
-                guard let self else { return }
-                tokens.look(at: unit, now: time.now())
-            }
-        }
     }
 }

@@ -19,10 +19,12 @@ public struct TalkerConfiguration: Sendable {
     public var stateFolder: String
     /// `nil`: events are kept, and logged at notice.
     public var aggregator: Aggregator?
-    /// `nil`: nobody can ask for deploy tokens.
+    /// `nil`: nobody can ask about deploys from afar.
     public var endpoint: Endpoint?
     /// `nil`: nobody can ask the agent on its host.
     public var socket: Socket?
+    /// `nil`: nobody can ask about deploys on its host.
+    public var deploySocket: Socket?
     /// What the aggregator may order; nothing else is done.
     public var allowedOrders: [AllowedOrder]
     /// `nil`: no scraper can fetch metrics.
@@ -33,11 +35,13 @@ public struct TalkerConfiguration: Sendable {
 
     public init(
         host: String, version: String, interval: Duration, reportInterval: Duration = .seconds(10), stateFolder: String,
-        aggregator: Aggregator? = nil, endpoint: Endpoint? = nil, socket: Socket? = nil, allowedOrders: [AllowedOrder] = [],
+        aggregator: Aggregator? = nil, endpoint: Endpoint? = nil, socket: Socket? = nil, deploySocket: Socket? = nil,
+        allowedOrders: [AllowedOrder] = [],
         metrics: Metrics? = nil, statsd: Push? = nil, graphite: Push? = nil
     ) {
         self.reportInterval = reportInterval
         self.socket = socket
+        self.deploySocket = deploySocket
         self.allowedOrders = allowedOrders
         self.metrics = metrics
         self.statsd = statsd
@@ -117,7 +121,7 @@ public struct TalkerConfiguration: Sendable {
         }
     }
 
-    /// Where deploy tokens are asked for.
+    /// Where deploys are asked about.
     public struct Endpoint: Sendable {
         /// An IP address. Any but a loopback address needs a certificate: passwords do not travel in the clear.
         public var address: String

@@ -189,11 +189,11 @@ public struct AlertDesk: Sendable {
     private func isNews(_ event: Event) -> Bool {
         switch event.kind {
         case .unitDown, .unitUp, .ruleFailed, .ruleRecovered, .unitStuck, .unitUnstuck, .actionsSuspended, .actionsResumed, .jobOverdue, .jobFailed,
-            .jobRan, .sourceFailed, .sourceRecovered, .actionFailed, .eventsLost:
+            .jobRan, .sourceFailed, .sourceRecovered, .actionFailed, .deployFailed, .eventsLost:
             true
         case .unitRestarted: event.cause != .request && event.importance != nil
         case .agentStarted, .deployFinished: event.importance != nil
-        case .agentStopped, .actionSucceeded, .deployStarted, .monitoringStopped, .monitoringResumed: false
+        case .agentStopped, .actionSucceeded, .deployStarted, .deployVerified, .monitoringStopped, .monitoringResumed: false
         }
     }
 

@@ -93,9 +93,10 @@ struct OwnAlertText {
         case .sourceFailed: "\(subject): the agent cannot look\(reason)"
         case .sourceRecovered: "\(subject): the agent can look again\(reason)"
         case .deployFinished: "\(subject): not all is well at the end of the deploy\(reason)"
+        case .deployFailed: "\(subject): a deploy did not take effect as it should\(reason)"
         case .agentStarted: "\(subject): the agent had ended without being asked, and was started again\(reason)"
         case .eventsLost: "\(subject): events were lost\(reason)"
-        case .agentStopped, .actionSucceeded, .deployStarted, .monitoringStopped, .monitoringResumed:
+        case .agentStopped, .actionSucceeded, .deployStarted, .deployVerified, .monitoringStopped, .monitoringResumed:
             "\(subject): \(event.kind.rawValue.split(separator: "_").joined(separator: " "))\(reason)"
         }
     }

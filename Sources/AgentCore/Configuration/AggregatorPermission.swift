@@ -6,7 +6,7 @@ public import AgentAPI
 public enum AggregatorPermission: Equatable, Sendable {
     /// Not to watch units for a while, and to watch them again.
     case silence
-    /// To open and to close deploy windows.
+    /// To open and to close deploy windows, to prepare deploys and to judge them.
     case deploy
     /// To act on units that match a pattern.
     case order(AgentRequest.UnitOrder, units: String)
@@ -32,7 +32,7 @@ extension AgentSettings {
     public func permits(_ request: AgentRequest) -> Bool {
         switch request {
         case .status, .show, .export, .explain, .history, .jobs: true
-        case .startDeploy, .finishDeploy: permissions.contains(.deploy)
+        case .startDeploy, .finishDeploy, .prepareDeploy, .checkDeploy: permissions.contains(.deploy)
         case .stopMonitoring, .resumeMonitoring: permissions.contains(.silence)
         case .act(let order, let unit):
             permissions.contains { permission in

@@ -18,9 +18,9 @@ final class MetricsEndpoint {
     init(time: any TimeSource, eventLoop: any EventLoop, logger: Logger, own: @escaping () -> OwnMetrics) {
         self.time = time
         self.own = own
-        listener = HTTPListener("metrics endpoint", limits: HTTPListener.Limits(), eventLoop: eventLoop, logger: logger) { [unowned self] head in
-            answer(to: head)
-        }
+        listener = HTTPListener(
+            "metrics endpoint", limits: HTTPListener.Limits(), eventLoop: eventLoop, logger: logger,
+            service: .init(admit: { [unowned self] in answer(to: $0) }, take: { _ in }))
     }
 
     var address: SocketAddress? { listener?.address }

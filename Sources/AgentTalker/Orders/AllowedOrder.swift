@@ -44,6 +44,9 @@ extension AgentRequest {
         case .status, .export, .history, .jobs: []
         case .show(let unit, _), .explain(let unit, _): unit.map { [$0] } ?? []
         case .startDeploy(let units, _, _, _), .finishDeploy(let units, _), .stopMonitoring(let units, _, _), .resumeMonitoring(let units): units
+        case .prepareDeploy(let preparation): [preparation.service]
+        // By its id alone it may be any service's.
+        case .checkDeploy(let check): check.service.map { [$0] } ?? []
         case .jobStarted(let name), .jobDone(let name, _): [name]
         case .act(_, let unit): [unit]
         }

@@ -18,6 +18,11 @@ public struct DeployRefusal: Error, Equatable, Sendable, CustomStringConvertible
     public var kind: Kind
     public var description: String
 
+    public init(kind: Kind, description: String) {
+        self.kind = kind
+        self.description = description
+    }
+
     /// As HTTP says it.
     public var status: Int {
         switch kind {
@@ -107,6 +112,13 @@ public struct DeployBook: Sendable {
 
     /// Nobody has asked for it for so long that its deploy must have ended without a check.
     public func isForgotten(_ entry: Entry, at now: Timestamp) -> Bool { entry.checks == 0 && now - entry.touched > Self.forgottenAfter }
+
+    /// - Returns: whether it was there.
+    public mutating func remove(_ id: String) -> Bool {
+        let count = entries.count
+        entries.removeAll { $0.preparation.id == id }
+        return entries.count < count
+    }
 
     public mutating func change(_ id: String, _ change: (inout Entry) -> Void) {
         if let index = entries.firstIndex(where: { $0.preparation.id == id }) { change(&entries[index]) }

@@ -333,6 +333,15 @@ public final class DeployDesk {
         save()
     }
 
+    /// Ends a deploy without a verdict: another may be prepared. Checks of it that run go on with what they have.
+    /// - Returns: `nil` when there was such a deploy.
+    public func end(_ deploy: String) -> DeployRefusal? {
+        guard book.remove(deploy) else { return unknownDeploy(DeployCheck(deploy: deploy)) }
+        stopObserving(deploy)
+        save()
+        return nil
+    }
+
     /// Nothing more is heard of this check.
     public func cancel(_ check: CheckNumber) { forget(check.number) }
 

@@ -7,7 +7,7 @@ public import Platform
 
 /// Looks at a service's processes and asks them. It lives on the loop of the deploy desk and waits for nobody; a file system that hangs
 /// below a worker's folder makes that loop wait, and no other.
-public final class LinuxServiceInspector: ServiceInspector {
+public final class LinuxServiceInspector: ServiceExaminer {
     private let loop: Loop
     private let time: any TimeSource
     private let observer = ServiceObserver()
@@ -18,6 +18,7 @@ public final class LinuxServiceInspector: ServiceInspector {
     private var events: ProcessEvents?
     private var hasNoEvents = false
     private var availabilities: [String: AvailabilityProbe] = [:]
+    private var births = BirthTokens(clockTicks: UInt64(max(1, sysconf(Int32(_SC_CLK_TCK)))))
 
     private struct Watch {
         var service: InspectedService
@@ -33,7 +34,12 @@ public final class LinuxServiceInspector: ServiceInspector {
     }
 
     public func look(at service: InspectedService, known: [ServiceListener]) -> ServiceLook {
-        observer.look(at: service, known: known, now: time.now().uptime)
+        let now = time.now()
+        let look = observer.look(at: service, known: known, now: now.uptime)
+        // The later a process was seen to run one program, the more is known of what it was born with when it executes another.
+        for process in look.processes where !process.isForeign { births.see(process.mark, at: now) }
+        births.tidy { [observer] pid, startTicks in observer.isAlive(pid, startTicks: startTicks) }
+        return look
     }
 
     // MARK: Asking
@@ -100,6 +106,7 @@ public final class LinuxServiceInspector: ServiceInspector {
                 watch.happened(ProcessIncident(pid: event.pid, what: .fork(parent: parent), at: now))
             case .exec:
                 guard watch.members.keys.contains(event.pid) else { continue }
+                notice(event.pid, before: event.at.map { self.time.now().wall - (monotonic() - $0) })
                 watch.happened(ProcessIncident(pid: event.pid, what: .exec, at: now))
             case .exit(let status):
                 guard watches[name]?.members.removeValue(forKey: event.pid) != nil else { continue }
@@ -128,6 +135,29 @@ public final class LinuxServiceInspector: ServiceInspector {
         }
     }
 
+    // MARK: What processes were born with
+
+    public func releaseToken(of mark: ProcessMark) -> BirthToken {
+        births.token(of: mark, at: time.now()) { observer.releaseToken(of: mark.pid) }
+    }
+
+    public func notice(_ pid: Int32, before: Timestamp?) {
+        guard let mark = observer.mark(of: pid) else { return }
+        births.see(mark, before: before, at: time.now())
+        _ = releaseToken(of: mark)
+        // A process is seen before it enters its release.
+        for wait in [Duration.milliseconds(300), .seconds(2)] {
+            loop.after(wait) { [weak self] in
+                guard let self, observer.mark(of: pid) == mark else { return }
+                _ = releaseToken(of: mark)
+            }
+        }
+    }
+
+    // MARK: Facts
+
+    public func examine(_ service: InspectedService) -> ServiceFacts { observer.examine(service, now: time.now().uptime) }
+
     // MARK: Availability
 
     public func probe(_ order: AvailabilityOrder, of service: InspectedService, listeners: [ServiceListener]) {
@@ -139,4 +169,11 @@ public final class LinuxServiceInspector: ServiceInspector {
     public func availability(of service: String) -> Availability? { availabilities[service]?.sum }
 
     public func stopProbe(of service: String) { availabilities[service] = nil }
+}
+
+/// The clock of the kernel's events.
+private func monotonic() -> Duration {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
 }

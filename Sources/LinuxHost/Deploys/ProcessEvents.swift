@@ -15,12 +15,15 @@ struct ProcessEvent: Equatable, Sendable {
 
     var pid: Int32
     var what: What
+    /// Since boot, without the time in which the machine slept.
+    var at: Duration?
 
     /// `nil` for what is of no concern: threads, changes of names, and what is no event.
     /// - Parameter bytes: a `cn_msg` with a `proc_event` in it.
     init?(parsing bytes: ArraySlice<UInt8>) {
         let event = bytes.dropFirst(Self.headerSize)
         guard event.count >= 32, let what = event.word32(at: 0) else { return nil }
+        at = event.word64(at: 8).flatMap { Int64(exactly: $0) }.map { .nanoseconds($0) }
         func number(_ offset: Int) -> Int32? { event.word32(at: offset).map { Int32(bitPattern: $0) } }
         switch what {
         case 0x1:

@@ -13,7 +13,7 @@ final class ServiceObserver {
     private static let mostProcesses = 1000
     private static let mostDescriptors = 65536
 
-    private let proc = ProcFileSystem(root: "/")
+    let proc = ProcFileSystem(root: "/")
     private let reader = FileReader()
     private let hierarchies: CgroupHierarchies?
     private let clockTicks = UInt64(max(1, sysconf(Int32(_SC_CLK_TCK))))
@@ -82,6 +82,13 @@ final class ServiceObserver {
         sockets = made
         return made
     }
+
+    func isAlive(_ pid: Int32, startTicks: UInt64) -> Bool {
+        guard let stat = proc.stat(of: pid) else { return false }
+        return stat.startTicks == startTicks && !stat.hasEnded
+    }
+
+    func releaseToken(of pid: Int32) -> ReleaseToken { ReleaseToken(of: pid, in: proc) }
 
     // MARK: Processes
 
@@ -208,7 +215,7 @@ final class ServiceObserver {
 }
 
 /// Where a symbolic link leads, as it says itself.
-private func linkTarget(_ path: String) -> String? {
+func linkTarget(_ path: String) -> String? {
     var buffer = [UInt8](repeating: 0, count: 4096)
     let count = buffer.withUnsafeMutableBytes { bytes in
         bytes.baseAddress.map { readlink(path, $0.assumingMemoryBound(to: CChar.self), bytes.count) } ?? -1

@@ -41,6 +41,8 @@ func sentence(_ record: EventRecord) -> String {
         case .actionsResumed: "\(subject) is acted on again"
         case .deployStarted: "A deploy began on \(subject)"
         case .deployFinished: "A deploy ended on \(subject)"
+        case .deployVerified: "A deploy of \(subject) is verified"
+        case .deployFailed: "A deploy of \(subject) failed"
         case .monitoringStopped: "\(subject) is not watched"
         case .monitoringResumed: "\(subject) is watched again"
         case .jobOverdue: "A job on \(record.host) is overdue"
@@ -64,11 +66,11 @@ private func restart(because cause: Event.Cause?) -> String {
 private func tone(of event: Event) -> String {
     switch event.kind {
     case .unitDown, .actionFailed, .eventsLost: "critical"
-    case .unitStuck, .jobOverdue, .jobFailed, .actionsSuspended: "error"
+    case .unitStuck, .jobOverdue, .jobFailed, .actionsSuspended, .deployFailed: "error"
     case .ruleFailed: event.importance.map { Status($0).rawValue } ?? "warning"
     case .sourceFailed: "warning"
     case .unitRestarted: event.cause == .failure ? "error" : "neutral"
-    case .unitUp, .unitUnstuck, .ruleRecovered, .sourceRecovered, .actionSucceeded, .actionsResumed, .jobRan: "passing"
+    case .unitUp, .unitUnstuck, .ruleRecovered, .sourceRecovered, .actionSucceeded, .actionsResumed, .jobRan, .deployVerified: "passing"
     case .agentStarted, .agentStopped, .deployStarted, .deployFinished, .monitoringStopped, .monitoringResumed: "neutral"
     }
 }

@@ -15,9 +15,9 @@ enum ReleaseToken: Equatable {
 
     /// Reads it. The agent may read more than the process may, and the process chooses the directory: so the file is taken only if
     /// it gives away nothing that the process could not have read, and never if it is not plainly a token.
-    init(of pid: Int32, in files: ProcessFiles) {
+    init(of pid: Int32, in proc: ProcFileSystem) {
         // The link itself leads into the process's own root and mounts, which a path read from it would not.
-        let folder = open(files.path(pid, "cwd"), openPath | O_DIRECTORY | O_CLOEXEC)
+        let folder = open(proc.path(of: pid, "cwd"), openPath | O_DIRECTORY | O_CLOEXEC)
         guard folder >= 0 else {
             self = .none(why: "its working directory cannot be opened: \(String(cString: strerror(errno)))")
             return
@@ -35,12 +35,19 @@ enum ReleaseToken: Equatable {
             self = .none(why: "TOKEN cannot be examined: \(String(cString: strerror(errno)))")
             return
         }
-        if let problem = Self.problem(with: status, user: files.user(of: pid)) {
+        let user = readFile(proc.path(of: pid, "status"), limit: 16384).flatMap { effectiveUser(parsing: $0) }
+        if let problem = Self.problem(with: status, user: user) {
             self = .none(why: problem)
             return
         }
-        guard let content = readAll(file, limit: Self.sizeLimit + 1), let token = Self.token(in: content) else {
+        guard let content = readBeginning(of: file, limit: Self.sizeLimit + 1), let token = Self.token(in: content) else {
             self = .none(why: "TOKEN holds something that is not a token")  // and that is not shown, whatever it is
+            return
+        }
+        // Written to while it was read: what it had before is not known.
+        var after = stat()
+        guard fstat(file, &after) == 0, after.st_ctim.tv_sec == status.st_ctim.tv_sec, after.st_ctim.tv_nsec == status.st_ctim.tv_nsec else {
+            self = .none(why: "TOKEN is just being written")
             return
         }
         let changed = Timestamp(microseconds: Int64(status.st_ctim.tv_sec) * 1_000_000 + Int64(status.st_ctim.tv_nsec) / 1000)
@@ -66,6 +73,15 @@ enum ReleaseToken: Equatable {
         guard digits.allSatisfy({ (48...57).contains($0) || (65...70).contains($0) || (97...102).contains($0) || $0 == 45 }) else { return nil }
         return String(decoding: digits, as: UTF8.self)
     }
+}
+
+/// Out of /proc/PID/status: the second number behind `Uid:`, as whom the process acts.
+func effectiveUser(parsing content: [UInt8]) -> uid_t? {
+    for line in content.split(separator: 10) where line.starts(with: "Uid:".utf8) {
+        let numbers = line.dropFirst(4).split { $0 == 9 || $0 == 32 }
+        return numbers.count >= 2 ? uid_t(String(decoding: numbers[1], as: UTF8.self)) : nil
+    }
+    return nil
 }
 
 /// O_PATH, which Glibc's module leaves out; one value on x86-64 and arm64.
