@@ -109,7 +109,8 @@ let package = Package(
         .testTarget(
             name: "AgentTalkerTests",
             dependencies: [
-                "AgentAPI", "AgentCore", "AgentTalker", "Compression", "Platform", "TestKit", .logging, .nio, .nioHTTP1, .nioPosix, .nioSSL,
+                "AgentAPI", "AgentCore", "AgentTalker", "Compression", "DeployVerification", "Platform", "TestKit", .logging, .nio, .nioHTTP1,
+                .nioPosix, .nioSSL,
             ], exclude: ["Golden"]),
         .testTarget(name: "AggregatorCoreTests", dependencies: ["AgentAPI", "AggregatorCore", "Checks", "Platform", "TestKit"], exclude: ["Golden"]),
         .testTarget(name: "CheckKindsTests", dependencies: ["CheckKinds", "Checks", "Platform", "TestKit", "Transfer"]),
@@ -123,7 +124,9 @@ let package = Package(
             ],
             exclude: ["Golden"]),
         .testTarget(name: "DeployVerificationTests", dependencies: ["AgentAPI", "DeployVerification", "Platform", "TestKit"]),
-        .testTarget(name: "LinuxHostTests", dependencies: ["AgentAPI", "AgentCore", "LinuxHost", "Platform", "RuleLanguage", "TestKit", .logging]),
+        .testTarget(
+            name: "LinuxHostTests",
+            dependencies: ["AgentAPI", "AgentCore", "DeployVerification", "LinuxHost", "Platform", "RuleLanguage", "TestKit", .logging]),
         .testTarget(
             name: "NotifiersTests", dependencies: ["Checks", "Messages", "Notifiers", "Platform", "TestKit", "Transfer"], exclude: ["Golden"]),
         .testTarget(name: "PlatformTests", dependencies: ["Platform", "TestKit"]),

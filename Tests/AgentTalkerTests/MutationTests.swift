@@ -31,21 +31,6 @@ import Testing
         }
     }
 
-    @Test func brokenFilesOfProcessesAreAbsent() {
-        Mutations.run(seeds: Mutations.seeds("deploy-process")) { bytes in
-            _ = ExecGeneration(auxiliaryVector: bytes)
-            _ = effectiveUser(parsing: bytes)
-            _ = ProcessStatus(parsing: bytes)
-        }
-    }
-
-    @Test func whatIsNoTokenIsNone() {
-        Mutations.run(seeds: Mutations.seeds("release-token")) { bytes in
-            guard let token = ReleaseToken.token(in: bytes) else { return }
-            if !(16...128).contains(token.utf8.count) || token.utf8.contains(10) { Issue.record("no token: \(token)") }
-        }
-    }
-
     @Test func brokenAddressesOrdersAndPathsAreRefused() {
         Mutations.run(seeds: Mutations.seeds("addresses")) { bytes in
             guard let url = try? AggregatorAddress(parsing: String(decoding: bytes, as: UTF8.self)) else { return }
@@ -57,6 +42,13 @@ import Testing
                 Issue.record("no order: \(order)")
             }
         }
-        Mutations.run(seeds: Mutations.seeds("deploy-path")) { _ = percentDecoded(Substring(String(decoding: $0, as: UTF8.self))) }
+        Mutations.run(seeds: Mutations.seeds("deploy-path")) { bytes in
+            let text = String(decoding: bytes, as: UTF8.self)
+            for path in [text, "/about/deploy/" + text, "/services/\(text)/deploy.json", "/v1/status/" + text] {
+                if case .carried(let name?, _)? = try? DeployRoute(parsing: path), name.isEmpty || name.utf8.contains(0) {
+                    Issue.record("no service's name: \(name)")
+                }
+            }
+        }
     }
 }

@@ -59,11 +59,13 @@ let agentParsers: [String: @Sendable ([UInt8]) -> Void] = [
         _ = try? HostDeploy(json)
         _ = try? DeployRecord(json)
     },
-    "deploy-path": { _ = percentDecoded(Substring(String(decoding: $0, as: UTF8.self))) },
+    "deploy-path": { bytes in
+        let text = String(decoding: bytes, as: UTF8.self)
+        for path in [text, "/about/deploy/" + text] { _ = try? DeployRoute(parsing: path) }
+    },
     "deploy-process": { bytes in
-        _ = ExecGeneration(auxiliaryVector: bytes)
+        _ = ExecGeneration(auxiliaryVector: bytes[...])
         _ = effectiveUser(parsing: bytes)
-        _ = ProcessStatus(parsing: bytes)
     },
     "fastcgi": { _ = phpFPMAnswer($0, "/status") },
     "gzip": { _ = try? gunzip($0, limit: 4096) },

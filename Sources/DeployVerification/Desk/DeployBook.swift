@@ -49,6 +49,8 @@ public struct DeployBook: Sendable {
         public var availability: Availability?
         /// What was not seen of it, for a person.
         public var missed: [String] = []
+        /// The question was asked with a password that is not known any more.
+        public var hasLostPassword = false
 
         public var isOpen: Bool { outcome == nil }
     }
@@ -126,7 +128,7 @@ public struct DeployBook: Sendable {
 
     // MARK: On disk
 
-    /// With the passwords of open deploys, which a check needs: for a file that only the agent may read.
+    /// With tokens, and without passwords: who checks after a restart of the agent brings the password again, or the agent's settings have it.
     public var json: JSON {
         ["schema": 1, "deploys": .array(entries.map(\.json))]
     }
@@ -153,10 +155,11 @@ public struct DeployBook: Sendable {
 extension DeployBook.Entry {
     var json: JSON {
         var members: [JSON.Member] = [
-            .init("preparation", preparation.json(withSecrets: isOpen)), .init("baseline", baseline.json),
+            .init("preparation", preparation.json(withSecrets: false)), .init("baseline", baseline.json),
             .init("prepared", .string(prepared.text())),
             .init("touched", .string(touched.text())),
         ]
+        if preparation.question?.password != nil || hasLostPassword { members.append(.init("had_password", .bool(true))) }
         if let outcome { members.append(.init("outcome", outcome.json)) }
         if let availability { members.append(.init("probe", availability.json)) }
         return .object(members)
@@ -173,6 +176,7 @@ extension DeployBook.Entry {
         } catch {
             throw BaselineError("a deploy cannot be read: \(error.problem)")
         }
+        hasLostPassword = json["had_password"]?.bool ?? false
         self.baseline = try Baseline(baseline)
         self.prepared = prepared
         self.touched = touched

@@ -279,6 +279,10 @@ public final class DeployDesk {
         let watch = watch(service)
         var check = check
         var question = entry.flatMap { self.question(of: $0.preparation) } ?? check.question ?? surroundings.question(service.name)
+        // The password was not kept over a restart of the agent: whoever asks again may have it, or the agent's own settings.
+        if entry?.hasLostPassword == true, let known = [check.question, surroundings.question(service.name)].first(where: { $0?.password != nil }) {
+            question = known
+        }
         var verifier: HostVerifier
         if let entry {
             if let observer = observers[entry.preparation.id].flatMap({ watch.verifier($0) }) {

@@ -35,7 +35,7 @@ struct BirthTokens {
     mutating func see(_ mark: ProcessMark, before: Timestamp? = nil, at now: Moment) {
         guard mark.generation != .unknown else { return }
         let process = Process(pid: mark.pid, startTicks: mark.startTicks)
-        let started = now.wall - now.uptime + .seconds(Double(mark.startTicks) / Double(clockTicks))
+        let started = now.wall - now.uptime + min(now.uptime, .seconds(Double(mark.startTicks) / Double(clockTicks)))
         guard var known = births[process] else {
             // The start counts, whatever was seen before: of that, nothing is known here.
             births[process] = Birth(generation: mark.generation, earliest: max(started, before ?? started), seen: now.wall)
