@@ -98,7 +98,8 @@ private final class Agent {
         let watcher = AgentLoop(
             plan: configuration.plan, on: loop, time: time, initSystems: InitSystems.detect(loop: loop, logger: logger),
             sampler: LinuxSampler(memoryBudget: settings.proportionalMemoryBudget ?? 0, logger: logger), processes: PidfdWatcher(loop: loop),
-            sink: Listeners(talker: talker, alerts: alerts, deploys: deploys, time: time), serviceManager: serviceManager, version: rollcallVersion, logger: logger,
+            sink: Listeners(talker: talker, alerts: alerts, deploys: deploys, time: time), serviceManager: serviceManager, version: rollcallVersion,
+            logger: logger,
             runner: runner, jobSource: InitSystems.jobSource(loop: loop, logger: logger), commands: LinuxCommandRunner(loop: loop),
             evidence: LinuxEvidence(loop: loop), stateFolder: settings.stateDirectory,
             hostname: settings.hostname, boot: bootID(), nextCron: { $0.next(after: $1) })

@@ -252,12 +252,13 @@ private let authorization = "Authorization: Basic \(base64(Array("about:open ses
         }
     }
 
-    @Test(arguments: [
-        ("/v1/prepare", ["-d", "{"], 400), ("/v1/prepare", ["-d", "{}"], 400), ("/v1/prepare", ["-X", "POST"], 400),
-        ("/v1/verify", ["-d", #"{"deploy_id":"d-5"}"#], 404), ("/v1/verify", ["-d", "[]"], 400), ("/v1/cancel", ["-d", "{}"], 400),
-        ("/v1/prepare", [], 405), ("/v1/status/sshd", [], 404), ("/v1/inspect/sshd", [], 404), ("/v1/else", [], 404), ("/v1/status/%zz", [], 400),
-        ("/v1/prepare", ["-d", String(repeating: "x", count: 70_000)], 413),
-    ] as [(String, [String], Int)])
+    @Test(
+        arguments: [
+            ("/v1/prepare", ["-d", "{"], 400), ("/v1/prepare", ["-d", "{}"], 400), ("/v1/prepare", ["-X", "POST"], 400),
+            ("/v1/verify", ["-d", #"{"deploy_id":"d-5"}"#], 404), ("/v1/verify", ["-d", "[]"], 400), ("/v1/cancel", ["-d", "{}"], 400),
+            ("/v1/prepare", [], 405), ("/v1/status/sshd", [], 404), ("/v1/inspect/sshd", [], 404), ("/v1/else", [], 404), ("/v1/status/%zz", [], 400),
+            ("/v1/prepare", ["-d", String(repeating: "x", count: 70_000)], 413),
+        ] as [(String, [String], Int)])
     func whatMakesNoSenseIsSaid(_ path: String, _ arguments: [String], _ status: Int) async throws {
         try await withEndpoint { (_, _) async throws in
             let answer =
@@ -351,7 +352,8 @@ private final class Eyes: ServiceExaminer {
         look.listeners = [ServiceListener(inode: 1, address: .tcp(address: "127.0.0.1", port: 8080))]
         look.processes = [
             ServiceProcess(
-                mark: ProcessMark(pid: pid, startTicks: 100, generation: .code(1)), parent: 1, command: "puma", state: UInt8(ascii: "S"), listeners: [1])
+                mark: ProcessMark(pid: pid, startTicks: 100, generation: .code(1)), parent: 1, command: "puma", state: UInt8(ascii: "S"),
+                listeners: [1])
         ]
         return look
     }

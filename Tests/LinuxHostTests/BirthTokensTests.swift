@@ -169,7 +169,8 @@ private let second = "fedcba9876543210fedcba9876543210"
         ("ln -s /proc/self/environ TOKEN", "TOKEN is a symbolic link"),
         ("printf \(first) > ../secret; ln ../secret TOKEN", "TOKEN is a hard link"), ("mkfifo TOKEN", "TOKEN is not a regular file"),
         ("mkdir TOKEN", "TOKEN is not a regular file"), ("truncate -s 1T TOKEN", "TOKEN is larger than 4096 bytes"),
-        ("mknod TOKEN c 1 5", "TOKEN is not a regular file"), ("printf 'the password of somebody' > TOKEN", "TOKEN holds something that is not a token"),
+        ("mknod TOKEN c 1 5", "TOKEN is not a regular file"),
+        ("printf 'the password of somebody' > TOKEN", "TOKEN holds something that is not a token"),
         ("python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"TOKEN\")'", "TOKEN cannot be opened: No such device or address"),
         ("true", "TOKEN cannot be opened: No such file or directory"),
     ])

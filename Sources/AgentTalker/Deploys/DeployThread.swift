@@ -206,7 +206,8 @@ public final class DeployThread: @unchecked Sendable {
                         .failure(
                             DeployRefusal(
                                 kind: .unknownService,
-                                description: "\(able.isEmpty ? "none" : "more than one") of the \(names.count) services here carries a token; ask for /about/deploy/SERVICE"
+                                description:
+                                    "\(able.isEmpty ? "none" : "more than one") of the \(names.count) services here carries a token; ask for /about/deploy/SERVICE"
                             )))
                 }
             }

@@ -18,7 +18,8 @@ struct RoleMemory: Sendable {
         held.formIntersection(present)
         masters.formIntersection(present)
         for process in look.processes where !(process.listeners ?? []).isEmpty { held.insert(process.mark) }
-        for process in roles.masters { masters.insert(process.mark) }
+        // Without a control group, a worker whose new master is not known yet looks like a stranger for a moment.
+        for process in roles.masters where !process.isForeign { masters.insert(process.mark) }
     }
 }
 
