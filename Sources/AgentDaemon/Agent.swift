@@ -200,8 +200,8 @@ private final class Listeners: ReportSink {
     private var processes: [String: Int32] = [:]
     /// Units whose exec marks are sampled.
     private var marked: Set<String> = []
-    /// When all marks were looked at last.
-    private var lastCycle: Timestamp?
+    /// When the last two cycles ended: the last one's samples are younger than the end of the one before.
+    private var lastCycles: (before: Timestamp?, last: Timestamp?)
 
     init(talker: Talker, alerts: OwnAlerts, deploys: DeployThread, time: any TimeSource) {
         self.talker = talker
@@ -217,7 +217,7 @@ private final class Listeners: ReportSink {
 
     func update(_ snapshot: Snapshot, isOfCycle: Bool) {
         talker.update(snapshot)
-        if isOfCycle { lastCycle = snapshot.at }
+        if isOfCycle { lastCycles = (lastCycles.last, snapshot.at) }
     }
 
     func mainProcess(of unit: String, is process: ProcessIdentity?) {
@@ -230,7 +230,7 @@ private final class Listeners: ReportSink {
         let wasMarked = mark == nil ? marked.remove(unit) != nil : !marked.insert(unit).inserted
         // Another mark than in the last cycle: until then the process ran another program.
         guard wasMarked, mark != nil, let process = processes[unit] else { return }
-        deploys.notice(process, before: lastCycle)
+        deploys.notice(process, before: lastCycles.before)
     }
 }
 

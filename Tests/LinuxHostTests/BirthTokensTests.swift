@@ -91,7 +91,7 @@ private let second = "fedcba9876543210fedcba9876543210"
     @Test func aProcessMayEnterItsReleaseAsItBoots() throws {
         let release = try release("1", first)
         let child = try shell(in: folder.path, then: "cd \(release); while :; do sleep 0.05; done")
-        #expect(carried(by: child) == .none)
+        #expect(eventually { carried(by: child) == .none })
         try go()
         #expect(eventually { carried(by: child) == .token(first) })
     }
@@ -152,7 +152,8 @@ private let second = "fedcba9876543210fedcba9876543210"
     private func found(_ prepare: (_ release: String) throws -> Void) throws -> ReleaseToken {
         let release = try release("release", nil)
         try prepare(release)
-        return observer.releaseToken(of: try sleeper(in: release).pid)
+        let child = try sleeper(in: release)
+        return withExtendedLifetime(child) { observer.releaseToken(of: child.pid) }
     }
 
     private func shellRun(_ command: String, _ path: String) throws {

@@ -35,8 +35,8 @@ final class DeployPages {
     func service(login: @escaping (HTTPRequestHead) -> HTTPListener.Answer?) -> HTTPListener.Service {
         .init(
             admit: { head in
-                let route = try? DeployRoute(parsing: head.uri)
-                return (login(head) ?? Self.refusal(of: head)).map { $0.worded(for: route) }
+                let isText = (try? DeployRoute(parsing: head.uri))?.isText ?? !head.uri.hasPrefix("/v1/")
+                return (login(head) ?? Self.refusal(of: head)).map { $0.worded(isText: isText) }
             },
             take: { [weak self] in self?.take($0) })
     }
@@ -110,7 +110,7 @@ final class DeployPages {
         _ exchange: HTTPExchange, _ route: DeployRoute, _ answer: @escaping (Found) -> HTTPListener.Answer
     ) -> @Sendable (Found) -> Void {
         let waiting = NIOLoopBoundBox<((Found?) -> Void)?>(
-            { found in exchange.answer((found.map(answer) ?? .busy).worded(for: route)) }, eventLoop: eventLoop)
+            { found in exchange.answer((found.map(answer) ?? .busy).worded(isText: route.isText)) }, eventLoop: eventLoop)
         let timer = eventLoop.scheduleTask(in: .init(limits.answer)) {
             let then = waiting.value
             waiting.value = nil
@@ -195,7 +195,7 @@ private final class VerdictStream {
     init(_ exchange: HTTPExchange) { self.exchange = exchange }
 
     func refuse(_ answer: HTTPListener.Answer) {
-        if hasBegun { exchange.end() } else { exchange.answer(answer.worded(for: .verify)) }
+        if hasBegun { exchange.end() } else { exchange.answer(answer.worded(isText: false)) }
     }
 
     func tell(_ account: HostDeploy) {
@@ -239,8 +239,8 @@ extension HTTPListener.Answer {
     }
 
     /// Programs get a problem in JSON.
-    func worded(for route: DeployRoute?) -> Self {
-        guard status != .ok, contentType != "application/json", let route, !route.isText else { return self }
+    func worded(isText: Bool) -> Self {
+        guard status != .ok, contentType != "application/json", !isText else { return self }
         var text = body
         if text.hasSuffix(".") { text.removeLast() }
         return Self(status, json: ["problem": .string(text)], field: field)

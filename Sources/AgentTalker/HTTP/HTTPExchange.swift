@@ -40,7 +40,7 @@ final class HTTPExchange {
             "Connection": "close",
         ]
         if let (name, value) = answer.field { fields.add(name: name, value: value) }
-        patience.wait(limits.time)
+        patience.wait(closing ? limits.time : min(limits.time, .seconds(2)))
         context.write(part(.head(HTTPResponseHead(version: .http1_1, status: answer.status, headers: fields))), promise: nil)
         if head.method != .HEAD {
             context.write(part(.body(.byteBuffer(context.channel.allocator.buffer(string: answer.body)))), promise: nil)
