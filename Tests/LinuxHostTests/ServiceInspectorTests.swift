@@ -160,9 +160,11 @@ private final class Prefork {
         #expect(
             eventually {
                 let told = told.value ?? []
+                // The old ones stay as zombies: nobody waits for them.
+                let young = Set(server.children).subtracting(first)
                 return told.contains { $0.pid == server.service.mainProcess && $0.what == .exec }
                     && first.allSatisfy { child in told.contains { $0.pid == child && isExit($0.what) } }
-                    && server.children.allSatisfy { child in told.contains { $0.pid == child && isFork($0.what) } }
+                    && young.count == 2 && young.allSatisfy { child in told.contains { $0.pid == child && isFork($0.what) } }
             }, "\(told.value ?? [])")
         try eyes.run { [inspector] in inspector.unwatch("web") }
     }
