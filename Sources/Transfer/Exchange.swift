@@ -16,6 +16,7 @@ final class Exchange {
     private var uploaded = 0
     private var response = HTTPResponse(status: 0)
     private var maximumBody = 0
+    private var lines: LineSplitter?
     private var headerBytes = 0
     /// A mail server's last line that said no.
     private var refusal: (code: Int, line: String)?
@@ -128,6 +129,16 @@ final class Exchange {
             set(CURLOPT_FORBID_REUSE, true)
             set(CURLOPT_SSL_SESSIONID_CACHE, false)
         }
+        if let socket = request.socket { set(CURLOPT_UNIX_SOCKET_PATH, socket) }
+        if let netrc = request.netrc, request.credentials == nil {
+            set(CURLOPT_NETRC, Int(CURL_NETRC_OPTIONAL.rawValue))
+            set(CURLOPT_NETRC_FILE, netrc)
+        }
+        if let silence = request.silence {
+            set(CURLOPT_LOW_SPEED_LIMIT, 1)
+            set(CURLOPT_LOW_SPEED_TIME, max(1, Int(silence.components.seconds)))
+        }
+        if request.eachLine != nil { lines = LineSplitter(limit: maximumBody) }
         if let address = request.address {
             // CURLOPT_RESOLVE would change the answer for every other transfer to this name as well.
             let (host, target) = (bracketed(request.endpoint.host), bracketed(address))
@@ -201,10 +212,24 @@ final class Exchange {
 
     /// Keeps what the body may have; another answer than `count` ends the transfer.
     private func receive(_ bytes: UnsafeMutablePointer<CChar>?, _ count: Int) -> Int {
+        if lines != nil, status == 200 { return handOn(UnsafeRawBufferPointer(start: bytes, count: count)) }
         let kept = min(count, maximumBody - response.body.count)
         response.body += UnsafeRawBufferPointer(start: bytes, count: kept)
         response.isTruncated = kept < count
         return kept == count ? count : 0
+    }
+
+    /// Gives the lines away as they become whole; one that is too long ends the transfer.
+    private func handOn(_ bytes: UnsafeRawBufferPointer) -> Int {
+        guard case .http(let request) = job.work, let whole = lines?.add(bytes) else { return 0 }
+        for line in whole { request.eachLine?(line) }
+        return bytes.count
+    }
+
+    private var status: Int {
+        var status = 0
+        rollcall_getinfo_long(easy, CURLINFO_RESPONSE_CODE, &status)
+        return status
     }
 
     private func receiveHeader(_ bytes: UnsafeMutablePointer<CChar>?, _ count: Int) -> Int {
@@ -240,10 +265,9 @@ final class Exchange {
     // MARK: The outcome
 
     func outcome(_ code: CURLcode) -> Result<HTTPResponse, TransferError> {
-        var status = 0
-        rollcall_getinfo_long(easy, CURLINFO_RESPONSE_CODE, &status)
         if code == CURLE_OK || (code == CURLE_WRITE_ERROR && response.isTruncated) {
             response.status = status
+            if let rest = lines?.rest, !rest.isEmpty, case .http(let request) = job.work { request.eachLine?(rest) }
             response.timings = timings()
             response.remoteAddress = text(CURLINFO_PRIMARY_IP)
             response.certificateExpiry = certificateExpiry()
@@ -272,6 +296,7 @@ final class Exchange {
         case CURLE_URL_MALFORMAT: return TransferError(.protocolError, "redirected to something that is not a URL")
         case CURLE_WRITE_ERROR where headerBytes > Self.maximumHeaderBytes:
             return TransferError(.tooLarge, "more than \(Self.maximumHeaderBytes / 1024) KiB of headers")
+        case CURLE_WRITE_ERROR where lines != nil: return TransferError(.tooLarge, "a line of the answer is longer than \(maximumBody) bytes")
         case CURLE_GOT_NOTHING: return TransferError(.connectionLost, "the connection ended without an answer")
         case CURLE_PARTIAL_FILE: return TransferError(.connectionLost, "the connection ended before the answer was complete")
         case CURLE_RECV_ERROR, CURLE_SEND_ERROR: return TransferError(.connectionLost, "the connection broke: \(said("no reason given"))")
@@ -291,6 +316,9 @@ final class Exchange {
     private func timeout() -> TransferError {
         let timings = timings()
         let connectLimit = min(connectTimeout, job.limit).inWords
+        if case .http(let request) = job.work, let silence = request.silence, let total = timings.total, total < job.limit {
+            return TransferError(.timedOut, "nothing came for \(silence.inWords)")
+        }
         if timings.firstByte != nil { return TransferError(.timedOut, "the answer was not complete within \(job.limit.inWords)") }
         if microseconds(CURLINFO_PRETRANSFER_TIME_T) != nil { return TransferError(.timedOut, "no answer within \(job.limit.inWords)") }
         if timings.connect != nil {

@@ -27,6 +27,15 @@ public struct HTTPRequest: Sendable {
     public var authorities: String?
     /// An IP address to connect to instead of those behind the endpoint's name; name checks and the Host header stay.
     public var address: String?
+    /// A Unix socket to connect to instead; the endpoint's host is only the `Host` header then.
+    public var socket: String?
+    /// A netrc file that may hold the credentials of the endpoint's host, when `credentials` has none.
+    public var netrc: String?
+    /// Called on the transfers' thread with each line of the body of a 200 answer as it comes, without its newline; it must not wait.
+    /// The response's body stays empty then, and `maximumBody` bounds one line.
+    public var eachLine: (@Sendable ([UInt8]) -> Void)?
+    /// The transfer ends as timed out when nothing has come for so long.
+    public var silence: Duration?
 
     public init(_ endpoint: Endpoint) { self.endpoint = endpoint }
 

@@ -144,6 +144,9 @@ public struct Verifier: Sendable {
 
     public func sightings(of index: Int) -> [Sighting] { targets[index].sightings }
 
+    /// What would be the verdict on one target alone if the time were over.
+    public func verdict(of index: Int) -> Verdict { verdict(of: targets[index]) }
+
     /// How many of the last answers of a target were right.
     public func consecutive(of index: Int) -> Int { targets[index].last == .rightToken ? targets[index].streak : 0 }
 }

@@ -33,6 +33,21 @@ public enum TokenFile {
         fsync(folder)
     }
 
+    /// Why no token can be written into a release's folder, as far as can be told without writing.
+    public static func problem(release path: String) -> FileError? {
+        let folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard folder >= 0 else {
+            return FileError(path: path, problem: errno == ENOTDIR ? "is not a folder" : "cannot be opened: \(reason())")
+        }
+        defer { close(folder) }
+        do throws(FileError) {
+            try refuseStrangeFile(in: folder, path.hasSuffix("/") ? path + name : "\(path)/\(name)")
+            return nil
+        } catch {
+            return error
+        }
+    }
+
     /// A plain file is an earlier token and is replaced. Anything else was put there by somebody for something.
     private static func refuseStrangeFile(in folder: Int32, _ target: String) throws(FileError) {
         var existing = stat()

@@ -1,7 +1,7 @@
-// `verify-token check`: looks until the new token answers, or the time is over.
+// `verify-token check`: looks until everything is proven new, or the time is over.
 
-import ArgumentParser
 import AgentAPI
+import ArgumentParser
 import DeployVerification
 import Glibc
 import Platform
@@ -9,28 +9,31 @@ import Transfer
 
 struct Check: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Proves that every URL answers with the token, after the restart.",
+        abstract: "Proves that the new release runs, after the restart.",
         discussion: """
-            Each look is a connection of its own; redirects are not followed. Refused connections, errors 5xx and failed TLS are \
-            tried again until the time is over; a denied access or a certificate that is not trusted for five seconds at most.
+            URLs prove the way to the service: each look is a connection of its own; redirects are not followed. Refused connections, \
+            errors 5xx and failed TLS are tried again until the time is over; a denied access or a certificate that is not trusted for \
+            five seconds at most. Agents prove every worker of every host. With both, both must be right; what was not asked is said. Times \
+            are written 60, 0.5, 500ms, 60s, 5m; a number alone is seconds.
 
-            Exit codes:
-              0   VERIFIED     the last answers of every URL were the new token
-              1   STALE        the old release still answers
-              2                wrong usage
-              3   MIXED        new and other answers beside each other
-              4   DOWN         nobody accepts connections
-              8   UNPROVEN     nothing proves which release answers
-              9   IN_PROGRESS  only the new token by now, but not yet often enough
-              10  UNREACHABLE  no way there, access denied, or certificate not trusted
-              130              interrupted
+            Exit codes; of several hosts and URLs the worst counts:
+              0   VERIFIED              the new release answers, and nothing else
+              1   STALE                 the old release still answers
+              2                         wrong usage
+              3   MIXED                 new and other answers beside each other
+              4   DOWN                  nobody accepts connections
+              5   CRASH_LOOP            new processes die soon after their start
+              6   NEW_PROCESS_OLD_CODE  the processes are new, but not their code
+              7   DYNAMIC_TOKEN         the token is read on every request
+              8   UNPROVEN              nothing proves which release answers
+              9   IN_PROGRESS           only the new release by now, not yet long enough
+              10  UNREACHABLE           no way there, access denied, or not trusted
+              11  SLO_BREACHED          verified, but too many requests failed or stalled
+              130                       interrupted
             """)
 
-    @Option(
-        help: ArgumentHelp(
-            "A URL that answers the token; may be repeated. A user and password in it are taken, but every user of the machine can "
-                + "see them: better use --user and --password-file.", valueName: "url"))
-    var url: [String]
+    @Option(help: ArgumentHelp("The deploy that `prepare` printed with --print id.", valueName: "id"))
+    var deploy: String?
 
     @Option(help: ArgumentHelp("The token; - reads it from standard input.", valueName: "token"))
     var token: String?
@@ -38,137 +41,118 @@ struct Check: AsyncParsableCommand {
     @Option(help: ArgumentHelp("A file with the token, such as the release's TOKEN.", valueName: "file"))
     var tokenFile: String?
 
-    @Option(help: ArgumentHelp("How long to look at most.", valueName: "seconds"))
-    var timeout = Seconds(.seconds(60))
+    @Option(help: ArgumentHelp("The service as its agent knows it.", valueName: "name"))
+    var service: String?
 
-    @Option(help: ArgumentHelp("Between two looks at one URL.", valueName: "seconds"))
-    var interval = Seconds(.milliseconds(500))
+    @OptionGroup(title: "URLs") var urls: URLOptions
+    @OptionGroup(title: "How the application is asked") var login: LoginOptions
 
-    @Option(help: ArgumentHelp("How many right answers in a row prove a URL.", valueName: "count"))
-    var consecutive = 5
+    @Option(help: ArgumentHelp("For a deploy that nobody prepared: the path at which workers answer their token.", valueName: "path"))
+    var tokenPath: String?
 
-    @Option(help: ArgumentHelp("The user for basic authentication.", valueName: "name"))
-    var user: String?
-
-    @Option(help: ArgumentHelp("A file with the password on its first line, closed to others (chmod 600).", valueName: "file"))
-    var passwordFile: String?
-
-    @Option(help: ArgumentHelp("The authorities to trust instead of the system's (PEM).", valueName: "file"))
-    var caFile: String?
-
-    @Flag(help: "Send the password over http to other machines too.")
-    var insecureHttp = false
-
-    @Flag(help: "Print the result as one JSON object.")
-    var json = false
-
-    @Flag(help: "Print nothing but the result.")
-    var quiet = false
-
-    func run() async throws {
-        let token = try readToken()
-        let requests = try makeRequests()
-        var patience = Verifier.Patience()
-        patience.consecutive = consecutive
-        patience.timeout = timeout.duration
-        patience.interval = interval.duration
-        let transfers = try Transfers()
-        let watch = Watch(
-            urls: requests.map(\.endpoint.text), token: token, patience: patience, showsProgress: !quiet, time: SystemTime())
-        Interruption.onSignal { number in
-            await watch.interrupted()
-            Glibc.exit(128 + number)
-        }
-        let verdict = await watch.look(at: requests, with: transfers)
-        await watch.print(verdict, asJSON: json, quiet: quiet)
-        throw ExitCode(verdict.exitCode)
-    }
+    @OptionGroup(title: "What counts as verified") var judging: JudgingOptions
+    @OptionGroup(title: "Availability") var probe: ProbeOptions
+    @OptionGroup var limits: LimitOptions
+    @OptionGroup(title: "Agents") var agents: AgentOptions
+    @OptionGroup(title: "The result") var result: ResultOptions
 
     func validate() throws {
-        guard !url.isEmpty else { throw ValidationError("--url is missing: what should answer the token?") }
-        guard (1...1000).contains(consecutive) else { throw ValidationError("--consecutive must be from 1 to 1000.") }
-        guard (.milliseconds(100)...(.seconds(86400))).contains(timeout.duration) else {
-            throw ValidationError("--timeout must be from 0.1 to 86400 seconds.")
-        }
-        guard (.milliseconds(20)...(.seconds(3600))).contains(interval.duration) else {
-            throw ValidationError("--interval must be from 0.02 to 3600 seconds.")
-        }
-        guard (user == nil) == (passwordFile == nil) else { throw ValidationError("--user and --password-file go together.") }
-        guard (token == nil) != (tokenFile == nil) else { throw ValidationError("One of --token and --token-file is needed.") }
+        let told = [token != nil, tokenFile != nil].count { $0 }
+        guard told <= 1 else { throw ValidationError("--token and --token-file exclude each other.") }
+        guard told == 1 || deploy != nil else { throw ValidationError("One of --token, --token-file and --deploy is needed.") }
+        guard deploy.map(DeployNote.isID) ?? true else { throw ValidationError("--deploy: an id is d- and hexadecimal digits.") }
+        guard tokenPath?.hasPrefix("/") ?? true else { throw ValidationError("--token-path must begin with /.") }
     }
 
-    private func readToken() throws -> DeployToken {
-        var text = token ?? ""
-        if token == "-" { text = readLine() ?? "" }
-        if let tokenFile {
-            do throws(FileError) {
-                text = String(decoding: try AtomicFile.read(tokenFile, limit: 4096), as: UTF8.self)
-            } catch {
-                throw ValidationError("--token-file: \(error).")
-            }
-            if text.hasSuffix("\n") { text.removeLast() }
+    func run() async throws {
+        let time = SystemTime()
+        let plan = try await makePlan(time)
+        if result.annotates { Output.error(GitHub.mask(plan.token)) }
+        let transfers = try Transfers(maximumAtOnce: SteadyProbe.atOnce)
+        let examination = Examination(plan, showsProgress: !result.quiet, time: time)
+        Interruption.onSignal { number in
+            await examination.interrupted()
+            Glibc.exit(128 + number)
         }
-        do throws(DeployTokenError) { return try DeployToken(parsing: text) } catch { throw ValidationError("\(error).") }
+        let probing = plan.probe.map { probe in Task { await probe.run(with: transfers) } }
+        let outcome = await examination.run(with: transfers)
+        probing?.cancel()
+        let isWritten = Announcement(options: result).tell(outcome)
+        await report(outcome, of: plan.way, with: transfers)
+        throw ExitCode(outcome.verdict == .verified && !isWritten ? 2 : outcome.verdict.exitCode)
     }
 
-    private func makeRequests() throws -> [HTTPRequest] {
-        let login = try readLogin()
-        if let caFile {
-            do throws(FileError) { _ = try AtomicFile.read(caFile, limit: 1 << 24) } catch { throw ValidationError("--ca-file: \(error).") }
+    private func makePlan(_ time: SystemTime) async throws -> Plan {
+        let said = try readToken()
+        let note = try findNote(said, at: time.now().wall)
+        guard let token = try said ?? note.map({ try DeployToken(option: "--deploy", $0.token) }) else {
+            throw ValidationError(
+                "--deploy \(deploy ?? ""): this machine knows of no such deploy; with --token, --service and --agents it can be asked for.")
         }
-        return try url.enumerated().map { index, text in
-            let (endpoint, inURL) = try parse(text, position: index + 1)
-            if inURL != nil, !quiet {
-                Output.error("warning: every user of this machine can see the password in the URL: use --user and --password-file")
-            }
-            let credentials = inURL ?? login
-            guard credentials == nil || endpoint.isEncrypted || endpoint.isLoopback || insecureHttp else {
-                throw ValidationError("\(endpoint): the password would travel in the clear; use https, or --insecure-http if that is meant.")
-            }
-            var request = HTTPRequest(endpoint)
-            request.credentials = credentials
-            request.freshConnection = true
-            request.connectTimeout = .seconds(2)
-            request.deadline = .seconds(5)
-            request.maximumBody = 4096
-            request.authorities = caFile
-            request.headers = [("User-Agent", "verify-token"), ("Cache-Control", "no-cache")]
-            return request
+        var plan = Plan(token: token)
+        plan.deploy = deploy ?? note?.id
+        plan.service = service ?? note?.service
+        plan.prepared = note?.began
+        plan.person = note?.person ?? userName()
+        plan.revision = note?.revision
+        let login = try login.user != nil || note == nil ? login.credentials() : noteLogin(note)
+        var options = urls
+        if options.hostHeader == nil { options.hostHeader = note?.hostHeader }
+        let addresses = options.url.isEmpty ? note?.urls ?? [] : options.url
+        let requests = try options.requests(addresses, login: login, quiet: result.quiet)
+        plan.requests = options.resolveAll ? await URLOptions.spread(requests) : requests
+        let way = agents.isSaid ? agents.way : note?.way ?? AgentWay()
+        plan.way = way
+        // A URL alone is asked alone; whoever names a service or a prepared one wants its workers asked.
+        if plan.service != nil || agents.isSaid { plan.doors = try way.doors() }
+        guard !plan.requests.isEmpty || !plan.doors.isEmpty else {
+            throw ValidationError("--url or --service is missing: what should answer the token?")
         }
+        guard plan.doors.isEmpty || plan.service != nil || plan.deploy != nil else {
+            throw ValidationError("--service is missing: which service are the agents to look at?")
+        }
+        if !agents.isSaid || way == note?.way { plan.hosts = note?.hosts ?? [] }
+        judging.apply(to: &plan)
+        plan.limits = limits.limits(byDefault: probe.probe || note?.probes == true)
+        if !plan.doors.isEmpty { plan.check = agentCheck(plan, note, login) }
+        if probe.probe, !requests.isEmpty { plan.probe = SteadyProbe(requests, rate: probe.probeRate, time: time) }
+        if probe.probe, requests.isEmpty, note?.probes != true {
+            Output.error("warning: --probe: hosts are probed from `prepare --probe` on; here it needs a --url")
+        }
+        return plan
     }
 
-    private func readLogin() throws -> Credentials? {
-        guard let user, let passwordFile else { return nil }
+    private func agentCheck(_ plan: Plan, _ note: DeployNote?, _ login: Credentials?) -> DeployCheck {
+        var check = judging.check(for: plan)
+        // An agent that has the deploy from `prepare` knows how its workers are asked.
+        if note == nil, deploy == nil, let tokenPath {
+            check.question = TokenQuestion(path: tokenPath, host: urls.hostHeader, user: login?.user, password: login?.password)
+        }
+        return check
+    }
+
+    private func readToken() throws -> DeployToken? {
+        if let token { return try DeployToken(option: "--token", token) }
+        guard let tokenFile else { return nil }
+        var text: String
         do throws(FileError) {
-            return Credentials(user: user, password: try Secret(file: passwordFile))
+            text = String(decoding: try AtomicFile.read(tokenFile, limit: 4096), as: UTF8.self)
         } catch {
-            throw ValidationError("--password-file: \(error).")
+            throw ValidationError("--token-file: \(error).")
         }
+        if text.hasSuffix("\n") { text.removeLast() }
+        do throws(DeployTokenError) { return try DeployToken(parsing: text) } catch { throw ValidationError("--token-file: \(error).") }
     }
 
-    private func parse(_ text: String, position: Int) throws -> (Endpoint, Credentials?) {
-        // The text itself is not repeated: it may hold a password.
-        do throws(EndpointError) { return try Endpoint.parse(text) } catch { throw ValidationError("--url number \(position) \(error).") }
-    }
-}
-
-/// `60`, `0.5`, `60s`, `500ms`.
-struct Seconds: ExpressibleByArgument, CustomStringConvertible {
-    let duration: Duration
-
-    init(_ duration: Duration) { self.duration = duration }
-
-    init?(argument: String) {
-        let (number, factor) =
-            if argument.hasSuffix("ms") { (argument.dropLast(2), 0.001) } else {
-                (argument.hasSuffix("s") ? argument.dropLast() : argument[...], 1.0)
-            }
-        guard let value = Double(number), value.isFinite, value >= 0, value <= 1e9 else { return nil }
-        duration = .seconds(value * factor)
+    private func findNote(_ token: DeployToken?, at now: Timestamp) throws -> DeployNote? {
+        let folder = NoteFolder.ofThisUser
+        guard let deploy else { return token.flatMap { folder.note(token: $0.text, service: service, now: now) } }
+        let note = folder.note(deploy)
+        if let token, let note, note.token != token.text { throw ValidationError("--token is not the token of \(deploy).") }
+        return note
     }
 
-    var description: String {
-        let value = duration.inSeconds
-        return value == value.rounded() ? "\(Int(value))" : "\(value)"
+    private func noteLogin(_ note: DeployNote?) throws -> Credentials? {
+        try LoginOptions.credentials(user: note?.user, passwordFile: note?.passwordFile)
     }
 }

@@ -1,0 +1,280 @@
+// Looks at the URLs, listens to the agents, and says when it is enough.
+
+import AgentAPI
+import DeployVerification
+import Platform
+import Transfer
+
+/// One check: what is known, shared by everything that looks and listens.
+actor Examination {
+    private let plan: Plan
+    private let time: any TimeSource
+    private let begin: Moment
+    private var verifier: Verifier
+    private var book: HostBook
+    private var board: Board
+    /// How many states have come through each door.
+    private var heard: [Int: Int] = [:]
+    /// Since when every URL is proven, without a break.
+    private var provenSince: Duration?
+    private var hasSettled = false
+    private let changes: AsyncStream<Void>
+    private let changed: AsyncStream<Void>.Continuation
+
+    init(_ plan: Plan, showsProgress: Bool, time: any TimeSource) {
+        self.plan = plan
+        self.time = time
+        begin = time.now()
+        verifier = Verifier(targets: plan.requests.map(\.shown), patience: plan.patience, start: begin.uptime)
+        book = HostBook(doors: plan.doors, hosts: plan.hosts)
+        board = Board(isShown: showsProgress)
+        (changes, changed) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+    }
+
+    /// Looks until there is a verdict.
+    func run(with transfers: Transfers) async -> CheckResult {
+        await withTaskGroup { group in
+            for (index, request) in plan.requests.enumerated() {
+                group.addTask { await self.look(at: request, index, with: transfers) }
+            }
+            for (index, door) in plan.doors.enumerated() {
+                group.addTask { await self.listen(at: door, index, with: transfers) }
+            }
+            group.addTask { [time, changed] in
+                while !Task.isCancelled {
+                    try? await time.sleep(.milliseconds(100))
+                    changed.yield()
+                }
+            }
+            var verdict: Verdict?
+            for await _ in changes {
+                verdict = decide(at: time.now().uptime)
+                show()
+                if verdict != nil { break }
+            }
+            let result = finish(verdict ?? .unproven)
+            group.cancelAll()
+            return result
+        }
+    }
+
+    // MARK: Looking and listening
+
+    private func look(at request: HTTPRequest, _ index: Int, with transfers: Transfers) async {
+        while !Task.isCancelled {
+            let evidence = await evidence(request, transfers)
+            // A look that the end of the time cut short saw nothing.
+            guard !Task.isCancelled else { return }
+            verifier.observe(evidence, of: index, at: time.now().uptime)
+            changed.yield()
+            try? await time.sleep(verifier.pause(of: index))
+        }
+    }
+
+    private func evidence(_ request: HTTPRequest, _ transfers: Transfers) async -> Evidence {
+        do throws(TransferError) {
+            let answer = try await transfers.http(request)
+            return Evidence(status: answer.status, body: answer.body, expecting: plan.token)
+        } catch {
+            switch error.kind {
+            case .connectionRefused: return .refused
+            case .connectionLost: return .lost
+            case .timedOut: return .noAnswer
+            case .couldNotResolve, .couldNotConnect: return .noConnection(reason: error.detail)
+            case .tls: return .tls(reason: error.detail)
+            case .untrusted: return .untrusted(reason: error.detail)
+            case .tooLarge, .tooManyRedirects, .protocolError, .refused, .badRequest, .cancelled: return .other(reason: error.detail)
+            }
+        }
+    }
+
+    /// Asks an agent until it has said its last word. One that cannot be asked is asked again, three times over five seconds at least.
+    private func listen(at door: Door, _ index: Int, with transfers: Transfers) async {
+        var failures = 0
+        var failingSince: Duration?
+        while !Task.isCancelled {
+            let before = heard[index] ?? 0
+            do throws(DoorError) {
+                try await listenOnce(at: door, index, with: transfers)
+                return
+            } catch {
+                guard !Task.isCancelled else { return }
+                let now = time.now()
+                if heard[index] ?? 0 > before {
+                    failures = 0
+                    failingSince = nil
+                }
+                failures += 1
+                let since = failingSince ?? now.uptime
+                failingSince = since
+                if !error.isWorthAnotherTry || (failures >= 3 && now.uptime - since >= .seconds(5)) {
+                    book.giveUp(on: index, named: door.name, service: plan.service ?? "", why: error.description, at: now)
+                    changed.yield()
+                    return
+                }
+                try? await time.sleep(.seconds(1))
+            }
+        }
+    }
+
+    /// Returns when all behind the door have said their last word.
+    private func listenOnce(at door: Door, _ index: Int, with transfers: Transfers) async throws(DoorError) {
+        guard var check = plan.check else { return }
+        let elapsed = time.now().uptime - begin.uptime
+        check.timeout = max(.milliseconds(100), check.timeout - elapsed)
+        let (lines, line) = AsyncStream<HostDeploy>.makeStream(bufferingPolicy: .bufferingNewest(1000))
+        let reader = Task {
+            for await deploy in lines { observe(deploy, through: index, ofMany: door.isAggregator) }
+        }
+        var problem: DoorError?
+        do throws(DoorError) {
+            try await door.verify(check, within: max(.seconds(1), plan.agentsLimit - elapsed), with: transfers) { line.yield($0) }
+        } catch {
+            problem = error
+        }
+        line.finish()
+        await reader.value
+        if let problem { throw problem }
+        if book.isDone(index) { return }
+        guard !door.isAggregator else { throw DoorError(kind: .refused(status: 0), description: "the aggregator told nothing of it") }
+        throw DoorError(kind: .unreachable, description: "the agent's answer ended before its verdict")
+    }
+
+    private func observe(_ deploy: HostDeploy, through door: Int, ofMany: Bool) {
+        heard[door, default: 0] += 1
+        book.observe(deploy, through: door, ofMany: ofMany, at: time.now().uptime)
+        changed.yield()
+    }
+
+    // MARK: Deciding
+
+    /// The verdict, as soon as there is one.
+    private func decide(at now: Duration) -> Verdict? {
+        let elapsed = now - begin.uptime
+        let areURLsRight = noteURLs(at: now)
+        guard !plan.doors.isEmpty else { return decideByURLs(areURLsRight, at: now) }
+        switch book.standing(failsFast: plan.failsFast, at: now) {
+        case .failed: return verdictByNow
+        case .proven:
+            if plan.requests.isEmpty { return verdictByNow }
+            return decideByURLs(areURLsRight, at: now)
+        case .open:
+            if isBarred(at: now) { return verdictByNow }
+            return elapsed >= plan.agentsLimit ? verdictByNow : nil
+        }
+    }
+
+    private func decideByURLs(_ areRight: Bool, at now: Duration) -> Verdict? {
+        if areRight, let provenSince, now - provenSince >= plan.settle + plan.watch { return verdictByNow }
+        if isBarred(at: now) { return verdictByNow }
+        // A watch begins only when everything is right, and may end after the timeout.
+        let isWatching = areRight && hasSettled
+        return now - begin.uptime >= plan.patience.timeout && !isWatching ? verdictByNow : nil
+    }
+
+    /// - Returns: whether every URL is proven.
+    private func noteURLs(at now: Duration) -> Bool {
+        guard !plan.requests.isEmpty, verifier.verdict(at: now) == .verified else {
+            provenSince = nil
+            hasSettled = false
+            return false
+        }
+        let since = provenSince ?? now
+        provenSince = since
+        if now - since >= plan.settle { hasSettled = true }
+        return true
+    }
+
+    /// A URL that will not be asked with success however long it takes.
+    private func isBarred(at now: Duration) -> Bool {
+        guard !plan.requests.isEmpty, now - begin.uptime < plan.patience.timeout, let verdict = verifier.verdict(at: now) else { return false }
+        return verdict != .verified
+    }
+
+    /// What would be the verdict if this were the end.
+    private var verdictByNow: Verdict {
+        let now = time.now().uptime
+        var verdict: Verdict?
+        if !plan.requests.isEmpty {
+            let urls = verifier.verdictByNow
+            let isSettled = provenSince.map { now - $0 >= plan.settle } ?? false
+            verdict = urls == .verified && !isSettled ? .inProgress : urls
+        }
+        if !plan.doors.isEmpty {
+            let hosts = book.verdict ?? .unproven
+            // What an agent has seen explains what the URLs showed, unless it has seen nothing.
+            let explains = hosts.isFailure && hosts != .unreachable && hosts != .unproven
+            verdict = explains ? hosts : min(hosts, verdict ?? .verified)
+        }
+        let sum = verdict ?? .unproven
+        return sum == .verified && ownBreach != nil ? .limitsExceeded : sum
+    }
+
+    /// What the probe from here has met with beyond its limits.
+    private var ownBreach: String? {
+        guard let probe = plan.probe, let limits = plan.limits else { return nil }
+        return limits.breach(by: probe.sum())
+    }
+
+    private func finish(_ verdict: Verdict) -> CheckResult {
+        board.clear()
+        let now = time.now()
+        book.close(service: plan.service ?? "", at: now)
+        var result = CheckResult(
+            verdict: verdict, token: plan.token, deploy: plan.deploy, service: plan.service, person: plan.person, revision: plan.revision,
+            began: plan.prepared ?? begin.wall, ended: now.wall, elapsed: now.uptime - begin.uptime)
+        for (index, request) in plan.requests.enumerated() {
+            let sightings = verifier.sightings(of: index)
+            result.urls.append(
+                CheckResult.URL(
+                    url: request.shown, state: verifier.verdict(of: index), account: verifier.account(of: index, at: now.uptime),
+                    consecutive: verifier.consecutive(of: index), answers: sightings, answeredAgo: sightings.map { now.uptime - $0.last }))
+        }
+        result.hosts = book.deploys
+        result.availability = plan.probe?.sum()
+        result.reasons = book.reasons
+        if let breach = ownBreach { result.reasons.append(breach) }
+        for url in result.urls where url.state != .verified { result.reasons.append("\(url.url): \(url.state.meaning)") }
+        result.lacks = lacks
+        return result
+    }
+
+    private var lacks: [String] {
+        var lacks: [String] = []
+        if plan.doors.isEmpty { lacks.append("no agent was asked: a worker that no request has reached may still be an old one") }
+        if plan.requests.isEmpty { lacks.append("no URL was asked: the way there through load balancers and TLS is not proven") }
+        for deploy in book.deploys { lacks += deploy.lacks.prefix(20).map { "\(deploy.host): \(oneLine($0))" } }
+        return lacks
+    }
+
+    // MARK: Showing
+
+    private func show() {
+        let elapsed = time.now().uptime - begin.uptime
+        board.show(rows, left: max(.zero, plan.patience.timeout - elapsed), elapsed: elapsed)
+    }
+
+    private var rows: [Board.Row] {
+        let hosts = book.entries.map { entry in
+            Board.Row(name: entry.name, text: entry.deploy.map(HostLine.words) ?? "is asked", isGood: entry.deploy?.state == .verified)
+        }
+        let urls = plan.requests.enumerated().map { index, request in
+            let right = verifier.consecutive(of: index)
+            let row = min(right, plan.patience.consecutive)
+            return Board.Row(
+                name: request.shown, text: verifier.latest(of: index), detail: right > 0 ? "\(row) of \(plan.patience.consecutive) in a row" : "",
+                isGood: right >= plan.patience.consecutive)
+        }
+        return hosts + urls
+    }
+
+    /// Says how far it came, and nothing that a program could take for a result.
+    func interrupted() {
+        board.clear()
+        let now = time.now().uptime
+        for entry in book.entries { Output.error("interrupted: \(entry.name): \(entry.deploy.map(HostLine.words) ?? "had not answered")") }
+        for (index, request) in plan.requests.enumerated() {
+            Output.error("interrupted: \(request.shown): \(verifier.account(of: index, at: now))")
+        }
+    }
+}

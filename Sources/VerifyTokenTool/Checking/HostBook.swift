@@ -1,0 +1,107 @@
+// What the hosts have said so far, and what follows from it for the deploy.
+
+import AgentAPI
+import Platform
+
+/// The states of all hosts. It does no I/O.
+struct HostBook: Sendable {
+    struct Entry: Sendable {
+        var door: Int
+        /// The host's own name, or the door's until it has said it.
+        var name: String
+        var deploy: HostDeploy?
+        var isFinal: Bool { deploy?.isFinal ?? false }
+    }
+
+    /// How long others may still conclude when one host has failed.
+    static let grace = Duration.seconds(2)
+
+    private(set) var entries: [Entry] = []
+    private var failedSince: Duration?
+
+    init(doors: [Door], hosts: [String]) {
+        for (index, door) in doors.enumerated() {
+            if door.isAggregator {
+                entries += hosts.map { Entry(door: index, name: $0) }
+            } else {
+                entries.append(Entry(door: index, name: doors.count == 1 ? hosts.first ?? door.name : door.name))
+            }
+        }
+    }
+
+    /// Takes what came through a door. A final state stays.
+    mutating func observe(_ deploy: HostDeploy, through door: Int, ofMany: Bool, at now: Duration) {
+        let index = entries.firstIndex { $0.door == door && (!ofMany || $0.name == deploy.host) }
+        if let index {
+            guard !entries[index].isFinal else { return }
+            entries[index].deploy = deploy
+            entries[index].name = deploy.host
+        } else if entries.count < DeployLimits.hosts {
+            entries.append(Entry(door: door, name: deploy.host, deploy: deploy))
+        }
+        if deploy.isFinal, deploy.state.isFailure, failedSince == nil { failedSince = now }
+    }
+
+    /// All that a door should have told of and has not will not come any more.
+    mutating func giveUp(on door: Int, named name: String, service: String, why: String, at now: Moment) {
+        func unreachable(_ host: String) -> HostDeploy {
+            HostDeploy(
+                service: service, host: host, state: .unreachable, isFinal: true, since: now.wall, evidence: "none", reasons: [oneLine(why)])
+        }
+        let open = entries.indices.filter { entries[$0].door == door && !entries[$0].isFinal }
+        for index in open { entries[index].deploy = unreachable(entries[index].name) }
+        if !entries.contains(where: { $0.door == door }) { entries.append(Entry(door: door, name: name, deploy: unreachable(name))) }
+        if failedSince == nil { failedSince = now.uptime }
+    }
+
+    /// What nobody waits for any longer stands as it is.
+    mutating func close(service: String, at now: Moment) {
+        for index in entries.indices where !entries[index].isFinal {
+            if entries[index].deploy == nil {
+                entries[index].deploy = HostDeploy(
+                    service: service, host: entries[index].name, state: .unreachable, since: now.wall, evidence: "none",
+                    reasons: ["said nothing in time"])
+            }
+        }
+    }
+
+    /// Whether `door` has told the last word on all of its hosts.
+    func isDone(_ door: Int) -> Bool {
+        let own = entries.filter { $0.door == door }
+        return !own.isEmpty && own.allSatisfy(\.isFinal)
+    }
+
+    enum Standing: Equatable {
+        case open
+        /// Every host has proven it.
+        case proven
+        /// Some host has not, and nothing better will come.
+        case failed
+    }
+
+    func standing(failsFast: Bool, at now: Duration) -> Standing {
+        guard !entries.isEmpty else { return .open }
+        if entries.allSatisfy(\.isFinal) { return entries.contains { $0.deploy?.state.isFailure ?? true } ? .failed : .proven }
+        if failsFast, let failedSince, now - failedSince >= Self.grace { return .failed }
+        return .open
+    }
+
+    /// The worst of what is final, or of everything when nothing is.
+    var verdict: Verdict? {
+        let final = entries.filter(\.isFinal).compactMap { $0.deploy?.state }.filter(\.isFailure)
+        return final.min() ?? entries.map { $0.deploy?.state ?? .unreachable }.min()
+    }
+
+    /// Why the verdict is what it is, the worst host first.
+    var reasons: [String] {
+        let said = entries.filter { $0.deploy?.state != .verified }.sorted { ($0.deploy?.state ?? .unreachable) < ($1.deploy?.state ?? .unreachable) }
+        return said.flatMap { entry in (entry.deploy?.reasons ?? []).map { "\(entry.name): \($0)" } }
+    }
+
+    var deploys: [HostDeploy] { entries.compactMap(\.deploy) }
+}
+
+extension Verdict {
+    /// Whether the new release is not (only) what answers. Limits are another question.
+    var isFailure: Bool { self != .verified && self != .limitsExceeded }
+}

@@ -1,0 +1,140 @@
+// Everything that a deploy's preparation does: for `prepare` and for `run`.
+
+import AgentAPI
+import ArgumentParser
+import DeployVerification
+import Glibc
+import Platform
+import Transfer
+
+struct PrepareOrder {
+    var token: DeployToken
+    var release: String?
+    var preparation: DeployPreparation?
+    var doors: [Door] = []
+    var note: DeployNote
+    var requests: [HTTPRequest] = []
+    /// Whether the note must be kept for the deploy to be checked.
+    var keepsNote: Bool
+
+    init(_ options: Prepare) throws {
+        token = try options.token.map { try DeployToken(option: "--token", $0) } ?? DeployToken()
+        release = options.release.map(absolute)
+        let login = try options.login.credentials()
+        note = DeployNote(id: DeployNote.newID(), token: token.text, service: options.service, began: SystemTime().now().wall)
+        note.person = options.person ?? userName()
+        note.revision = options.revision ?? release.flatMap(revisionFile)
+        note.way = options.agents.way
+        note.urls = try options.urls.withoutPasswords()
+        note.hostHeader = options.urls.hostHeader
+        note.user = options.login.user
+        note.passwordFile = options.login.passwordFile.map(absolute)
+        note.probes = options.probe.probe
+        requests = try options.urls.requests(options.urls.url, login: login, quiet: false)
+        keepsNote = options.service != nil || !options.urls.url.isEmpty || options.prints != .token
+        guard let service = options.service else { return }
+        doors = try note.way.doors()
+        if let path = options.tokenPath, doors.contains(where: \.isAggregator), login != nil {
+            Output.error(
+                "warning: passwords do not pass through the aggregator: for \(path) each agent uses its own `set deploy_user` and `set deploy_password_file`"
+            )
+        }
+        preparation = DeployPreparation(
+            id: note.id, service: service, token: token.text, release: release ?? options.remoteRelease, isInPlace: options.inPlace,
+            question: options.tokenPath.map { path in
+                TokenQuestion(path: path, host: options.urls.hostHeader, user: login?.user, password: login?.password)
+            },
+            availability: options.probe.probe ? AvailabilityOrder(path: options.probePath, rate: options.probe.probeRate.perSecond) : nil,
+            takesOver: options.force, person: note.person, revision: note.revision)
+    }
+
+    /// First the agents, so that nothing is written when they refuse; then the token.
+    /// - Returns: what `check` needs.
+    func carryOut(with transfers: Transfers) async throws -> DeployNote {
+        var note = note
+        if let release, let problem = TokenFile.problem(release: release) {
+            Output.error("verify-token: \(problem)")
+            throw ExitCode(2)
+        }
+        if let preparation { note.hosts = try await ask(preparation, transfers) }
+        do throws(FileError) {
+            if let release { try TokenFile.write(token, release: release) }
+            if keepsNote {
+                let folder = NoteFolder.ofThisUser
+                folder.tidy(now: note.began)
+                try folder.keep(note)
+            }
+        } catch {
+            await cancel(transfers)
+            Output.error("verify-token: \(error)")
+            throw ExitCode(2)
+        }
+        try await refuseEarlyAnswers(note, transfers)
+        return note
+    }
+
+    /// - Returns: the hosts that have a baseline now: all of them.
+    private func ask(_ preparation: DeployPreparation, _ transfers: Transfers) async throws -> [String] {
+        let answers = await withTaskGroup(of: [Preparation].self) { group in
+            for door in doors { group.addTask { await door.prepare(preparation, with: transfers) } }
+            var all: [Preparation] = []
+            for await some in group { all += some }
+            return all
+        }
+        var hosts: [String] = []
+        var isRefused = answers.isEmpty
+        if answers.isEmpty { Output.error("verify-token: no host has the service \(preparation.service)") }
+        for answer in answers.sorted(by: { $0.host < $1.host }) {
+            switch answer.prepared {
+            case .success(let prepared):
+                hosts.append(prepared.host)
+                for warning in prepared.warnings.prefix(DeployLimits.texts) {
+                    // The agent sees that the running workers stand where the new release should be.
+                    let isInTheWay = !preparation.isInPlace && warning.contains("--in-place")
+                    if isInTheWay { isRefused = true }
+                    Output.error("\(isInTheWay ? "verify-token" : "warning"): \(answer.host): \(oneLine(warning))")
+                }
+            case .failure(let error):
+                isRefused = true
+                Output.error("verify-token: \(answer.host): \(error)")
+            }
+        }
+        guard isRefused else { return hosts }
+        // A deploy that is half prepared would block the next one.
+        await cancel(transfers)
+        throw ExitCode(Verdict.unreachable.exitCode)
+    }
+
+    func cancel(_ transfers: Transfers) async {
+        await withDiscardingTaskGroup { group in
+            for door in doors { group.addTask { await door.cancel(note.id, with: transfers) } }
+        }
+    }
+
+    /// Nothing was restarted yet: whoever answers the new token reads the file on every request.
+    private func refuseEarlyAnswers(_ note: DeployNote, _ transfers: Transfers) async throws {
+        for request in requests {
+            guard let answer = try? await transfers.http(request),
+                Evidence(status: answer.status, body: answer.body, expecting: token) == .rightToken
+            else { continue }
+            Output.error("verify-token: \(request.shown) answers the new token before any restart: \(Verdict.dynamicToken.meaning)")
+            await cancel(transfers)
+            NoteFolder.ofThisUser.forget(note.id)
+            throw ExitCode(Verdict.dynamicToken.exitCode)
+        }
+    }
+}
+
+/// The first line of a release's REVISION, as Capistrano writes it; `nil` when there is none that can be shown.
+private func revisionFile(_ release: String) -> String? {
+    let file = open("\(release)/REVISION", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
+    guard file >= 0 else { return nil }
+    defer { close(file) }
+    var status = stat()
+    var bytes = [UInt8](repeating: 0, count: 256)
+    guard fstat(file, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_nlink == 1 else { return nil }
+    let count = read(file, &bytes, bytes.count)
+    guard count > 0 else { return nil }
+    let line = oneLine(String(decoding: bytes[..<count].prefix { $0 != 10 }, as: UTF8.self)).filter { $0 != "\0" }
+    return line.isEmpty || line.allSatisfy { $0 == " " } ? nil : line
+}
