@@ -11,10 +11,11 @@ struct VerifyToken: AsyncParsableCommand {
         abstract: "Proves that a deploy took effect.",
         discussion: """
             Before the restart, `prepare` puts a fresh token into the release. The application reads it once, when it boots, and \
-            serves it. After the restart, `check` looks until the new token answers, or says what answers instead.
+            serves it. After the restart, `check` looks until the new token answers everywhere, or says what answers instead. Where a Rollcall \
+            agent runs, it says of every worker whether it is new. `run` does it all around a deploy command.
             """,
         version: rollcallVersion,
-        subcommands: [Prepare.self, Check.self])
+        subcommands: [Prepare.self, Check.self, Run.self, Probe.self, Status.self])
 
     static func main() async {
         do {

@@ -17,24 +17,27 @@ struct PrepareOrder {
     /// Whether the note must be kept for the deploy to be checked.
     var keepsNote: Bool
 
-    init(_ options: Prepare) throws {
+    /// - Parameter keepsNote: also where nothing but a token would be needed.
+    init(
+        _ options: ReleaseOptions, _ urls: URLOptions, _ login: LoginOptions, _ probe: ProbeOptions, _ agents: AgentOptions, keepsNote: Bool
+    ) throws {
         token = try options.token.map { try DeployToken(option: "--token", $0) } ?? DeployToken()
         release = options.release.map(absolute)
-        let login = try options.login.credentials()
+        let credentials = try login.credentials()
         note = DeployNote(id: DeployNote.newID(), token: token.text, service: options.service, began: SystemTime().now().wall)
         note.person = options.person ?? userName()
         note.revision = options.revision ?? release.flatMap(revisionFile)
-        note.way = options.agents.way
-        note.urls = try options.urls.withoutPasswords()
-        note.hostHeader = options.urls.hostHeader
-        note.user = options.login.user
-        note.passwordFile = options.login.passwordFile.map(absolute)
-        note.probes = options.probe.probe
-        requests = try options.urls.requests(options.urls.url, login: login, quiet: false)
-        keepsNote = options.service != nil || !options.urls.url.isEmpty || options.prints != .token
+        note.way = agents.way
+        note.urls = try urls.withoutPasswords()
+        note.hostHeader = urls.hostHeader
+        note.user = login.user
+        note.passwordFile = login.passwordFile.map(absolute)
+        note.probes = probe.probe
+        requests = try urls.requests(urls.url, login: credentials, quiet: false)
+        self.keepsNote = options.service != nil || !urls.url.isEmpty || keepsNote
         guard let service = options.service else { return }
         doors = try note.way.doors()
-        if let path = options.tokenPath, doors.contains(where: \.isAggregator), login != nil {
+        if let path = options.tokenPath, doors.contains(where: \.isAggregator), credentials != nil {
             Output.error(
                 "warning: passwords do not pass through the aggregator: for \(path) each agent uses its own `set deploy_user` and `set deploy_password_file`"
             )
@@ -42,9 +45,9 @@ struct PrepareOrder {
         preparation = DeployPreparation(
             id: note.id, service: service, token: token.text, release: release ?? options.remoteRelease, isInPlace: options.inPlace,
             question: options.tokenPath.map { path in
-                TokenQuestion(path: path, host: options.urls.hostHeader, user: login?.user, password: login?.password)
+                TokenQuestion(path: path, host: urls.hostHeader, user: credentials?.user, password: credentials?.password)
             },
-            availability: options.probe.probe ? AvailabilityOrder(path: options.probePath, rate: options.probe.probeRate.perSecond) : nil,
+            availability: probe.probe ? AvailabilityOrder(path: options.probePath, rate: probe.probeRate.perSecond) : nil,
             takesOver: options.force, person: note.person, revision: note.revision)
     }
 

@@ -22,45 +22,12 @@ struct Prepare: AsyncParsableCommand {
               10  an agent could not be asked, or refused
             """)
 
-    @Option(help: ArgumentHelp("The release's folder.", valueName: "folder"))
-    var release: String?
-
-    @Option(
-        help: ArgumentHelp(
-            "The release's folder on the hosts of --agents or --aggregator, where something else writes the TOKEN.", valueName: "folder"))
-    var remoteRelease: String?
-
-    @Option(
-        help: ArgumentHelp(
-            "The token to write instead of a new one: 16 to 128 hexadecimal digits and dashes; - reads it from standard input.", valueName: "token"))
-    var token: String?
-
-    @Option(help: ArgumentHelp("The service as its agent knows it: its workers before the deploy are remembered.", valueName: "name"))
-    var service: String?
-
-    @Flag(help: "The release is put where the running workers stand.")
-    var inPlace = false
-
-    @Flag(help: "Take over from another deploy of the service that is under way.")
-    var force = false
-
-    @Option(help: ArgumentHelp("The path at which workers answer their token (default: as the agent's configuration says).", valueName: "path"))
-    var tokenPath: String?
-
+    @OptionGroup var release: ReleaseOptions
     @OptionGroup(title: "How the application is asked") var login: LoginOptions
     @OptionGroup(title: "URLs for check") var urls: URLOptions
     @OptionGroup(title: "Availability") var probe: ProbeOptions
 
-    @Option(help: ArgumentHelp("The path that the probe asks each host's workers for.", valueName: "path"))
-    var probePath = "/"
-
     @OptionGroup(title: "Agents") var agents: AgentOptions
-
-    @Option(help: ArgumentHelp("Who deploys (default: $SUDO_USER or $USER).", valueName: "name"))
-    var person: String?
-
-    @Option(help: ArgumentHelp("Which revision is deployed (default: what the release's file REVISION says).", valueName: "text"))
-    var revision: String?
 
     @Option(
         name: .customLong("print"),
@@ -70,21 +37,14 @@ struct Prepare: AsyncParsableCommand {
     enum Printed: String, CaseIterable, ExpressibleByArgument { case token, id, env }
 
     func validate() throws {
-        guard release != nil || service != nil else { throw ValidationError("--release is missing: where is the new release?") }
-        guard release == nil || remoteRelease == nil else { throw ValidationError("--release and --remote-release exclude each other.") }
-        guard remoteRelease?.hasPrefix("/") ?? true else { throw ValidationError("--remote-release must begin with /.") }
-        guard service != nil || (!agents.isSaid && !probe.probe && tokenPath == nil && remoteRelease == nil) else {
+        let needsService = agents.isSaid || probe.probe || release.tokenPath != nil || release.remoteRelease != nil
+        guard release.service != nil || !needsService else {
             throw ValidationError("--service is missing: which service are the agents to look at?")
-        }
-        for (option, path) in [("--token-path", tokenPath), ("--probe-path", probePath)] {
-            guard path.map({ $0.hasPrefix("/") && $0.utf8.allSatisfy { $0 > 32 && $0 < 127 } }) ?? true else {
-                throw ValidationError("\(option) must begin with / and have no spaces.")
-            }
         }
     }
 
     func run() async throws {
-        let order = try PrepareOrder(self)
+        let order = try PrepareOrder(release, urls, login, probe, agents, keepsNote: prints != .token)
         if prints != .env, variable("GITHUB_ACTIONS") == "true" { Output.error(GitHub.mask(order.token)) }
         let note = try await order.carryOut(with: try Transfers())
         switch prints {
