@@ -140,6 +140,9 @@ let package = Package(
             name: "SQLiteStoreTests", dependencies: ["AgentAPI", "AggregatorCore", "Checks", "Messages", "Platform", "SQLiteStore", "TestKit", .grdb]),
         .testTarget(
             name: "ScenarioTests", dependencies: ["AgentAPI", "AggregatorCore", "Platform", "SQLiteStore", "TestKit"], exclude: ["Golden", "Units"]),
+        .testTarget(
+            name: "VerifyTokenToolTests",
+            dependencies: ["AgentAPI", "DeployVerification", "Platform", "TestKit", "Transfer", "VerifyTokenTool"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -34,7 +34,23 @@ struct VerifyToken: AsyncParsableCommand {
             Output.line(message)
             Glibc.exit(0)
         }
-        Output.error(message)
+        Output.error(withoutPasswords(message))
         Glibc.exit(2)
     }
+}
+
+/// A message that may repeat what was typed: what stands between `://` and `@` is taken out.
+func withoutPasswords(_ text: String) -> String {
+    var rest = text[...]
+    var out = ""
+    while let start = rest.firstRange(of: "://") {
+        out += rest[..<start.upperBound]
+        rest = rest[start.upperBound...]
+        let authority = rest.prefix { !$0.isWhitespace && $0 != "'" }
+        if let at = authority.lastIndex(of: "@") {
+            out += "..."
+            rest = rest[at...]
+        }
+    }
+    return out + rest
 }

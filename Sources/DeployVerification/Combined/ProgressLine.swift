@@ -9,11 +9,15 @@ extension HostDeploy {
     ///   - width: of the longest host's name, so that lines stand below each other.
     public func progressLine(left: Duration? = nil, width: Int = 0) -> String {
         let name = host + String(repeating: " ", count: max(0, width - host.count))
-        var parts = [workersInWords] + others
+        let time = left.flatMap { isFinal ? nil : "; \(max(0, $0.components.seconds)) s left" } ?? ""
+        return "\(name)  \(inWords)\(time)"
+    }
+
+    /// The same without the name: `MIXED  2/3 workers new; 4711 old`
+    public var inWords: String {
         let draining = count(.draining)
-        if draining > 0 { parts.append("\(draining) draining") }
-        if let left, !isFinal { parts.append("\(max(0, left.components.seconds)) s left") }
-        return "\(name)  \(state.rawValue)  \(parts.joined(separator: "; "))"
+        let parts = [workersInWords] + others + (draining > 0 ? ["\(draining) draining"] : [])
+        return "\(state.rawValue)  \(parts.joined(separator: "; "))"
     }
 
     private var workersInWords: String {

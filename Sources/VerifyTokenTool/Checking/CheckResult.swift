@@ -5,17 +5,25 @@ import DeployVerification
 import Platform
 
 struct CheckResult: Sendable {
-    struct URL: Sendable {
-        var url: String
-        var state: Verdict
-        var account: String
+    /// What the looks at one URL showed.
+    struct Looks: Sendable {
+        /// How many of the last answers were right.
         var consecutive: Int
-        var answers: [Verifier.Sighting]
-        var answeredAgo: [Duration]
+        var answers: [Answer]
+    }
+
+    struct Answer: Sendable {
+        var what: String
+        var count: Int
+        var ago: Duration
     }
 
     var verdict: Verdict
-    var token: DeployToken
+    /// What the verdict rests on.
+    var sum: CombinedDeploy
+    /// All hosts and URLs, as they were at the end.
+    var everything: CombinedDeploy
+    var tokenPrefix: String?
     var deploy: String?
     var service: String?
     var person: String?
@@ -24,59 +32,71 @@ struct CheckResult: Sendable {
     var ended: Timestamp
     /// Of the check alone.
     var elapsed: Duration
-    var urls: [URL] = []
-    var hosts: [HostDeploy] = []
-    var availability: Availability?
-    /// For a person, the most important first.
-    var reasons: [String] = []
-    /// Evidence that there is none of.
-    var lacks: [String] = []
+    /// In the order of the URLs.
+    var looks: [Looks] = []
 
     /// The verdict and its reason in a sentence.
-    var sentence: String {
-        let reason = verdict == .verified ? nil : reasons.first
-        return "\(verdict.rawValue) after \(seconds(elapsed)) s, token \(token): \(reason ?? verdict.meaning)"
+    var sentence: String { "\(verdict.rawValue)\(tokenPrefix.map { " (token \($0)...)" } ?? ""): \(oneLine(sum.summary(took: elapsed)))" }
+
+    /// For a person, the most important first: of the hosts that decided, then of others.
+    var reasons: [String] {
+        guard verdict != .verified else { return [] }
+        var reasons: [String] = []
+        func add(_ reason: String) { if !reasons.contains(reason) { reasons.append(reason) } }
+        for host in (sum.hosts + everything.hosts).filter({ $0.state != .verified }).sorted(by: { $0.state < $1.state }) {
+            for reason in host.reasons.prefix(10) { add("\(oneLine(host.host)): \(oneLine(reason))") }
+            if host.reasons.isEmpty { add("\(oneLine(host.host)): \(host.state.meaning)") }
+        }
+        if let limits = everything.limits, let availability = everything.availability, let breach = limits.breach(by: availability) { add(breach) }
+        for url in everything.urls where url.state != .verified { add("\(url.url): \(url.state.meaning)") }
+        return Array(reasons.prefix(DeployLimits.texts))
+    }
+
+    /// Evidence that there is none of.
+    var lacks: [String] {
+        everything.evidence.map(oneLine) + everything.hosts.flatMap { host in host.lacks.prefix(20).map { "\(oneLine(host.host)): \(oneLine($0))" } }
     }
 
     /// Lines for a terminal, the verdict in the last.
     var lines: [String] {
-        var lines = urls.map { "  \($0.url): \($0.account)" }
-        for host in hosts {
-            lines.append("  \(host.host): \(HostLine.words(host))")
+        var lines = everything.urls.map { "  \($0.url): \($0.account)" }
+        for host in everything.hosts {
+            lines.append("  \(oneLine(host.host)): \(oneLine(host.inWords))")
             if let availability = host.availability { lines.append("    probe: \(availability.words)") }
         }
-        if let availability { lines.append("  probe: \(availability.words)") }
-        if verdict != .verified { lines += reasons.dropFirst().prefix(10).map { "  \($0)" } }
-        lines += lacks.map { "  not seen: \($0)" }
+        if let availability = everything.availability { lines.append("  probe: \(availability.words)") }
+        lines += reasons.prefix(12).map { "  because \($0)" }
+        lines += lacks.map { "  note: \($0)" }
         return lines + [sentence]
     }
 
     var json: JSON {
-        let urls = urls.map { url -> JSON in
-            let answers = zip(url.answers, url.answeredAgo).map { sighting, ago -> JSON in
-                ["what": .string(sighting.words), "count": .integer(Int64(sighting.count)), "last_seen_s_ago": rounded(ago)]
+        let urls = zip(everything.urls, looks).map { url, looks -> JSON in
+            let answers = looks.answers.map { answer -> JSON in
+                ["what": .string(answer.what), "count": .integer(Int64(answer.count)), "last_seen_s_ago": rounded(answer.ago)]
             }
             return [
-                "url": .string(url.url), "state": .string(url.state.rawValue), "consecutive": .integer(Int64(url.consecutive)),
+                "url": .string(url.url), "state": .string(url.state.rawValue), "consecutive": .integer(Int64(looks.consecutive)),
                 "answers": .array(answers),
             ]
         }
         return [
             "schema": 1, "verdict": .string(verdict.rawValue), "exit_code": .integer(Int64(verdict.exitCode)), "meaning": .string(verdict.meaning),
-            "summary": .string(sentence), "deploy_id": JSON(deploy), "service": JSON(service), "token_prefix": .string(token.prefix),
+            "summary": .string(sentence), "deploy_id": JSON(deploy), "service": JSON(service), "token_prefix": JSON(tokenPrefix),
             "person": JSON(person), "revision": JSON(revision), "began": .string(began.text()), "ended": .string(ended.text()),
-            "elapsed_s": rounded(elapsed), "urls": .array(urls), "hosts": .array(hosts.map(\.json)), "probe": availability?.json ?? .null,
-            "reasons": .array(reasons.map(JSON.string)), "lacks": .array(lacks.map(JSON.string)),
+            "elapsed_s": rounded(elapsed), "urls": .array(urls), "hosts": .array(everything.hosts.map(\.json)),
+            "probe": everything.availability?.json ?? .null, "reasons": .array(reasons.map(JSON.string)), "lacks": .array(lacks.map(JSON.string)),
         ]
     }
 
-    /// As the aggregator keeps it; `nil` without an id or a service: it would belong nowhere.
+    /// As the aggregator keeps it; `nil` without an id, a service or a token: it would belong nowhere.
     var record: DeployRecord? {
-        guard let deploy, let service else { return nil }
-        return DeployRecord(
-            id: deploy, service: service, verdict: verdict, began: began, ended: max(began, ended), tokenPrefix: token.prefix, person: person,
-            revision: revision, summary: sentence, hosts: hosts,
-            urls: urls.map { DeployRecord.URL(url: $0.url, state: $0.state, account: $0.account) }, availability: availability)
+        guard let deploy, let service, let tokenPrefix else { return nil }
+        var record = everything.record(
+            id: deploy, service: service, token: tokenPrefix, began: began, ended: ended, person: person, revision: revision)
+        record.verdict = verdict
+        record.summary = sentence
+        return record
     }
 
     private func rounded(_ duration: Duration) -> JSON { .number((duration.inSeconds * 1000).rounded() / 1000) }

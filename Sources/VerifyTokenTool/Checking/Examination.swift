@@ -46,13 +46,12 @@ actor Examination {
                     changed.yield()
                 }
             }
-            var verdict: Verdict?
             for await _ in changes {
-                verdict = decide(at: time.now().uptime)
+                let isOver = isOver(at: time.now().uptime)
                 show()
-                if verdict != nil { break }
+                if isOver { break }
             }
-            let result = finish(verdict ?? .unproven)
+            let result = finish()
             group.cancelAll()
             return result
         }
@@ -74,7 +73,8 @@ actor Examination {
     private func evidence(_ request: HTTPRequest, _ transfers: Transfers) async -> Evidence {
         do throws(TransferError) {
             let answer = try await transfers.http(request)
-            return Evidence(status: answer.status, body: answer.body, expecting: plan.token)
+            guard let token = plan.token else { return .other(reason: "no token is known") }
+            return Evidence(status: answer.status, body: answer.body, expecting: token)
         } catch {
             switch error.kind {
             case .connectionRefused: return .refused
@@ -135,12 +135,18 @@ actor Examination {
         line.finish()
         await reader.value
         if let problem { throw problem }
-        if book.isDone(index) { return }
+        if book.isDone(index) {
+            book.conclude(index)
+            changed.yield()
+            return
+        }
         guard !door.isAggregator else { throw DoorError(kind: .refused(status: 0), description: "the aggregator told nothing of it") }
         throw DoorError(kind: .unreachable, description: "the agent's answer ended before its verdict")
     }
 
     private func observe(_ deploy: HostDeploy, through door: Int, ofMany: Bool) {
+        // What is said of another deploy proves nothing of this one.
+        if let token = plan.token, let prefix = deploy.tokenPrefix, !token.text.hasPrefix(prefix) { return }
         heard[door, default: 0] += 1
         book.observe(deploy, through: door, ofMany: ofMany, at: time.now().uptime)
         changed.yield()
@@ -148,28 +154,22 @@ actor Examination {
 
     // MARK: Deciding
 
-    /// The verdict, as soon as there is one.
-    private func decide(at now: Duration) -> Verdict? {
-        let elapsed = now - begin.uptime
+    /// Whether nothing better is to be had by looking on.
+    private func isOver(at now: Duration) -> Bool {
         let areURLsRight = noteURLs(at: now)
-        guard !plan.doors.isEmpty else { return decideByURLs(areURLsRight, at: now) }
+        guard !plan.doors.isEmpty else { return areURLsOver(areURLsRight, at: now) }
         switch book.standing(failsFast: plan.failsFast, at: now) {
-        case .failed: return verdictByNow
-        case .proven:
-            if plan.requests.isEmpty { return verdictByNow }
-            return decideByURLs(areURLsRight, at: now)
-        case .open:
-            if isBarred(at: now) { return verdictByNow }
-            return elapsed >= plan.agentsLimit ? verdictByNow : nil
+        case .failed: return true
+        case .proven: return plan.requests.isEmpty || areURLsOver(areURLsRight, at: now)
+        case .open: return isBarred(at: now) || now - begin.uptime >= plan.agentsLimit
         }
     }
 
-    private func decideByURLs(_ areRight: Bool, at now: Duration) -> Verdict? {
-        if areRight, let provenSince, now - provenSince >= plan.settle + plan.watch { return verdictByNow }
-        if isBarred(at: now) { return verdictByNow }
+    private func areURLsOver(_ areRight: Bool, at now: Duration) -> Bool {
+        if areRight, let provenSince, now - provenSince >= plan.settle + plan.watch { return true }
         // A watch begins only when everything is right, and may end after the timeout.
         let isWatching = areRight && hasSettled
-        return now - begin.uptime >= plan.patience.timeout && !isWatching ? verdictByNow : nil
+        return isBarred(at: now) || (now - begin.uptime >= plan.patience.timeout && !isWatching)
     }
 
     /// - Returns: whether every URL is proven.
@@ -191,60 +191,57 @@ actor Examination {
         return verdict != .verified
     }
 
-    /// What would be the verdict if this were the end.
-    private var verdictByNow: Verdict {
-        let now = time.now().uptime
-        var verdict: Verdict?
-        if !plan.requests.isEmpty {
-            let urls = verifier.verdictByNow
-            let isSettled = provenSince.map { now - $0 >= plan.settle } ?? false
-            verdict = urls == .verified && !isSettled ? .inProgress : urls
+    /// What the verdict rests on, if this were the end.
+    private func sum(at now: Duration) -> CombinedDeploy {
+        let hosts = book.deciding.map { host in
+            var host = host
+            // Its agent wanted to look on.
+            if host.state == .verified, !host.isFinal { host.state = .inProgress }
+            return host
         }
-        if !plan.doors.isEmpty {
-            let hosts = book.verdict ?? .unproven
-            // What an agent has seen explains what the URLs showed, unless it has seen nothing.
-            let explains = hosts.isFailure && hosts != .unreachable && hosts != .unproven
-            verdict = explains ? hosts : min(hosts, verdict ?? .verified)
-        }
-        let sum = verdict ?? .unproven
-        return sum == .verified && ownBreach != nil ? .limitsExceeded : sum
+        // What an agent has seen explains what the URLs showed, unless it has seen nothing.
+        let explains = hosts.contains { $0.state.isFailure && $0.state != .unreachable && $0.state != .unproven }
+        let silent = book.entries.filter { $0.deploy == nil }.map { nothing(from: $0.name) }
+        return CombinedDeploy(
+            hosts: hosts + (explains ? [] : silent), urls: explains ? [] : urls(at: now), availability: plan.probe?.sum(), limits: plan.limits)
     }
 
-    /// What the probe from here has met with beyond its limits.
-    private var ownBreach: String? {
-        guard let probe = plan.probe, let limits = plan.limits else { return nil }
-        return limits.breach(by: probe.sum())
+    /// A host that has said nothing so far.
+    private func nothing(from host: String) -> HostDeploy {
+        HostDeploy(
+            service: plan.service ?? "", host: host, state: .unreachable, since: begin.wall, evidence: "none", reasons: ["said nothing in time"])
     }
 
-    private func finish(_ verdict: Verdict) -> CheckResult {
+    private func urls(at now: Duration) -> [DeployRecord.URL] {
+        let isSettled = provenSince.map { now - $0 >= plan.settle } ?? false
+        return plan.requests.enumerated().map { index, request in
+            let state = verifier.verdict(of: index)
+            return DeployRecord.URL(
+                url: request.shown, state: state == .verified && !isSettled && plan.settle > .zero ? .inProgress : state,
+                account: verifier.account(of: index, at: now))
+        }
+    }
+
+    private func finish() -> CheckResult {
         board.clear()
         let now = time.now()
-        book.close(service: plan.service ?? "", at: now)
+        let sum = sum(at: now.uptime)
+        let silent = book.entries.filter { $0.deploy == nil }.map { nothing(from: $0.name) }
+        var everything = sum
+        everything.hosts = book.deploys + silent
+        everything.urls = urls(at: now.uptime)
         var result = CheckResult(
-            verdict: verdict, token: plan.token, deploy: plan.deploy, service: plan.service, person: plan.person, revision: plan.revision,
-            began: plan.prepared ?? begin.wall, ended: now.wall, elapsed: now.uptime - begin.uptime)
-        for (index, request) in plan.requests.enumerated() {
+            verdict: sum.verdict, sum: sum, everything: everything, tokenPrefix: plan.token?.prefix ?? book.deploys.compactMap(\.tokenPrefix).first.map(oneLine), deploy: plan.deploy, service: plan.service,
+            person: plan.person, revision: plan.revision, began: plan.prepared ?? begin.wall, ended: now.wall,
+            elapsed: now.uptime - begin.uptime)
+        for index in plan.requests.indices {
             let sightings = verifier.sightings(of: index)
-            result.urls.append(
-                CheckResult.URL(
-                    url: request.shown, state: verifier.verdict(of: index), account: verifier.account(of: index, at: now.uptime),
-                    consecutive: verifier.consecutive(of: index), answers: sightings, answeredAgo: sightings.map { now.uptime - $0.last }))
+            result.looks.append(
+                CheckResult.Looks(
+                    consecutive: verifier.consecutive(of: index),
+                    answers: sightings.map { CheckResult.Answer(what: $0.words, count: $0.count, ago: now.uptime - $0.last) }))
         }
-        result.hosts = book.deploys
-        result.availability = plan.probe?.sum()
-        result.reasons = book.reasons
-        if let breach = ownBreach { result.reasons.append(breach) }
-        for url in result.urls where url.state != .verified { result.reasons.append("\(url.url): \(url.state.meaning)") }
-        result.lacks = lacks
         return result
-    }
-
-    private var lacks: [String] {
-        var lacks: [String] = []
-        if plan.doors.isEmpty { lacks.append("no agent was asked: a worker that no request has reached may still be an old one") }
-        if plan.requests.isEmpty { lacks.append("no URL was asked: the way there through load balancers and TLS is not proven") }
-        for deploy in book.deploys { lacks += deploy.lacks.prefix(20).map { "\(deploy.host): \(oneLine($0))" } }
-        return lacks
     }
 
     // MARK: Showing
@@ -256,7 +253,7 @@ actor Examination {
 
     private var rows: [Board.Row] {
         let hosts = book.entries.map { entry in
-            Board.Row(name: entry.name, text: entry.deploy.map(HostLine.words) ?? "is asked", isGood: entry.deploy?.state == .verified)
+            Board.Row(name: entry.name, text: entry.deploy.map { oneLine($0.inWords) } ?? "is asked", isGood: entry.deploy?.state == .verified)
         }
         let urls = plan.requests.enumerated().map { index, request in
             let right = verifier.consecutive(of: index)
@@ -272,7 +269,7 @@ actor Examination {
     func interrupted() {
         board.clear()
         let now = time.now().uptime
-        for entry in book.entries { Output.error("interrupted: \(entry.name): \(entry.deploy.map(HostLine.words) ?? "had not answered")") }
+        for entry in book.entries { Output.error("interrupted: \(entry.name): \(entry.deploy.map { oneLine($0.inWords) } ?? "had not answered")") }
         for (index, request) in plan.requests.enumerated() {
             Output.error("interrupted: \(request.shown): \(verifier.account(of: index, at: now))")
         }

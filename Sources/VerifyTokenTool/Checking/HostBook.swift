@@ -17,11 +17,14 @@ struct HostBook: Sendable {
     static let grace = Duration.seconds(2)
 
     private(set) var entries: [Entry] = []
+    /// Doors behind which more hosts may appear.
+    private var unfinished: Set<Int> = []
     private var failedSince: Duration?
 
     init(doors: [Door], hosts: [String]) {
         for (index, door) in doors.enumerated() {
             if door.isAggregator {
+                unfinished.insert(index)
                 entries += hosts.map { Entry(door: index, name: $0) }
             } else {
                 entries.append(Entry(door: index, name: doors.count == 1 ? hosts.first ?? door.name : door.name))
@@ -51,19 +54,12 @@ struct HostBook: Sendable {
         let open = entries.indices.filter { entries[$0].door == door && !entries[$0].isFinal }
         for index in open { entries[index].deploy = unreachable(entries[index].name) }
         if !entries.contains(where: { $0.door == door }) { entries.append(Entry(door: door, name: name, deploy: unreachable(name))) }
+        unfinished.remove(door)
         if failedSince == nil { failedSince = now.uptime }
     }
 
-    /// What nobody waits for any longer stands as it is.
-    mutating func close(service: String, at now: Moment) {
-        for index in entries.indices where !entries[index].isFinal {
-            if entries[index].deploy == nil {
-                entries[index].deploy = HostDeploy(
-                    service: service, host: entries[index].name, state: .unreachable, since: now.wall, evidence: "none",
-                    reasons: ["said nothing in time"])
-            }
-        }
-    }
+    /// The door has told of all its hosts.
+    mutating func conclude(_ door: Int) { unfinished.remove(door) }
 
     /// Whether `door` has told the last word on all of its hosts.
     func isDone(_ door: Int) -> Bool {
@@ -81,21 +77,16 @@ struct HostBook: Sendable {
 
     func standing(failsFast: Bool, at now: Duration) -> Standing {
         guard !entries.isEmpty else { return .open }
-        if entries.allSatisfy(\.isFinal) { return entries.contains { $0.deploy?.state.isFailure ?? true } ? .failed : .proven }
+        if unfinished.isEmpty, entries.allSatisfy(\.isFinal) { return entries.contains { $0.deploy?.state.isFailure ?? true } ? .failed : .proven }
         if failsFast, let failedSince, now - failedSince >= Self.grace { return .failed }
         return .open
     }
 
-    /// The worst of what is final, or of everything when nothing is.
-    var verdict: Verdict? {
-        let final = entries.filter(\.isFinal).compactMap { $0.deploy?.state }.filter(\.isFailure)
-        return final.min() ?? entries.map { $0.deploy?.state ?? .unreachable }.min()
-    }
-
-    /// Why the verdict is what it is, the worst host first.
-    var reasons: [String] {
-        let said = entries.filter { $0.deploy?.state != .verified }.sorted { ($0.deploy?.state ?? .unreachable) < ($1.deploy?.state ?? .unreachable) }
-        return said.flatMap { entry in (entry.deploy?.reasons ?? []).map { "\(entry.name): \($0)" } }
+    /// What the verdict rests on: all hosts; when it is given before all have concluded, those that have failed.
+    var deciding: [HostDeploy] {
+        guard !entries.allSatisfy(\.isFinal) else { return deploys }
+        let failed = entries.filter(\.isFinal).compactMap(\.deploy).filter(\.state.isFailure)
+        return failed.isEmpty ? deploys : failed
     }
 
     var deploys: [HostDeploy] { entries.compactMap(\.deploy) }

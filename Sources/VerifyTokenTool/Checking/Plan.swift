@@ -6,7 +6,8 @@ import Platform
 import Transfer
 
 struct Plan: Sendable {
-    var token: DeployToken
+    /// `nil` when only agents are asked, who know it from the preparation.
+    var token: DeployToken?
     var deploy: String?
     var service: String?
     /// When it was prepared; `nil`: its check is its begin.
@@ -53,7 +54,7 @@ extension JudgingOptions {
     /// What the agents are asked for a plan that is otherwise complete.
     func check(for plan: Plan) -> DeployCheck {
         DeployCheck(
-            deploy: plan.deploy, service: plan.service, token: plan.token.text, evidence: evidence.kind, hasNoPreload: noPreload,
+            deploy: plan.deploy, service: plan.service, token: plan.token?.text, evidence: evidence.kind, hasNoPreload: noPreload,
             expectedWorkers: expectWorkers.count, timeout: timeout.duration, settle: settle?.duration ?? .seconds(1), watch: watch.duration,
             draining: drain.draining, failsFast: !noFastFail, limits: plan.limits)
     }

@@ -32,42 +32,20 @@ struct Check: AsyncParsableCommand {
               130                       interrupted
             """)
 
-    @Option(help: ArgumentHelp("The deploy that `prepare` printed with --print id.", valueName: "id"))
-    var deploy: String?
-
-    @Option(help: ArgumentHelp("The token; - reads it from standard input.", valueName: "token"))
-    var token: String?
-
-    @Option(help: ArgumentHelp("A file with the token, such as the release's TOKEN.", valueName: "file"))
-    var tokenFile: String?
-
-    @Option(help: ArgumentHelp("The service as its agent knows it.", valueName: "name"))
-    var service: String?
-
+    @OptionGroup(title: "Which deploy") var which: WhichOptions
     @OptionGroup(title: "URLs") var urls: URLOptions
     @OptionGroup(title: "How the application is asked") var login: LoginOptions
 
-    @Option(help: ArgumentHelp("For a deploy that nobody prepared: the path at which workers answer their token.", valueName: "path"))
-    var tokenPath: String?
-
     @OptionGroup(title: "What counts as verified") var judging: JudgingOptions
     @OptionGroup(title: "Availability") var probe: ProbeOptions
-    @OptionGroup var limits: LimitOptions
+    @OptionGroup(title: "Availability") var limits: LimitOptions
     @OptionGroup(title: "Agents") var agents: AgentOptions
     @OptionGroup(title: "The result") var result: ResultOptions
-
-    func validate() throws {
-        let told = [token != nil, tokenFile != nil].count { $0 }
-        guard told <= 1 else { throw ValidationError("--token and --token-file exclude each other.") }
-        guard told == 1 || deploy != nil else { throw ValidationError("One of --token, --token-file and --deploy is needed.") }
-        guard deploy.map(DeployNote.isID) ?? true else { throw ValidationError("--deploy: an id is d- and hexadecimal digits.") }
-        guard tokenPath?.hasPrefix("/") ?? true else { throw ValidationError("--token-path must begin with /.") }
-    }
 
     func run() async throws {
         let time = SystemTime()
         let plan = try await makePlan(time)
-        if result.annotates { Output.error(GitHub.mask(plan.token)) }
+        if result.annotates, let token = plan.token { Output.error(GitHub.mask(token)) }
         let transfers = try Transfers(maximumAtOnce: SteadyProbe.atOnce)
         let examination = Examination(plan, showsProgress: !result.quiet, time: time)
         Interruption.onSignal { number in
@@ -83,15 +61,18 @@ struct Check: AsyncParsableCommand {
     }
 
     private func makePlan(_ time: SystemTime) async throws -> Plan {
-        let said = try readToken()
+        let said = try which.readToken()
         let note = try findNote(said, at: time.now().wall)
-        guard let token = try said ?? note.map({ try DeployToken(option: "--deploy", $0.token) }) else {
+        let token = try said ?? note.map { try DeployToken(option: "--deploy", $0.token) }
+        if let deploy = which.deploy, note == nil, token == nil, !agents.isSaid || !urls.url.isEmpty {
             throw ValidationError(
-                "--deploy \(deploy ?? ""): this machine knows of no such deploy; with --token, --service and --agents it can be asked for.")
+                "--deploy \(deploy): this machine has not prepared it. Say which agents know it (--agents, --agent-socket), and for a URL the token (--token)."
+            )
         }
-        var plan = Plan(token: token)
-        plan.deploy = deploy ?? note?.id
-        plan.service = service ?? note?.service
+        var plan = Plan()
+        plan.token = token
+        plan.deploy = which.deploy ?? note?.id
+        plan.service = which.service ?? note?.service
         plan.prepared = note?.began
         plan.person = note?.person ?? userName()
         plan.revision = note?.revision
@@ -125,13 +106,50 @@ struct Check: AsyncParsableCommand {
     private func agentCheck(_ plan: Plan, _ note: DeployNote?, _ login: Credentials?) -> DeployCheck {
         var check = judging.check(for: plan)
         // An agent that has the deploy from `prepare` knows how its workers are asked.
-        if note == nil, deploy == nil, let tokenPath {
+        if note == nil, which.deploy == nil, let tokenPath = which.tokenPath {
             check.question = TokenQuestion(path: tokenPath, host: urls.hostHeader, user: login?.user, password: login?.password)
         }
         return check
     }
 
-    private func readToken() throws -> DeployToken? {
+    private func findNote(_ token: DeployToken?, at now: Timestamp) throws -> DeployNote? {
+        let folder = NoteFolder.ofThisUser
+        guard let deploy = which.deploy else { return token.flatMap { folder.note(token: $0.text, service: which.service, now: now) } }
+        let note = folder.note(deploy)
+        if let token, let note, note.token != token.text { throw ValidationError("--token is not the token of \(deploy).") }
+        return note
+    }
+
+    private func noteLogin(_ note: DeployNote?) throws -> Credentials? {
+        try LoginOptions.credentials(user: note?.user, passwordFile: note?.passwordFile)
+    }
+}
+
+struct WhichOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("The deploy that `prepare` printed with --print id.", valueName: "id"))
+    var deploy: String?
+
+    @Option(help: ArgumentHelp("The token; - reads it from standard input.", valueName: "token"))
+    var token: String?
+
+    @Option(help: ArgumentHelp("A file with the token, such as the release's TOKEN.", valueName: "file"))
+    var tokenFile: String?
+
+    @Option(help: ArgumentHelp("The service as its agent knows it.", valueName: "name"))
+    var service: String?
+
+    @Option(help: ArgumentHelp("For a deploy that nobody prepared: the path at which workers answer their token.", valueName: "path"))
+    var tokenPath: String?
+
+    func validate() throws {
+        let told = [token != nil, tokenFile != nil].count { $0 }
+        guard told <= 1 else { throw ValidationError("--token and --token-file exclude each other.") }
+        guard told == 1 || deploy != nil else { throw ValidationError("One of --token, --token-file and --deploy is needed.") }
+        guard deploy.map(DeployNote.isID) ?? true else { throw ValidationError("--deploy: an id is d- and hexadecimal digits.") }
+        guard tokenPath?.hasPrefix("/") ?? true else { throw ValidationError("--token-path must begin with /.") }
+    }
+
+    func readToken() throws -> DeployToken? {
         if let token { return try DeployToken(option: "--token", token) }
         guard let tokenFile else { return nil }
         var text: String
@@ -142,17 +160,5 @@ struct Check: AsyncParsableCommand {
         }
         if text.hasSuffix("\n") { text.removeLast() }
         do throws(DeployTokenError) { return try DeployToken(parsing: text) } catch { throw ValidationError("--token-file: \(error).") }
-    }
-
-    private func findNote(_ token: DeployToken?, at now: Timestamp) throws -> DeployNote? {
-        let folder = NoteFolder.ofThisUser
-        guard let deploy else { return token.flatMap { folder.note(token: $0.text, service: service, now: now) } }
-        let note = folder.note(deploy)
-        if let token, let note, note.token != token.text { throw ValidationError("--token is not the token of \(deploy).") }
-        return note
-    }
-
-    private func noteLogin(_ note: DeployNote?) throws -> Credentials? {
-        try LoginOptions.credentials(user: note?.user, passwordFile: note?.passwordFile)
     }
 }

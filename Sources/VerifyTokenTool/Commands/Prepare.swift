@@ -22,7 +22,7 @@ struct Prepare: AsyncParsableCommand {
               10  an agent could not be asked, or refused
             """)
 
-    @OptionGroup var release: ReleaseOptions
+    @OptionGroup(title: "What is deployed") var release: ReleaseOptions
     @OptionGroup(title: "How the application is asked") var login: LoginOptions
     @OptionGroup(title: "URLs for check") var urls: URLOptions
     @OptionGroup(title: "Availability") var probe: ProbeOptions

@@ -18,12 +18,12 @@ struct Run: AsyncParsableCommand {
             The exit code is that of `check`, or the command's own when it failed: then nothing is checked.
             """)
 
-    @OptionGroup var release: ReleaseOptions
+    @OptionGroup(title: "What is deployed") var release: ReleaseOptions
     @OptionGroup(title: "URLs") var urls: URLOptions
     @OptionGroup(title: "How the application is asked") var login: LoginOptions
     @OptionGroup(title: "What counts as verified") var judging: JudgingOptions
     @OptionGroup(title: "Availability") var probe: ProbeOptions
-    @OptionGroup var limits: LimitOptions
+    @OptionGroup(title: "Availability") var limits: LimitOptions
     @OptionGroup(title: "Agents") var agents: AgentOptions
     @OptionGroup(title: "The result") var result: ResultOptions
 
@@ -98,7 +98,8 @@ struct Run: AsyncParsableCommand {
     }
 
     private func plan(_ order: PrepareOrder, _ note: DeployNote, _ probing: SteadyProbe?) async -> Plan {
-        var plan = Plan(token: order.token)
+        var plan = Plan()
+        plan.token = order.token
         plan.deploy = note.id
         plan.service = note.service
         plan.prepared = note.began

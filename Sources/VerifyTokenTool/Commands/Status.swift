@@ -57,7 +57,7 @@ struct Status: AsyncParsableCommand {
                     .init("problems", .array(problems.map { ["host": .string($0.door), "problem": .string($0.problem)] })),
                 ]).text)
         } else {
-            for line in StatusTable(services).lines { Output.line(line) }
+            if !services.isEmpty || problems.isEmpty { for line in StatusTable(services).lines { Output.line(line) } }
         }
         for problem in problems { Output.error("verify-token: \(problem.door): \(problem.problem)") }
         if !problems.isEmpty { throw ExitCode(Verdict.unreachable.exitCode) }

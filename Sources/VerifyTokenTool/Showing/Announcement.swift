@@ -59,17 +59,17 @@ enum GitHub {
 enum JUnit {
     static func report(of result: CheckResult) -> String {
         var cases: [(name: String, problem: String?, detail: String)] = []
-        for host in result.hosts {
-            let detail = ([HostLine.words(host)] + host.reasons.map(oneLine)).joined(separator: "\n")
+        for host in result.everything.hosts {
+            let detail = ([oneLine(host.inWords)] + host.reasons.map(oneLine)).joined(separator: "\n")
             cases.append(("host \(host.host)", host.state == .verified ? nil : host.state.rawValue, detail))
         }
-        for url in result.urls { cases.append((url.url, url.state == .verified ? nil : url.state.rawValue, url.account)) }
-        if let availability = result.availability {
+        for url in result.everything.urls { cases.append((url.url, url.state == .verified ? nil : url.state.rawValue, url.account)) }
+        if let availability = result.everything.availability {
             cases.append(("probe", result.verdict == .limitsExceeded ? result.verdict.rawValue : nil, availability.words))
         }
         if cases.allSatisfy({ $0.problem == nil }), result.verdict != .verified { cases.append(("deploy", result.verdict.rawValue, result.sentence)) }
         let failures = cases.count { $0.problem != nil }
-        let name = escaped("deploy \(result.service ?? result.token.prefix)")
+        let name = escaped("deploy \(result.service ?? result.tokenPrefix ?? "unknown")")
         let time = seconds(result.elapsed)
         var lines = ["<?xml version=\"1.0\" encoding=\"UTF-8\"?>"]
         lines.append(

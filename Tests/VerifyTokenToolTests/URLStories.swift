@@ -1,0 +1,94 @@
+// URLs: who is asked, with which password, and what is found out without an agent.
+
+import AgentAPI
+import Foundation
+import Platform
+import TestKit
+import Testing
+
+@Suite(.timeLimit(.minutes(5))) struct URLStories {
+    private func url(_ stage: Stage) -> String { "http://127.0.0.1:\(stage.port)/token" }
+
+    private func basic(_ login: String) -> String { "Basic \(Data(login.utf8).base64EncodedString())" }
+
+    @Test func anEndpointThatReadsTheFileOnEveryRequestIsFoundOutBeforeTheDeploy() async throws {
+        let stage = try await Stage()
+        let end = try await stage.run(["prepare", "--release", stage.release, "--url", url(stage)])
+        #expect(end.status == 7)
+        #expect(end.output == "")
+        #expect(end.errors.contains("answers the new token before any restart"))
+    }
+
+    @Test func theURLsOfThePreparationAreCheckedAfterIt() async throws {
+        let stage = try await Stage()
+        try stage.folder.write("0123456789abcdef", to: "answer")
+        let prepared = try await stage.run(["prepare", "--release", stage.release, "--url", url(stage), "--print", "id"])
+        #expect(prepared.status == 0, "\(prepared.errors)")
+        let words = ["check", "--deploy", prepared.output.trimmingCharacters(in: .newlines), "--timeout", "700ms", "--quiet"]
+        let stale = try await stage.run(words)
+        #expect(stale.status == 1, "\(stale.text)")
+        #expect(!stale.text.contains(stage.token))
+        try stage.folder.write(stage.token + "\n", to: "answer")
+        let fresh = try await stage.run(words + ["--settle", "300ms", "--watch", "300ms"])
+        #expect(fresh.status == 0, "\(fresh.text)")
+    }
+
+    @Test func rightAnswersThatDidNotSettleAreInProgress() async throws {
+        let stage = try await Stage()
+        try stage.folder.write("0123456789abcdef", to: "answer")
+        let check = try await stage.run([
+            "check", "--url", url(stage), "--token", "0123456789abcdef", "--timeout", "2s", "--settle", "1.9", "--interval", "50ms", "--json", "--quiet",
+        ])
+        #expect(check.status == 9, "\(check.text)")
+    }
+
+    @Test func passwordsComeFromTheEnvironmentNetrcAndSystemd() async throws {
+        let stage = try await Stage()
+        try stage.folder.write("0123456789abcdef", to: "answer")
+        let netrc = try stage.folder.write("machine 127.0.0.1 login net password rc\n", to: "netrc", mode: 0o600)
+        try stage.folder.write("unit", to: "credentials/verify-token.user")
+        try stage.folder.write("secret\n", to: "credentials/verify-token.password")
+        let words = ["check", "--url", url(stage), "--token", "0123456789abcdef", "--consecutive", "1", "--quiet"]
+        #expect(try await stage.run(words, environment: ["VERIFY_TOKEN_USER": "en", "VERIFY_TOKEN_PASS": "viron"]).status == 0)
+        #expect(try await stage.run(words + ["--netrc-file", netrc]).status == 0)
+        #expect(try await stage.run(words, environment: ["CREDENTIALS_DIRECTORY": stage.folder.path + "/credentials"]).status == 0)
+        #expect(stage.asked("/token").map { $0["authorization"]?.string } == [basic("en:viron"), basic("net:rc"), basic("unit:secret")])
+    }
+
+    @Test func theHostHeaderCanBeAnother() async throws {
+        let stage = try await Stage()
+        try stage.folder.write("0123456789abcdef", to: "answer")
+        let check = try await stage.run([
+            "check", "--url", url(stage), "--token", "0123456789abcdef", "--consecutive", "1", "--host-header", "app.example.com",
+        ])
+        #expect(check.status == 0)
+        #expect(stage.asked("/token").first?["host"]?.string == "app.example.com")
+    }
+
+    @Test func theProbeCountsWhatFailsAndHasLimits() async throws {
+        let stage = try await Stage()
+        let good = try await stage.run(["probe", "--url", url(stage), "--for", "1s", "--rate", "20/s", "--json"])
+        #expect(good.status == 0, "\(good.text)")
+        let result = try JSON(parsing: good.output.trimmingCharacters(in: .newlines))
+        #expect(result["within_limits"]?.bool == true)
+        #expect(result["failed"]?.integer == 0)
+        #expect((10...21).contains(result["requests"]?.integer ?? 0))
+        #expect(result["p99_ms"]?.number != nil)
+        let bad = try await stage.run(["probe", "--url", "http://127.0.0.1:1/", "--for", "500ms", "--rate", "20/s"])
+        #expect(bad.status == 11)
+        #expect(bad.output.contains("connection refused"))
+        let allowed = try await stage.run(["probe", "--url", "http://127.0.0.1:1/", "--for", "500ms", "--max-failed", "100%"])
+        #expect(allowed.status == 0)
+    }
+
+    @Test func aProbeBesideACheckCanBreakItsLimits() async throws {
+        let stage = try await Stage(["verify.json": says(state(.verified, new: 2, isFinal: true), after: 1)])
+        // The token's URL is right, the agent verified; the limit for a stall is one that nothing keeps.
+        try stage.folder.write("0123456789abcdef", to: "answer")
+        let words = ["check", "--url", url(stage), "--service", "web", "--agent-socket", stage.socket, "--token", "0123456789abcdef", "--probe"]
+        let strict = try await stage.run(words + ["--max-stall", "0.001ms", "--json", "--quiet"])
+        #expect(strict.status == 11, "\(strict.text)")
+        #expect(try JSON(parsing: strict.output.trimmingCharacters(in: .newlines))["verdict"]?.string == "SLO_BREACHED")
+        #expect(try await stage.run(words + ["--max-stall", "60s"]).status == 0)
+    }
+}
