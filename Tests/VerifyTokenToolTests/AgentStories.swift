@@ -10,7 +10,9 @@ private func json(_ text: String) throws -> JSON { try JSON(parsing: text.trimmi
 
 @Suite(.timeLimit(.minutes(5))) struct AgentStories {
     @Test func aDeployIsPreparedAndThenVerifiedByAnotherProcess() async throws {
-        let stage = try await Stage(["verify.json": says(state(.stale, old: 2), state(.mixed, new: 1, old: 1), state(.verified, new: 2, isFinal: true))])
+        let stage = try await Stage([
+            "verify.json": says(state(.stale, old: 2), state(.mixed, new: 1, old: 1), state(.verified, new: 2, isFinal: true))
+        ])
         try stage.folder.write("4f2c81\n", to: "release/REVISION")
         let id = try await stage.prepare("--token-path", "/about/deploy", "--host-header", "app.example.com", "--probe")
         #expect(id.hasPrefix("d-"))
@@ -66,7 +68,9 @@ private func json(_ text: String) throws -> JSON { try JSON(parsing: text.trimmi
     }
 
     @Test func aVerdictThatIsNotTheLastWordIsNoProof() async throws {
-        let stage = try await Stage(["verify.json": [["after": 0, "state": state(.verified, new: 2)], ["after": 30, "state": state(.stale, old: 2)]]])
+        let stage = try await Stage([
+            "verify.json": [["after": 0, "state": state(.verified, new: 2)], ["after": 30, "state": state(.stale, old: 2)]]
+        ])
         let check = try await stage.run([
             "check", "--service", "web", "--token", "0123456789abcdef", "--agent-socket", stage.socket, "--timeout", "1s", "--settle", "0.5",
         ])

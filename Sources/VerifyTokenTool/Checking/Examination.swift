@@ -231,7 +231,8 @@ actor Examination {
         everything.hosts = book.deploys + silent
         everything.urls = urls(at: now.uptime)
         var result = CheckResult(
-            verdict: sum.verdict, sum: sum, everything: everything, tokenPrefix: plan.token?.prefix ?? book.deploys.compactMap(\.tokenPrefix).first.map(oneLine), deploy: plan.deploy, service: plan.service,
+            verdict: sum.verdict, sum: sum, everything: everything,
+            tokenPrefix: plan.token?.prefix ?? book.deploys.compactMap(\.tokenPrefix).first.map(oneLine), deploy: plan.deploy, service: plan.service,
             person: plan.person, revision: plan.revision, began: plan.prepared ?? begin.wall, ended: now.wall,
             elapsed: now.uptime - begin.uptime)
         for index in plan.requests.indices {

@@ -41,7 +41,9 @@ struct Probe: AsyncParsableCommand {
 
     func validate() throws {
         guard !urls.url.isEmpty else { throw ValidationError("--url is missing: what is to be asked?") }
-        guard (.milliseconds(100)...DeployLimits.duration).contains(length.duration) else { throw ValidationError("--for must be from 100ms to 24h.") }
+        guard (.milliseconds(100)...DeployLimits.duration).contains(length.duration) else {
+            throw ValidationError("--for must be from 100ms to 24h.")
+        }
     }
 
     func run() async throws {
