@@ -35,7 +35,7 @@ struct Plan: Sendable {
 
     /// From the begin to when the agents must have said their last word.
     var agentsLimit: Duration {
-        var limit = patience.timeout + watch + .seconds(10)
+        var limit = patience.timeout + watch + .seconds(5)
         if case .wait(let time) = check?.draining { limit += time }
         return limit
     }
