@@ -26,6 +26,7 @@ struct DashboardResponder: HTTPResponder {
     let live: LiveUpdates
     let reports: ReportsAPI
     let status: StatusAPI
+    let deploys: DeploysAPI
     let time: any TimeSource
     let logger: Logger
 
@@ -39,7 +40,13 @@ struct DashboardResponder: HTTPResponder {
             response = try await answer(request, route, context, at: now)
         } catch {
             logger.error("request failed", metadata: ["path": "\(request.uri.path)", "error": "\(error)"])
-            response = route == .reports ? ReportsAPI.storeFailed : page(MessagePage.storeFailed, status: .serviceUnavailable, at: now)
+            if route == .reports {
+                response = ReportsAPI.storeFailed
+            } else if route?.isForPrograms == true {
+                response = DeploysAPI.storeFailed
+            } else {
+                response = page(MessagePage.storeFailed, status: .serviceUnavailable, at: now)
+            }
         }
         for (name, value) in securityHeaders where response.headers[name] == nil { response.headers[name] = value }
         return request.method == .head ? response.createHeadResponse() : response
@@ -49,6 +56,8 @@ struct DashboardResponder: HTTPResponder {
         let isReading = request.method == .get || request.method == .head
         switch (isReading, request.method == .post, route) {
         case (_, true, .reports): return try await reports.answer(request, at: now.wall)
+        case (_, true, .deploysAPI): return try await deploys.file(request, at: now)
+        case (_, _, .deploysAPI), (_, _, .deployAPI): return try await tellDeploys(request, route, isReading: isReading, at: now)
         case (true, _, .status): return await status.answer(at: now.wall)
         case (true, _, .asset(let name)): return Assets.named(name).map(asset) ?? page(MessagePage.notFound, status: .notFound, at: now)
         case (true, _, .login), (true, _, .setup): return try await entrance(request, setup: route == .setup, at: now)
@@ -61,17 +70,31 @@ struct DashboardResponder: HTTPResponder {
         switch (isReading, request.method == .post, route) {
         case (_, _, nil): return page(MessagePage.notFound, status: .notFound, visitor: visitor, at: now)
         case (true, _, .addHost): return page(try await AddHostPage(store: store, visitor: visitor), route: .addHost, visitor: visitor, at: now)
+        case (true, _, .tokens): return page(try await TokensPage(store: store, visitor: visitor), route: .tokens, visitor: visitor, at: now)
         case (true, _, .live): return follow(request, context, visitor, at: now)
         case (true, _, let route?):
             guard let read = try await pages.read(route, at: now.wall) else {
                 return page(MessagePage.notFound, status: .notFound, visitor: visitor, at: now)
             }
             return page(read, route: route, visitor: visitor, at: now)
-        case (_, true, .logout), (_, true, .addHost), (_, true, .removeToken): return try await act(request, route, visitor, at: now)
+        case (_, true, .logout), (_, true, .addHost), (_, true, .removeToken), (_, true, .tokens), (_, true, .revokeToken):
+            return try await act(request, route, visitor, at: now)
         default:
             var response = page(MessagePage.wrongMethod, status: .methodNotAllowed, visitor: visitor, at: now)
             response.headers[.allow] = "GET, HEAD, POST"
             return response
+        }
+    }
+
+    /// To who is logged in, and to scripts.
+    private func tellDeploys(_ request: Request, _ route: Route?, isReading: Bool, at now: Moment) async throws(StoreError) -> Response {
+        let isVisitor = try await accounts.visitor(cookie: cookie(.session, of: request), at: now.wall) != nil
+        if !isVisitor, try await deploys.script(request) == nil { return DeploysAPI.unknownToken }
+        switch route {
+        case .deployAPI(let id) where isReading: return try await deploys.read(id)
+        case .deploysAPI where isReading: return try await deploys.list(request)
+        case .deploysAPI: return DeploysAPI.wrongMethod(allowed: "GET, HEAD, POST")
+        default: return DeploysAPI.wrongMethod(allowed: "GET, HEAD")
         }
     }
 
@@ -177,6 +200,11 @@ struct DashboardResponder: HTTPResponder {
             try await store.removeAgentToken(name: name)
             logger.notice("agent token removed", metadata: ["name": "\(name)", "user": "\(visitor.name)"])
             return redirect(to: Route.addHost.path)
+        case .tokens: return try await addScriptToken(name, visitor, at: now)
+        case .revokeToken:
+            try await store.removeScriptToken(name: name)
+            logger.notice("script token revoked", metadata: ["name": "\(name)", "user": "\(visitor.name)"])
+            return redirect(to: Route.tokens.path)
         default:
             try await accounts.logOut(visitor)
             var response = redirect(to: Route.login.path)
@@ -186,10 +214,8 @@ struct DashboardResponder: HTTPResponder {
     }
 
     private func addToken(_ name: String, _ visitor: Visitor, at now: Moment) async throws(StoreError) -> Response {
-        var problem: String?
-        if name.isEmpty || name.count > 64 || name.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) {
-            problem = "The name should have between 1 and 64 characters."
-        } else if try await store.agentTokens().contains(where: { $0.name == name }) {
+        var problem = problem(ofTokenName: name)
+        if problem == nil, try await store.agentTokens().contains(where: { $0.name == name }) {
             problem = "There is a token of that name. Remove it first, or choose another name."
         }
         if let problem {
@@ -200,6 +226,25 @@ struct DashboardResponder: HTTPResponder {
         try await store.addAgentToken(name: name, digest: digest(token), at: now.wall)
         logger.notice("agent token made", metadata: ["name": "\(name)", "user": "\(visitor.name)"])
         return page(NewTokenPage(name: name, token: token, publicURL: configuration.publicURL), route: .addHost, visitor: visitor, at: now)
+    }
+
+    private func addScriptToken(_ name: String, _ visitor: Visitor, at now: Moment) async throws(StoreError) -> Response {
+        var problem = problem(ofTokenName: name)
+        let token = randomHex(bytes: 32)
+        if problem == nil, try await !store.addScriptToken(name: name, digest: digest(token), scope: .deploys, at: now.wall) {
+            problem = "There is a token of that name. Revoke it first, or choose another name."
+        }
+        if let problem {
+            let form = try await TokensPage(store: store, visitor: visitor, problem: problem, name: String(name.prefix(64)))
+            return page(form, status: .unprocessableContent, route: .tokens, visitor: visitor, at: now)
+        }
+        logger.notice("script token made", metadata: ["name": "\(name)", "scope": "\(ScriptScope.deploys.rawValue)", "user": "\(visitor.name)"])
+        return page(NewScriptTokenPage(name: name, token: token, publicURL: configuration.publicURL), route: .tokens, visitor: visitor, at: now)
+    }
+
+    private func problem(ofTokenName name: String) -> String? {
+        let isFit = !name.isEmpty && name.count <= 64 && !name.unicodeScalars.contains { $0.properties.generalCategory == .control }
+        return isFit ? nil : "The name should have between 1 and 64 characters."
     }
 
     private enum Form {
@@ -302,7 +347,7 @@ struct DashboardResponder: HTTPResponder {
 
 extension Route {
     /// Whether it is a page that somebody goes to.
-    fileprivate var isPlace: Bool { isLive || self == .addHost }
+    fileprivate var isPlace: Bool { isLive || self == .addHost || self == .tokens }
 }
 
 /// On every answer. Styles and scripts come from files of our own; nothing else loads, and nobody frames a page. The referrer stays on the

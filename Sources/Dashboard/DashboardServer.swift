@@ -11,7 +11,7 @@ public import Platform
 public import ServiceLifecycle
 
 /// Everything that the pages and the API ask of a store.
-public typealias DashboardStore = StoreReading & AccountStoring & AgentTokenStoring
+public typealias DashboardStore = StoreReading & AccountStoring & AgentTokenStoring & DeployStoring & ScriptTokenStoring
 
 /// Serves the pages, `/status/` and the API until it is told to shut down.
 public struct DashboardServer: Service {
@@ -22,22 +22,23 @@ public struct DashboardServer: Service {
     private let onListening: @Sendable (_ port: Int) -> Void
 
     /// - Parameters:
+    ///   - deploys: where deploys go that scripts tell of.
     ///   - runbook: what to do about a service that is in trouble, if somebody wrote it down: a link, or words.
     ///   - setupCode: what the first user has to know to become it; once there is a user it opens nothing.
     ///   - onListening: hears the port as soon as connections are accepted.
     public init(
-        configuration: DashboardConfiguration, store: any DashboardStore, ingest: any ReportIngesting, health: any HealthReading, changes: Changes,
+        configuration: DashboardConfiguration, store: any DashboardStore, ingest: any ReportIngesting, deploys: any DeployTaking, health: any HealthReading, changes: Changes,
         time: any TimeSource, setupCode: String, runbook: @escaping @Sendable (_ service: String) -> String? = { _ in nil }, logger: Logger,
         onListening: @escaping @Sendable (_ port: Int) -> Void = { _ in }
     ) throws(DashboardConfigurationError) {
         try self.init(
-            configuration: configuration, store: store, ingest: ingest, health: health, changes: changes, time: time, setupCode: setupCode,
+            configuration: configuration, store: store, ingest: ingest, deploys: deploys, health: health, changes: changes, time: time, setupCode: setupCode,
             passwordCost: .standard, runbook: runbook, logger: logger, onListening: onListening)
     }
 
     init(
-        configuration: DashboardConfiguration, store: any DashboardStore, ingest: any ReportIngesting, health: any HealthReading, changes: Changes,
-        time: any TimeSource, setupCode: String, passwordCost: PasswordHash.Cost, runbook: @escaping @Sendable (_ service: String) -> String?,
+        configuration: DashboardConfiguration, store: any DashboardStore, ingest: any ReportIngesting, deploys: any DeployTaking,
+        health: any HealthReading, changes: Changes, time: any TimeSource, setupCode: String, passwordCost: PasswordHash.Cost, runbook: @escaping @Sendable (_ service: String) -> String?,
         logger: Logger, onListening: @escaping @Sendable (_ port: Int) -> Void
     ) throws(DashboardConfigurationError) {
         self.configuration = configuration
@@ -49,8 +50,8 @@ public struct DashboardServer: Service {
             configuration: configuration, store: store, pages: pages,
             accounts: Accounts(store: store, setupCode: Secret(setupCode), cost: passwordCost),
             live: LiveUpdates(changes: changes, time: time) { [pages] route in await pages.mainPart(route) },
-            reports: ReportsAPI(tokens: store, ingest: ingest, logger: logger), status: StatusAPI(health: health, logger: logger), time: time,
-            logger: logger)
+            reports: ReportsAPI(tokens: store, ingest: ingest, logger: logger), status: StatusAPI(health: health, logger: logger),
+            deploys: DeploysAPI(store: store, intake: deploys, publicURL: configuration.publicURL, logger: logger), time: time, logger: logger)
     }
 
     public func run() async throws {

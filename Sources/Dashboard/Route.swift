@@ -8,6 +8,11 @@ enum Route: Hashable, Sendable {
     case host(agent: String)
     case addHost
     case removeToken
+    case deploys
+    case deploy(String)
+    /// Of scripts.
+    case tokens
+    case revokeToken
     case login, logout, setup
     /// For machines, without a login.
     case status
@@ -15,6 +20,8 @@ enum Route: Hashable, Sendable {
     case live
     case asset(String)
     case reports
+    case deploysAPI
+    case deployAPI(String)
 
     /// Reads the path of a URL, without its query; a slash at the end makes no difference. `nil` when there is nothing there.
     init?(path: String) {
@@ -30,6 +37,8 @@ enum Route: Hashable, Sendable {
             switch segments[0] {
             case "services": self = .services
             case "hosts": self = .hosts
+            case "deploys": self = .deploys
+            case "tokens": self = .tokens
             case "login": self = .login
             case "logout": self = .logout
             case "setup": self = .setup
@@ -43,11 +52,15 @@ enum Route: Hashable, Sendable {
             case ("hosts", "add"): self = .addHost
             case ("hosts", "remove-token"): self = .removeToken
             case ("hosts", let agent): self = .host(agent: agent)
+            case ("deploys", let id): self = .deploy(id)
+            case ("tokens", "revoke"): self = .revokeToken
             case ("status", "details"): self = .health
             case ("assets", let name): self = .asset(name)
             case ("v1", "reports"): self = .reports
             default: return nil
             }
+        case 3 where segments[...] == ["api", "v1", "deploys"]: self = .deploysAPI
+        case 4 where segments[..<3] == ["api", "v1", "deploys"]: self = .deployAPI(segments[3])
         default: return nil
         }
     }
@@ -60,6 +73,10 @@ enum Route: Hashable, Sendable {
         case .host(let agent): "/hosts/\(percentEncoded(agent))"
         case .addHost: "/hosts/add"
         case .removeToken: "/hosts/remove-token"
+        case .deploys: "/deploys"
+        case .deploy(let id): "/deploys/\(percentEncoded(id))"
+        case .tokens: "/tokens"
+        case .revokeToken: "/tokens/revoke"
         case .login: "/login"
         case .logout: "/logout"
         case .setup: "/setup"
@@ -68,13 +85,23 @@ enum Route: Hashable, Sendable {
         case .live: "/live"
         case .asset(let name): "/assets/\(percentEncoded(name))"
         case .reports: "/v1/reports"
+        case .deploysAPI: "/api/v1/deploys"
+        case .deployAPI(let id): "/api/v1/deploys/\(percentEncoded(id))"
         }
     }
 
     /// Whether the page shows what changes by itself, so that it is sent again when it does. Pages with forms stand still.
     var isLive: Bool {
         switch self {
-        case .services, .service, .hosts, .host, .health: true
+        case .services, .service, .hosts, .host, .deploys, .deploy, .health: true
+        default: false
+        }
+    }
+
+    /// Whether programs ask there, and want answers that they can read.
+    var isForPrograms: Bool {
+        switch self {
+        case .deploysAPI, .deployAPI: true
         default: false
         }
     }

@@ -35,6 +35,10 @@ private func situation(_ scope: Scope, _ db: Database) throws -> Situation {
         let configured = try String.fetchSet(db, sql: "SELECT name FROM services WHERE is_configured")
         situation.checks = try checks(db, where: "true", [])
         situation.services = try serviceStates(names.union(configured).union(situation.checks.keys.map(\.service)), db)
+    case .deploy(let id, let service, let services):
+        situation.knownDeploy = try deployText(id, db)
+        situation.newestDeploy = try newestDeploy(of: service, db)
+        situation.services = try serviceStates(services, db)
     }
     return situation
 }
@@ -130,9 +134,10 @@ private func record(_ decision: Decision, since before: Situation, _ db: Databas
     for key in Set(before.checks.keys).union(after.checks.keys) where before.checks[key] != after.checks[key] {
         try write(after.checks[key], key: key, db)
     }
-    // A service that nobody configured lives as long as something belongs to it.
+    // A service that nobody configured lives as long as something belongs to it, or what was deployed last there is not known to run.
     let inUse = Set(after.members.values.joined())
-    for service in after.services.values where !service.isConfigured && !inUse.contains(service.name) {
+    for service in after.services.values
+    where !service.isConfigured && !inUse.contains(service.name) && !service.problems.keys.contains(where: { $0.item == .deploy }) {
         let statement = try db.cachedStatement(
             sql: "DELETE FROM services WHERE name = ? AND NOT is_configured AND NOT EXISTS (SELECT 1 FROM members WHERE service = name)")
         try statement.execute(arguments: [service.name])
@@ -143,6 +148,7 @@ private func record(_ decision: Decision, since before: Situation, _ db: Databas
         if let report = decision.snapshot { try writePresentState(report, db) }
         if let report = decision.samples { try appendSamples(of: report, notAfter: host.lastReport, db) }
     }
+    if let deploy = decision.deploy { try keep(deploy, db) }
     for message in decision.outbox { try put(message, db) }
 }
 

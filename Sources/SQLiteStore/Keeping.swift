@@ -7,6 +7,7 @@ public import Platform
 extension SQLiteStore: StoreKeeping {
     /// How many rows one transaction forgets at most, of each kind.
     static let batch = 2000
+    static let deploysAreKept = Duration.seconds(365 * 86_400)
 
     public func beat(_ name: String, at now: Timestamp) async throws(StoreError) {
         try await write("writing a sign of life") { db in
@@ -52,6 +53,9 @@ extension SQLiteStore: StoreKeeping {
             try forget(
                 "DELETE FROM orders WHERE id IN (SELECT id FROM orders WHERE created_at < ? ORDER BY created_at LIMIT \(Self.batch))",
                 [eventsBefore.microseconds])
+            try forget(
+                "DELETE FROM deploys WHERE id IN (SELECT id FROM deploys WHERE at < ? ORDER BY at LIMIT \(Self.batch))",
+                [(now - Self.deploysAreKept).microseconds])
             try forget("DELETE FROM sessions WHERE expires_at <= ?", [now.microseconds])
             // By series, which is how samples lie in the file.
             var left = Self.batch

@@ -29,6 +29,7 @@ enum Example {
         content.checks = checks(at: now)
         content.events = events(at: now)
         content.notifications = notifications(at: now)
+        content.deploys = deploys(at: now)
         content.series =
             content.units.flatMap { unit in unit.state.samples.map { series(of: $0, agent: unit.agent, unit: unit.state.name, at: now) } }
             + content.hosts.flatMap { host in host.samples.map { series(of: $0, agent: host.agent, unit: nil, at: now) } }

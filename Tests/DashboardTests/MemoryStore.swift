@@ -6,7 +6,7 @@ import Messages
 import Platform
 import Synchronization
 
-final class MemoryStore: StoreReading, AccountStoring, AgentTokenStoring, ReportIngesting, HealthReading {
+final class MemoryStore: StoreReading, AccountStoring, AgentTokenStoring, DeployStoring, ScriptTokenStoring, DeployTaking, ReportIngesting, HealthReading {
     struct Content {
         var services: [ServiceRecord] = []
         /// By service: its units as `agent/name`.
@@ -21,6 +21,9 @@ final class MemoryStore: StoreReading, AccountStoring, AgentTokenStoring, Report
         var sessions: [SessionRecord] = []
         var tokens: [(name: String, digest: String, createdAt: Timestamp)] = []
         var reports: [Report] = []
+        /// Newest first.
+        var deploys: [DeployRecord] = []
+        var scriptTokens: [(digest: String, token: ScriptToken)] = []
         /// When set, every token belongs to the agent on this host.
         var tokenOfAnother: String?
         var health = Health(isRunning: true, lines: ["checks: 12 run in the last minute", "delivery: nothing waits"])
@@ -137,6 +140,46 @@ final class MemoryStore: StoreReading, AccountStoring, AgentTokenStoring, Report
     func moveAgentToken(name: String, from old: String, to agent: String) async throws(StoreError) {}
     func agentTokens() async throws(StoreError) -> [(name: String, createdAt: Timestamp)] { try answer { $0.tokens.map { ($0.name, $0.createdAt) } } }
     func removeAgentToken(name: String) async throws(StoreError) { try answer { $0.tokens.removeAll { $0.name == name } } }
+
+    // MARK: DeployStoring, ScriptTokenStoring, DeployTaking
+
+    func deploys(_ scope: DeployScope, limit: Int) async throws(StoreError) -> [DeployLine] {
+        try answer { content in
+            let chosen = content.deploys.filter { deploy in
+                switch scope {
+                case .all: true
+                case .service(let name): deploy.service == name || content.members[name]?.contains { $0.hasSuffix("/\(deploy.service)") } == true
+                case .host(let name): deploy.hosts.contains { $0.host == name }
+                }
+            }
+            return chosen.sorted { $0.ended > $1.ended }.prefix(limit).map { DeployLine($0) }
+        }
+    }
+
+    func deploy(_ id: String) async throws(StoreError) -> DeployRecord? { try answer { $0.deploys.first { $0.id == id } } }
+
+    func take(_ record: DeployRecord, at now: Timestamp) async throws(StoreError) -> DeployAnswer {
+        try answer { content in
+            if let known = content.deploys.first(where: { $0.id == record.id }) { return known == record ? .known : .taken }
+            content.deploys.insert(record, at: 0)
+            return .filed
+        }
+    }
+
+    func addScriptToken(name: String, digest: String, scope: ScriptScope, at now: Timestamp) async throws(StoreError) -> Bool {
+        try answer { content in
+            guard !content.scriptTokens.contains(where: { $0.token.name == name }) else { return false }
+            content.scriptTokens.append((digest, ScriptToken(name: name, scope: scope, createdAt: now)))
+            return true
+        }
+    }
+
+    func scriptToken(digest: String, scope: ScriptScope) async throws(StoreError) -> String? {
+        try answer { $0.scriptTokens.first { $0.digest == digest && $0.token.scope == scope }?.token.name }
+    }
+
+    func scriptTokens() async throws(StoreError) -> [ScriptToken] { try answer { $0.scriptTokens.map(\.token) } }
+    func removeScriptToken(name: String) async throws(StoreError) { try answer { $0.scriptTokens.removeAll { $0.token.name == name } } }
 
     // MARK: ReportIngesting, HealthReading
 

@@ -24,7 +24,7 @@ import Testing
             for (path, name) in [
                 ("/", "services.html"), ("/services/shop", "service.html"), ("/hosts", "hosts.html"), ("/hosts/\(Example.web1)", "host.html"),
                 ("/hosts/\(Example.oldWeb2)", "host-retired.html"),
-                ("/status/details", "health.html"),
+                ("/deploys", "deploys.html"), ("/deploys/d-5af3c1", "deploy.html"), ("/status/details", "health.html"),
             ] {
                 try golden(try await browser.get(path), name)
             }
@@ -48,6 +48,8 @@ import Testing
             try golden(try await browser.get("/"), "services-empty.html")
             try golden(try await browser.get("/hosts"), "hosts-empty.html")
             try golden(try await browser.get("/hosts/add"), "add-host.html")
+            try golden(try await browser.get("/deploys"), "deploys-empty.html")
+            try golden(try await browser.get("/tokens"), "tokens.html")
         }
     }
 
@@ -103,9 +105,11 @@ import Testing
             }
             for index in content.notifications.indices { content.notifications[index].problem = attack }
             content.tokens = [(attack, "x", now)]
+            content.scriptTokens = [("y", ScriptToken(name: attack, scope: .deploys, createdAt: now))]
+            content.deploys = [Example.hostileDeploy(attack, at: now)]
         }
         try await DashboardUnderTest.runLoggedIn(to: store, runbooks: ["shop": "javascript:alert(1)"]) { _, browser async throws in
-            for path in ["/", "/services/shop", "/hosts", "/hosts/\(Example.web1)", "/hosts/\(Example.db1)", "/hosts/add"] {
+            for path in ["/", "/services/shop", "/hosts", "/hosts/\(Example.web1)", "/hosts/\(Example.db1)", "/hosts/add", "/deploys", "/deploys/d-0", "/tokens"] {
                 let page = try await browser.get(path)
                 #expect(page.status == 200)
                 #expect(!page.body.contains("<script>alert") && !page.body.contains("<i x"), "\(path)")

@@ -32,6 +32,82 @@ struct AggregatorStorePromises {
         try await ordersWaitForTheirResults()
         try await aTokenIsItsFirstAgents()
         try await retiredHostsCanBeRemoved()
+        try await aDeployIsKeptWithWhatFollowsFromIt()
+        try await deploysAreKeptForAYear()
+        try await scriptTokens()
+    }
+
+    private func aDeployIsKeptWithWhatFollowsFromIt() async throws {
+        let store = try await makeStore()
+        func tell(_ record: DeployRecord, at now: Timestamp) async throws -> Decision {
+            try await store.decide(DeployFiling.scope(of: record, plan: plan)) { DeployFiling.decide(record, on: $0, plan: plan, at: now) }
+        }
+        try await store.take(report())
+        let bad = deploy("d-1", .mixed, after: 0)
+        #expect(try await tell(bad, at: start + .seconds(20)).deploy != nil)
+        #expect(try await store.deploy("d-1") == bad)
+        #expect(try await store.deploy("d-2") == nil)
+        let problems = try await store.service("puma.service")?.problems
+        #expect(problems?.map(\.subject) == ["deploy of puma"] && problems?.map(\.text) == ["MIXED: in short"])
+        #expect(try await store.backlog(at: start + .seconds(20)).waiting == 1)
+        // Told again, it changes nothing; neither does what pretends to be it.
+        var changed = bad
+        changed.summary = "something else"
+        for again in [bad, changed] { #expect(try await tell(again, at: start + .seconds(30)).deploy == nil) }
+        #expect(try await store.deploy("d-1") == bad)
+
+        var good = deploy("d-2", .verified, after: 100)
+        good.availability = Availability(requests: 40, failed: 2, longestStall: .milliseconds(1500))
+        #expect(try await tell(good, at: start + .seconds(120)).deploy != nil)
+        #expect(try await store.service("puma.service")?.status == .passing)
+        let lines = [DeployLine(good), DeployLine(bad)]
+        #expect(lines[0].availability?.failed == 2)
+        for scope in [DeployScope.all, .service("puma"), .service("puma.service"), .host("web1")] {
+            #expect(try await store.deploys(scope, limit: 10) == lines)
+            #expect(try await store.deploys(scope, limit: 1) == [lines[0]])
+        }
+        for scope in [DeployScope.service("nginx"), .host("web2")] { #expect(try await store.deploys(scope, limit: 10).isEmpty) }
+        // Nobody watches a unit of that name: it is a service for as long as its deploy is a problem.
+        #expect(try await tell(deploy("d-3", .down, of: "cron", after: 0), at: start + .seconds(200)).deploy != nil)
+        #expect(try await store.service("cron")?.status == .error)
+        #expect(try await tell(deploy("d-4", .verified, of: "cron", after: 50), at: start + .seconds(300)).deploy != nil)
+        #expect(try await store.service("cron") == nil)
+    }
+
+    private func deploy(_ id: String, _ verdict: Verdict, of service: String = "puma", after seconds: Int64) -> DeployRecord {
+        let began = start + .seconds(seconds)
+        return DeployRecord(
+            id: id, service: service, verdict: verdict, began: began, ended: began + .seconds(10), tokenPrefix: "9f31c2aa", person: "ada",
+            revision: "7f3a", summary: "in short",
+            hosts: [HostDeploy(service: service, host: "web1", state: verdict, since: began, evidence: "process")])
+    }
+
+    private func deploysAreKeptForAYear() async throws {
+        let store = try await makeStore()
+        for (id, seconds) in [("d-1", 0), ("d-2", 400 * 86_400)] as [(String, Int64)] {
+            let record = deploy(id, .verified, after: seconds)
+            _ = try await store.decide(DeployFiling.scope(of: record, plan: plan)) {
+                DeployFiling.decide(record, on: $0, plan: plan, at: record.ended)
+            }
+        }
+        let now = start + .seconds(401 * 86_400)
+        #expect(try await !store.prune(samplesBefore: now, eventsBefore: now, at: now))
+        for scope in [DeployScope.all, .service("puma"), .host("web1")] {
+            #expect(try await store.deploys(scope, limit: 10).map(\.id) == ["d-2"])
+        }
+        #expect(try await store.deploy("d-1") == nil)
+    }
+
+    private func scriptTokens() async throws {
+        let store = try await makeStore()
+        #expect(try await store.addScriptToken(name: "pipeline", digest: "one", scope: .deploys, at: start))
+        #expect(try await !store.addScriptToken(name: "pipeline", digest: "two", scope: .deploys, at: start))
+        #expect(try await store.scriptToken(digest: "one", scope: .deploys) == "pipeline")
+        #expect(try await store.scriptToken(digest: "two", scope: .deploys) == nil)
+        #expect(try await store.agentToken(digest: "one") == nil)
+        #expect(try await store.scriptTokens() == [ScriptToken(name: "pipeline", scope: .deploys, createdAt: start)])
+        try await store.removeScriptToken(name: "pipeline")
+        #expect(try await store.scriptToken(digest: "one", scope: .deploys) == nil)
     }
 
     private func differencesLeadToTheSameStateAsWholeReports() async throws {

@@ -27,16 +27,20 @@ public struct Alert: Equatable, Sendable {
         public var host: String?
         public var unit: String?
         public var check: String?
+        /// What was deployed.
+        public var deploy: String?
 
-        public init(host: String? = nil, unit: String? = nil, check: String? = nil) {
+        public init(host: String? = nil, unit: String? = nil, check: String? = nil, deploy: String? = nil) {
             self.host = host
             self.unit = unit
             self.check = check
+            self.deploy = deploy
         }
 
-        /// As problems name it: `puma.service on web1`, `check home page`, `host web1`.
+        /// As problems name it: `puma.service on web1`, `check home page`, `deploy of puma`, `host web1`.
         public var words: String {
             if let check { return "check \(check)" }
+            if let deploy { return "deploy of \(deploy)" }
             if let unit { return host.map { "\(unit) on \($0)" } ?? unit }
             return "host \(host ?? "")"
         }

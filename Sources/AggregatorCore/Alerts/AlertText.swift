@@ -50,6 +50,7 @@ struct AlertText {
         case .newProblem, .worse, .anotherProblem:
             return sentence(alert.subject.words, alert.detail)
         case .problemSolved:
+            if let deploy = alert.subject.deploy { return "the newest deploy of \(deploy) is verified" }
             return "\(alert.subject.words) has recovered" + (alert.lasted.map { " after \($0.words)" } ?? "")
         case .recovered:
             return "\(alert.service) is passing again" + (alert.lasted.map { " after \($0.words)" } ?? "")
@@ -72,6 +73,7 @@ struct AlertText {
         if let unit = alert.subject.unit { facts.append(("Unit", unit)) }
         if let host = alert.subject.host { facts.append(("Host", host)) }
         if let check = alert.subject.check { facts.append(("Check", check)) }
+        if let deploy = alert.subject.deploy { facts.append(("Deploy", deploy)) }
         let isOver = alert.reason == .recovered || alert.reason == .problemSolved
         if isOver {
             facts.append(("Was", alert.detail))

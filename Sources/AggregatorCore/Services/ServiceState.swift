@@ -43,6 +43,8 @@ public struct ProblemKey: Hashable, Comparable, Sendable {
     /// What about the unit, the host or the check fails.
     public enum Item: Hashable, Sendable {
         case down, silent, check
+        /// The last deploy is not known to run.
+        case deploy
         /// What the agent measures with, by name: `systemd`.
         case source(String)
         case rule(String)
@@ -54,6 +56,7 @@ public struct ProblemKey: Hashable, Comparable, Sendable {
             case .silent: "silent"
             case .source(let name): "source \(name)"
             case .check: "check"
+            case .deploy: "deploy"
             case .rule(let rule): "rule \(rule)"
             }
         }
@@ -63,6 +66,7 @@ public struct ProblemKey: Hashable, Comparable, Sendable {
             case "down": self = .down
             case "silent": self = .silent
             case "check": self = .check
+            case "deploy": self = .deploy
             default:
                 if text.hasPrefix("rule ") {
                     self = .rule(String(text.dropFirst(5)))
@@ -75,9 +79,9 @@ public struct ProblemKey: Hashable, Comparable, Sendable {
         }
     }
 
-    /// Empty for checks.
+    /// Empty for checks and deploys.
     public var agent: String
-    /// The unit or the check; empty for the host itself.
+    /// The unit, the check, or what was deployed; empty for the host itself.
     public var subject: String
     public var item: Item
 

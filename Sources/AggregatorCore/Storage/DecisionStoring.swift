@@ -39,4 +39,5 @@ public protocol StoreKeeping: Sendable {
 }
 
 /// Everything that the aggregator asks of a database.
-public typealias AggregatorStoring = AccountStoring & AgentTokenStoring & DecisionStoring & OrderStoring & OutboxStoring & StoreKeeping & StoreReading
+public typealias AggregatorStoring = AccountStoring & AgentTokenStoring & DecisionStoring & DeployStoring & OrderStoring & OutboxStoring
+    & ScriptTokenStoring & StoreKeeping & StoreReading

@@ -1,6 +1,7 @@
 // What a decision starts from, and what it answers: the values that cross the seam of storage when something is decided.
 
 public import AgentAPI
+public import Platform
 
 /// What a decision wants to know.
 public enum Scope: Equatable, Sendable {
@@ -10,6 +11,8 @@ public enum Scope: Equatable, Sendable {
     case check(CheckKey)
     /// Every check, every configured service, and the services named.
     case configuration(services: Set<String>)
+    /// A deploy by its id, the newest of what the script that tells of it calls its service, and the services named.
+    case deploy(String, of: String, services: Set<String>)
 }
 
 /// How things are before or after a decision, as far as its scope goes.
@@ -22,11 +25,17 @@ public struct Situation: Equatable, Sendable {
     /// By unit of the host.
     public var restarts: [String: RestartSeries]
     public var checks: [CheckKey: CheckState]
+    /// The text that is kept under the id of the deploy.
+    public var knownDeploy: String?
+    /// When the newest deploy of its service was over.
+    public var newestDeploy: Timestamp?
 
     public init(
         host: HostState? = nil, members: [String: Set<String>] = [:], services: [String: ServiceState] = [:],
-        restarts: [String: RestartSeries] = [:], checks: [CheckKey: CheckState] = [:]
+        restarts: [String: RestartSeries] = [:], checks: [CheckKey: CheckState] = [:], knownDeploy: String? = nil, newestDeploy: Timestamp? = nil
     ) {
+        self.knownDeploy = knownDeploy
+        self.newestDeploy = newestDeploy
         self.host = host
         self.members = members
         self.services = services
@@ -48,6 +57,8 @@ public struct Decision: Equatable, Sendable {
     public var isStateUnknown: Bool
     /// The host's present state is to be forgotten.
     public var isStateForgotten = false
+    /// The deploy to keep.
+    public var deploy: FiledDeploy?
     public var alerts: [Alert]
     public var outbox: [OutgoingMessage]
 

@@ -59,13 +59,6 @@ struct ReportsAPI: Sendable {
     /// The answer when the store fails: the agent keeps its report and tries again.
     static let storeFailed = json(.serviceUnavailable, ["error": "the aggregator cannot store reports at present; try again"])
 
-    private func bearerToken(_ request: Request) -> String? {
-        guard let value = request.headers[.authorization], value.utf8.count <= 512 else { return nil }
-        let parts = value.split(separator: " ")
-        guard parts.count == 2, parts[0].lowercased() == "bearer" else { return nil }
-        return String(parts[1])
-    }
-
     private var tooLarge: Response { refusal(.contentTooLarge, "the report is larger than \(ReportLimits.bytes) bytes") }
 
     private func refusal(_ status: HTTPResponse.Status, _ problem: String) -> Response { json(status, ["error": .string(problem)]) }

@@ -89,7 +89,11 @@ let stylesheetText = #"""
     p { margin: 0 0 1rem; max-width: 44rem; }
     .lead { color: var(--muted); margin: 0.35rem 0 1.5rem; }
     .heading { display: flex; flex-wrap: wrap; align-items: center; gap: 0.5rem 1rem; }
-    .heading > .button { margin-left: auto; }
+    .heading > .button, .heading > .heading-end { margin-left: auto; }
+    .heading > h2 { margin: 0; }
+    .heading-end { text-decoration: none; }
+    .above { margin-top: 1rem; }
+    .texts { margin: 0 0 1rem; padding-left: 1.25rem; max-width: 44rem; }
     .muted, .absent, .ago, .hint { color: var(--muted); }
     .small, .hint { font-size: 0.875rem; }
     .moment {
@@ -162,6 +166,8 @@ let stylesheetText = #"""
     .spark { display: block; width: 7.5rem; height: 1.75rem; margin-top: 0.2rem; overflow: visible; }
     .spark .line { fill: none; stroke: var(--brand); stroke-width: 1.5; stroke-linejoin: round; stroke-linecap: round; }
     .spark .area { fill: var(--brand); opacity: 0.13; }
+    .spark .mark { fill: none; stroke: var(--critical); stroke-width: 1.5; }
+    .spark .mark.verified { stroke: var(--link); }
     .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(12rem, 1fr)); gap: 1rem; margin-bottom: 1rem; }
     .figure { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 0.9rem 1.1rem; }
     .figure .label { color: var(--muted); font-size: 0.875rem; }

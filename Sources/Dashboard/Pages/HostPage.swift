@@ -14,9 +14,11 @@ struct HostPage: Page {
     var units: [UnitRecord]
     var unitHistories: [UnitHistory]
     var events: [EventRecord]
+    /// The latest that it was part of.
+    var deploys: [DeployLine]
 
     /// `nil` when no agent of that id has reported.
-    init?(_ agent: String, store: any StoreReading, at now: Timestamp) async throws(StoreError) {
+    init?(_ agent: String, store: any DeployStoring & StoreReading, at now: Timestamp) async throws(StoreError) {
         guard let host = try await store.host(agent: agent) else { return nil }
         self.host = host
         let hosts = try await store.hosts()
@@ -28,6 +30,7 @@ struct HostPage: Page {
         }
         units = sortedForReading(try await store.units(ofAgent: agent))
         unitHistories = try await readHistories(of: units, store: store, at: now)
+        deploys = try await store.deploys(.host(host.name), limit: 10)
         events = try await store.events(ofService: nil, agent: agent, limit: 50)
     }
 
@@ -60,7 +63,9 @@ struct HostPage: Page {
                 for (index, history) in histories.enumerated() {
                     div(.class("figure")) {
                         div(.class("label")) { history.measurement.name }
-                        measured(history.measurement, host.samples, history.series, of: host.name, id: "host-\(index)", at: now)
+                        measured(
+                            history.measurement, host.samples, history.series, marks: deploys.map(DeployMark.init), of: host.name, id: "host-\(index)",
+                            at: now)
                     }
                 }
             }
@@ -88,13 +93,19 @@ struct HostPage: Page {
             if units.isEmpty {
                 p(.class("muted")) { "The agent watches no unit." }
             } else {
-                unitTable(units, unitHistories, silences: host.silences, caption: "Units on \(host.name)", showsHost: false, at: now)
+                unitTable(units, unitHistories, deploys: deploys, silences: host.silences, caption: "Units on \(host.name)", showsHost: false, at: now)
             }
         }
         if !host.jobs.isEmpty {
             section {
                 h2 { "Jobs" }
                 jobTable(host.jobs, of: host.name, at: now)
+            }
+        }
+        if !deploys.isEmpty {
+            section {
+                h2 { "Deploys" }
+                deployTable(deploys, caption: "Deploys on \(host.name), newest first", showsService: true, at: now)
             }
         }
         section {

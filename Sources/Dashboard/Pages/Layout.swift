@@ -42,7 +42,7 @@ struct MainPart: Sendable {
 }
 
 private let places: [(name: String, route: Route)] = [
-    ("Services", .services), ("Hosts", .hosts), ("Health", .health),
+    ("Services", .services), ("Hosts", .hosts), ("Deploys", .deploys), ("Health", .health),
 ]
 
 private func banner(route: Route?, visitor: Visitor?) -> HTML {
@@ -72,10 +72,12 @@ private func banner(route: Route?, visitor: Visitor?) -> HTML {
     }
 }
 
-/// A service belongs to the services, a host and adding one to the hosts.
+/// A service belongs to the services, a host and adding one to the hosts, a deploy and the tokens of scripts to the deploys.
 private func isCurrent(_ place: Route, _ route: Route?) -> Bool {
     switch (place, route) {
-    case (.services, .services), (.services, .service), (.hosts, .hosts), (.hosts, .host), (.hosts, .addHost), (.health, .health): true
+    case (.services, .services), (.services, .service), (.hosts, .hosts), (.hosts, .host), (.hosts, .addHost), (.deploys, .deploys),
+        (.deploys, .deploy), (.deploys, .tokens), (.health, .health):
+        true
     default: false
     }
 }

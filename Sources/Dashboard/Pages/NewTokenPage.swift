@@ -50,8 +50,3 @@ struct NewTokenPage: Page {
         }
     }
 }
-
-/// Something to copy; the keyboard can reach it.
-private func sample(_ name: String, @HTMLBuilder _ content: () -> HTML) -> HTML {
-    pre(Attribute("tabindex", "0"), .role("region"), Attribute("aria-label", name), content: content)
-}

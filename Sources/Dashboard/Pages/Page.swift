@@ -12,7 +12,7 @@ protocol Page: Sendable {
 }
 
 /// Reads the page of a route; `nil` when there is none, or nothing by that name.
-func readPage(_ route: Route, store: any StoreReading, health: any HealthReading, runbook: (_ service: String) -> String?, at now: Timestamp)
+func readPage(_ route: Route, store: any DeployStoring & StoreReading, health: any HealthReading, runbook: (_ service: String) -> String?, at now: Timestamp)
     async throws(StoreError) -> (any Page)?
 {
     switch route {
@@ -21,6 +21,8 @@ func readPage(_ route: Route, store: any StoreReading, health: any HealthReading
     case .hosts: try await HostsPage(store: store)
     case .host(let agent): try await HostPage(agent, store: store, at: now)
     case .health: try await HealthPage(health: health, at: now)
-    case .addHost, .removeToken, .login, .logout, .setup, .status, .live, .asset, .reports: nil
+    case .deploys: try await DeploysPage(store: store)
+    case .deploy(let id): try await DeployPage(id, store: store)
+    case .addHost, .removeToken, .tokens, .revokeToken, .login, .logout, .setup, .status, .live, .asset, .reports, .deploysAPI, .deployAPI: nil
     }
 }

@@ -5,7 +5,7 @@ import Logging
 import Platform
 
 struct Pages: Sendable {
-    let store: any StoreReading
+    let store: any DeployStoring & StoreReading
     let health: any HealthReading
     let runbook: @Sendable (_ service: String) -> String?
     let time: any TimeSource

@@ -9,17 +9,19 @@ struct ServicePage: Page {
     var units: [UnitRecord]
     var histories: [UnitHistory]
     var checks: [CheckRecord]
+    var deploys: [DeployLine]
     var events: [EventRecord]
     var notifications: [NotificationRecord]
 
     /// `nil` when there is no service of that name.
-    init?(_ name: String, store: any StoreReading, runbook: String?, at now: Timestamp) async throws(StoreError) {
+    init?(_ name: String, store: any DeployStoring & StoreReading, runbook: String?, at now: Timestamp) async throws(StoreError) {
         guard let service = try await store.service(name) else { return nil }
         self.service = service
         self.runbook = runbook
         units = sortedForReading(try await store.units(ofService: name))
         histories = try await readHistories(of: units, store: store, at: now)
         checks = try await store.checks(ofService: name).sorted { ($1.isFailing ? 1 : 0, $0.name) < ($0.isFailing ? 1 : 0, $1.name) }
+        deploys = try await store.deploys(.service(name), limit: 20)
         events = try await store.events(ofService: name, agent: nil, limit: 50)
         notifications = try await store.notifications(ofService: name, limit: 20)
     }
@@ -43,13 +45,19 @@ struct ServicePage: Page {
             if units.isEmpty {
                 p(.class("muted")) { "No unit belongs to this service." }
             } else {
-                unitTable(units, histories, caption: "Units of \(service.name)", showsHost: true, at: now)
+                unitTable(units, histories, deploys: deploys, service: service.name, caption: "Units of \(service.name)", showsHost: true, at: now)
             }
         }
         if !checks.isEmpty {
             section {
                 h2 { "Checks" }
                 checkTable(at: now)
+            }
+        }
+        if !deploys.isEmpty {
+            section {
+                h2 { "Deploys" }
+                deployTable(deploys, caption: "Deploys of \(service.name), newest first", showsService: false, at: now)
             }
         }
         section {

@@ -8,6 +8,7 @@ enum Migrations {
         migrator.registerMigration("0001 first schema", migrate: firstSchema)
         migrator.registerMigration("0002 deltas and orders", migrate: deltasAndOrders)
         migrator.registerMigration("0003 silences and jobs", migrate: silencesAndJobs)
+        migrator.registerMigration("0004 deploys", migrate: deploysAndScriptTokens)
         return migrator
     }
 }

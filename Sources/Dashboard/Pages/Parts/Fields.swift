@@ -24,3 +24,8 @@ func problemLine(_ problem: String?) -> HTML {
         problem
     }
 }
+
+/// Something to copy; the keyboard can reach it.
+func sample(_ name: String, @HTMLBuilder _ content: () -> HTML) -> HTML {
+    pre(Attribute("tabindex", "0"), .role("region"), Attribute("aria-label", name), content: content)
+}

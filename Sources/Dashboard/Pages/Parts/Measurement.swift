@@ -60,9 +60,12 @@ func readSeries(_ measurement: Measurement, of samples: [Sample], agent: String,
 }
 
 /// A number with its last hour.
-func measured(_ measurement: Measurement, _ samples: [Sample], _ series: Series?, of subject: String, id: String, at now: Timestamp) -> HTML {
+func measured(
+    _ measurement: Measurement, _ samples: [Sample], _ series: Series?, marks: [DeployMark] = [], of subject: String, id: String, at now: Timestamp
+) -> HTML {
     div(.class("measured")) {
         span(.class("value")) { measurement.latest(in: samples) }
-        if let picture = series.flatMap({ Sparkline(subject: "\(measurement.name) of \(subject)", id: id, series: $0).html(at: now) }) { picture }
+        let name = "\(measurement.name) of \(subject)"
+        if let picture = series.flatMap({ Sparkline(subject: name, id: id, series: $0, marks: marks).html(at: now) }) { picture }
     }
 }

@@ -1,5 +1,6 @@
 // A metric's last hour as a small picture, with its numbers in words.
 
+import AgentAPI
 import AggregatorCore
 import Platform
 
@@ -15,6 +16,7 @@ struct Sparkline {
     /// Unique in its page.
     var id: String
     var series: Series
+    var marks: [DeployMark] = []
 
     /// `nil` when there is nothing to draw a line between.
     func html(at now: Timestamp) -> HTML? {
@@ -22,7 +24,7 @@ struct Sparkline {
         guard values.count >= 2, let lowest = values.min(), let highest = values.max(), let last = values.last else { return nil }
         let quantity = Quantity(metric: series.metric)
         let words =
-            "\(quantity.text(last)) at the end, between \(quantity.text(lowest)) and \(quantity.text(highest)), from \(clockText(series.points[0].at))"
+            "\(quantity.text(last)) at the end, between \(quantity.text(lowest)) and \(quantity.text(highest)), from \(clockText(series.points[0].at))\(markWords(at: now))"
         let lines = stretches.map { stretch in stretch.map { place($0, highest: highest, at: now) } }
         return svg(
             .class("spark"), Attribute("viewBox", "0 0 120 28"), Attribute("preserveAspectRatio", "none"), .role("img"),
@@ -32,7 +34,25 @@ struct Sparkline {
             desc(.id("\(id)-desc")) { words }
             path(.class("area"), Attribute("d", lines.map(area).joined())) {}
             path(.class("line"), Attribute("d", lines.map(line).joined()), Attribute("vector-effect", "non-scaling-stroke")) {}
+            for mark in visibleMarks(at: now) {
+                path(
+                    .class(mark.verdict == .verified ? "mark verified" : "mark"), Attribute("d", upright(mark, at: now)),
+                    Attribute("vector-effect", "non-scaling-stroke")
+                ) {}
+            }
         }
+    }
+
+    private func visibleMarks(at now: Timestamp) -> [DeployMark] { marks.filter { $0.at <= now && now - $0.at < Self.span } }
+
+    private func markWords(at now: Timestamp) -> String {
+        visibleMarks(at: now).map { "; a deploy at \(clockText($0.at)): \(Badge($0.verdict).word.lowercased())" }.joined()
+    }
+
+    /// A line from top to bottom; broken for a deploy that is not verified, so that nobody needs to see its colour.
+    private func upright(_ mark: DeployMark, at now: Timestamp) -> String {
+        let x = decimal(Self.width * (1 - (now - mark.at).inSeconds / Self.span.inSeconds), places: 1)
+        return mark.verdict == .verified ? "M\(x) 0V28" : "M\(x) 0V7M\(x) 10V17M\(x) 20V28"
     }
 
     /// The points in runs without a gap: where several in a row are missing, nothing was measured, and no line pretends otherwise.

@@ -5,14 +5,17 @@ import AggregatorCore
 import Platform
 
 /// - Parameters:
+///   - deploys: of the units, for marks on their pictures.
+///   - service: the one whose units they are, if they are all of one.
 ///   - silences: what nobody is told of on their host.
 ///   - showsHost: whether a unit's host stands beside it; not where all are of one.
 func unitTable(
-    _ units: [UnitRecord], _ histories: [UnitHistory], silences: [Silence] = [], caption: String, showsHost: Bool, at now: Timestamp
+    _ units: [UnitRecord], _ histories: [UnitHistory], deploys: [DeployLine] = [], service: String? = nil, silences: [Silence] = [], caption: String, showsHost: Bool, at now: Timestamp
 ) -> HTML {
     var rows: [[Cell]] = []
     for (index, (unit, history)) in zip(units, histories).enumerated() {
         let state = unit.state
+        let marks = marks(of: deploys, on: state.name, in: service)
         rows.append([
             Cell("name") {
                 state.name
@@ -33,8 +36,8 @@ func unitTable(
                 if let since = state.since { shortMoment(since, now: now) } else { absent }
                 if let pid = state.mainPID { span(.class("under")) { "pid \(pid)" } }
             },
-            Cell("number") { measured(.unitCPU, state.samples, history.cpu, of: state.name, id: "cpu-\(index)", at: now) },
-            Cell("number") { measured(.unitMemory, state.samples, history.memory, of: state.name, id: "memory-\(index)", at: now) },
+            Cell("number") { measured(.unitCPU, state.samples, history.cpu, marks: marks, of: state.name, id: "cpu-\(index)", at: now) },
+            Cell("number") { measured(.unitMemory, state.samples, history.memory, marks: marks, of: state.name, id: "memory-\(index)", at: now) },
         ])
     }
     return dataTable(caption: caption, columns: ["Unit", "State", "Since", "CPU", "Memory"], rows: rows)
