@@ -42,7 +42,8 @@ struct Aggregator {
         let dashboard = try DashboardServer(
             configuration: dashboardConfiguration(configuration), store: store,
             ingest: Ingestion(store: store, plan: plan, vitals: vitals, changes: changes),
-            deploys: DeployIntake(store: store, plan: plan, changes: changes), health: AggregatorHealth(vitals: vitals, store: store, time: time), changes: changes, time: time, setupCode: setupCode,
+            deploys: DeployIntake(store: store, plan: plan, changes: changes), health: AggregatorHealth(vitals: vitals, store: store, time: time),
+            changes: changes, time: time, setupCode: setupCode,
             runbook: { name in current.value.configuration.services.first { $0.name == name }?.runbook }, logger: Logger(label: "dashboard")
         ) { _ in
             if needsSetup { print("Nobody can log in yet. Open \(configuration.publicURL)/ and enter the set-up code \(setupCode)") }

@@ -27,18 +27,21 @@ public struct DashboardServer: Service {
     ///   - setupCode: what the first user has to know to become it; once there is a user it opens nothing.
     ///   - onListening: hears the port as soon as connections are accepted.
     public init(
-        configuration: DashboardConfiguration, store: any DashboardStore, ingest: any ReportIngesting, deploys: any DeployTaking, health: any HealthReading, changes: Changes,
+        configuration: DashboardConfiguration, store: any DashboardStore, ingest: any ReportIngesting, deploys: any DeployTaking,
+        health: any HealthReading, changes: Changes,
         time: any TimeSource, setupCode: String, runbook: @escaping @Sendable (_ service: String) -> String? = { _ in nil }, logger: Logger,
         onListening: @escaping @Sendable (_ port: Int) -> Void = { _ in }
     ) throws(DashboardConfigurationError) {
         try self.init(
-            configuration: configuration, store: store, ingest: ingest, deploys: deploys, health: health, changes: changes, time: time, setupCode: setupCode,
+            configuration: configuration, store: store, ingest: ingest, deploys: deploys, health: health, changes: changes, time: time,
+            setupCode: setupCode,
             passwordCost: .standard, runbook: runbook, logger: logger, onListening: onListening)
     }
 
     init(
         configuration: DashboardConfiguration, store: any DashboardStore, ingest: any ReportIngesting, deploys: any DeployTaking,
-        health: any HealthReading, changes: Changes, time: any TimeSource, setupCode: String, passwordCost: PasswordHash.Cost, runbook: @escaping @Sendable (_ service: String) -> String?,
+        health: any HealthReading, changes: Changes, time: any TimeSource, setupCode: String, passwordCost: PasswordHash.Cost,
+        runbook: @escaping @Sendable (_ service: String) -> String?,
         logger: Logger, onListening: @escaping @Sendable (_ port: Int) -> Void
     ) throws(DashboardConfigurationError) {
         self.configuration = configuration

@@ -38,7 +38,8 @@ import Testing
         }
     }
 
-    private func deploy(_ id: String, _ verdict: Verdict, of service: String = "puma", after seconds: Int64 = 0, hosts: [String] = []) -> DeployRecord {
+    private func deploy(_ id: String, _ verdict: Verdict, of service: String = "puma", after seconds: Int64 = 0, hosts: [String] = []) -> DeployRecord
+    {
         let began = World.start + .seconds(seconds)
         return DeployRecord(
             id: id, service: service, verdict: verdict, began: began, ended: began + .seconds(10), tokenPrefix: "9f31c2aa", summary: "in short",

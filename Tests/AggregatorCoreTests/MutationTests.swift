@@ -1,5 +1,6 @@
-// Whatever stands in the aggregator's configuration: it is read, or every fault has its place.
+// Whatever stands in the aggregator's configuration, or is told of a deploy: it is read, or every fault has its words.
 
+import AgentAPI
 import Platform
 import TestKit
 import Testing
@@ -18,5 +19,18 @@ import Testing
             }
         }
         #expect(read > 1000)
+    }
+}
+
+@Suite struct DeployMutationTests {
+    @Test func whatIsKeptOfADeployCanBeReadAgain() {
+        var kept = 0
+        Mutations.run(seeds: Mutations.seeds("deploy-record")) { bytes in
+            guard let record = try? DeployRecord(JSON(parsing: bytes)).checked() else { return }
+            kept += 1
+            _ = DeployLine(record)
+            if (try? DeployRecord(JSON(parsing: record.json.text)).checked().id) != record.id { Issue.record("\(record) is not read back") }
+        }
+        #expect(kept > 1000)
     }
 }

@@ -137,7 +137,8 @@ import Testing
         let store = MemoryStore()
         let error = #expect(throws: DashboardConfigurationError.self) {
             _ = try DashboardServer(
-                configuration: configuration, store: store, ingest: store, deploys: store, health: store, changes: Changes(), time: SystemTime(), setupCode: "x",
+                configuration: configuration, store: store, ingest: store, deploys: store, health: store, changes: Changes(), time: SystemTime(),
+                setupCode: "x",
                 passwordCost: cheap, runbook: { _ in nil }, logger: Logger(label: "test"), onListening: { _ in })
         }
         #expect(error?.description == "certificate /nowhere.pem is not a readable PEM file of certificates")

@@ -30,7 +30,8 @@ struct DashboardUnderTest: Sendable {
         let (ports, heard) = AsyncStream<Int>.makeStream()
         let server = try DashboardServer(
             configuration: try DashboardConfiguration(address: "127.0.0.1", port: 0, publicURL: publicURL), store: store,
-            ingest: store, deploys: store, health: store, changes: changes, time: time, setupCode: setupCode, passwordCost: cheap, runbook: { runbooks[$0] },
+            ingest: store, deploys: store, health: store, changes: changes, time: time, setupCode: setupCode, passwordCost: cheap,
+            runbook: { runbooks[$0] },
             logger: logger
         ) { port in heard.yield(port) }
         let group = ServiceGroup(configuration: .init(services: [.init(service: server)], logger: logger))

@@ -40,8 +40,12 @@ extension Example {
             tokenPrefix: "9f31c2aa", hasBaseline: true, evidence: "attributed-http", expectedWorkers: 3,
             processes: [
                 worker(1184, nil, role: .master, age: 259_200, exec: "same-as-baseline", release: "20261118101010", isInRelease: false),
-                worker(1201, .old, token: "77aa0b1c", age: 259_100, exec: "same-as-baseline", release: "20261118101010", isInRelease: false, isDeleted: true),
-                worker(5120, .oldCode, token: "none", age: 31, exec: "same-as-baseline", release: "20261118101010", isInRelease: false, reason: "preload"),
+                worker(
+                    1201, .old, token: "77aa0b1c", age: 259_100, exec: "same-as-baseline", release: "20261118101010", isInRelease: false,
+                    isDeleted: true),
+                worker(
+                    5120, .oldCode, token: "none", age: 31, exec: "same-as-baseline", release: "20261118101010", isInRelease: false, reason: "preload"
+                ),
                 worker(5121, .new, token: "9f31c2aa", age: 30, exec: "new", release: "20261121031500", isInRelease: true),
             ],
             incidents: [

@@ -6,7 +6,9 @@ import Messages
 import Platform
 import Synchronization
 
-final class MemoryStore: StoreReading, AccountStoring, AgentTokenStoring, DeployStoring, ScriptTokenStoring, DeployTaking, ReportIngesting, HealthReading {
+final class MemoryStore: StoreReading, AccountStoring, AgentTokenStoring, DeployStoring, ScriptTokenStoring, DeployTaking, ReportIngesting,
+    HealthReading
+{
     struct Content {
         var services: [ServiceRecord] = []
         /// By service: its units as `agent/name`.

@@ -61,6 +61,21 @@ import Testing
         }
     }
 
+    @Test func aDeployOfTheLastHourIsMarkedOnItsUnitsPicturesAlone() async throws {
+        let store = Example.store(at: now)
+        try await DashboardUnderTest.runLoggedIn(to: store) { [now] _, browser async throws in
+            let page = try await browser.get("/services/shop").body
+            let rows = page.split(separator: "<tr")
+            let marked = rows.filter { $0.contains("class=\"mark\"") }
+            #expect(
+                marked.count == 1 && marked[0].contains("puma.service")
+                    && marked[0].contains("; a deploy at \(clockText(now - .seconds(1500))): mixed"))
+            #expect(rows.contains { $0.contains("nginx.service") && $0.contains("class=\"spark\"") })
+            store.change { $0.deploys[0].verdict = .verified }
+            #expect(try await browser.get("/services/shop").body.contains("class=\"mark verified\""))
+        }
+    }
+
     @Test func aNameMayHoldASlash() async throws {
         try await DashboardUnderTest.runLoggedIn(to: Example.store(at: now)) { _, browser async throws in
             #expect(try await browser.get("/").body.contains("href=\"/services/search%2Findex\""))
@@ -109,7 +124,10 @@ import Testing
             content.deploys = [Example.hostileDeploy(attack, at: now)]
         }
         try await DashboardUnderTest.runLoggedIn(to: store, runbooks: ["shop": "javascript:alert(1)"]) { _, browser async throws in
-            for path in ["/", "/services/shop", "/hosts", "/hosts/\(Example.web1)", "/hosts/\(Example.db1)", "/hosts/add", "/deploys", "/deploys/d-0", "/tokens"] {
+            for path in [
+                "/", "/services/shop", "/hosts", "/hosts/\(Example.web1)", "/hosts/\(Example.db1)", "/hosts/add", "/deploys", "/deploys/d-0",
+                "/tokens",
+            ] {
                 let page = try await browser.get(path)
                 #expect(page.status == 200)
                 #expect(!page.body.contains("<script>alert") && !page.body.contains("<i x"), "\(path)")

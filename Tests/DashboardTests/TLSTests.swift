@@ -27,7 +27,8 @@ private let hasTools = ["/usr/bin/openssl", "/usr/bin/curl"].allSatisfy(FileMana
         let configuration = try DashboardConfiguration(
             address: "127.0.0.1", port: 0, tls: .init(certificate: certificate, privateKey: key), publicURL: "https://localhost")
         let server = try DashboardServer(
-            configuration: configuration, store: store, ingest: store, deploys: store, health: store, changes: Changes(), time: SystemTime(), setupCode: "x",
+            configuration: configuration, store: store, ingest: store, deploys: store, health: store, changes: Changes(), time: SystemTime(),
+            setupCode: "x",
             passwordCost: cheap, runbook: { _ in nil }, logger: quiet
         ) { port in heard.yield(port) }
         let group = ServiceGroup(configuration: .init(services: [.init(service: server)], logger: quiet))

@@ -1,10 +1,12 @@
 // What the aggregator and verify-token take from outside.
 
+import AgentAPI
 @testable import AggregatorCore
 import CheckKinds
 import Checks
 @testable import Dashboard
 @testable import DeployVerification
+import Platform
 import Transfer
 
 let otherParsers: [String: @Sendable ([UInt8]) -> Void] = [
@@ -13,6 +15,9 @@ let otherParsers: [String: @Sendable ([UInt8]) -> Void] = [
     },
     "deploy-answer": { bytes in
         for status in [200, 401] { _ = Evidence(status: status, body: bytes, expecting: token).words }
+    },
+    "deploy-record": { bytes in
+        if let record = try? DeployRecord(JSON(parsing: bytes)).checked() { _ = DeployLine(record) }
     },
     "form": { bytes in _ = FormFields(parsing: bytes)["name"] },
     "password-hash": { _ = PasswordHash(String(decoding: $0, as: UTF8.self)) },

@@ -90,7 +90,8 @@ public struct DeployIntake: DeployTaking {
         }
         let answer = DeployFiling.answer(decision, to: record)
         if answer == .filed {
-            logger.info("deploy filed", metadata: ["deploy": "\(record.id)", "service": "\(record.service)", "verdict": "\(record.verdict.rawValue)"])
+            logger.info(
+                "deploy filed", metadata: ["deploy": "\(record.id)", "service": "\(record.service)", "verdict": "\(record.verdict.rawValue)"])
             log(decision, logger)
             changes.announce()
         }

@@ -154,6 +154,7 @@ let stylesheetText = #"""
     .address { min-width: 14rem; }
     time.ago ~ .under { white-space: nowrap; }
     th.wide, td.wide { width: 40%; }
+    .pid { white-space: nowrap; }
     .number { font-variant-numeric: tabular-nums; }
     .under { display: block; font-size: 0.875rem; font-weight: 400; color: var(--muted); margin-top: 0.15rem; }
     td > .under { max-width: 19rem; }
@@ -169,6 +170,7 @@ let stylesheetText = #"""
     .spark .mark { fill: none; stroke: var(--critical); stroke-width: 1.5; }
     .spark .mark.verified { stroke: var(--link); }
     .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(12rem, 1fr)); gap: 1rem; margin-bottom: 1rem; }
+    .figures.tight { grid-template-columns: repeat(auto-fit, minmax(9rem, 1fr)); gap: 0.75rem; }
     .figure { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 0.9rem 1.1rem; }
     .figure .label { color: var(--muted); font-size: 0.875rem; }
     .figure .value { font-size: 1.25rem; font-weight: 600; font-variant-numeric: tabular-nums; }

@@ -81,7 +81,7 @@ struct DeployPage: Page {
 
     private func availabilityFigures(_ availability: Availability) -> HTML {
         div {
-            div(.class("figures")) {
+            div(.class("figures tight")) {
                 figure("Requests", "\(availability.requests)")
                 figure("Failed", "\(availability.failed)")
                 figure("Later than 1 s", "\(availability.late)")
@@ -165,7 +165,7 @@ struct DeployPage: Page {
                 caption: "Processes on \(host.host)", columns: ["Process", "Class", "Token", "Age", "Runs in"],
                 rows: processes.prefix(Self.mostRows).map { process in
                     [
-                        Cell {
+                        Cell("pid") {
                             "pid \(process.pid)"
                             span(.class("under")) { process.role.rawValue }
                         },
@@ -178,7 +178,7 @@ struct DeployPage: Page {
                             if let took = process.answerMilliseconds { span(.class("under")) { "in \(milliseconds(took))" } }
                         },
                         Cell {
-                            durationText(process.age)
+                            ageText(process.age)
                             span(.class("under")) { words(ofExec: process.exec) }
                         },
                         Cell("wide") {
@@ -218,7 +218,7 @@ struct DeployPage: Page {
     private func milliseconds(_ value: Double) -> String { "\(decimal(value, places: value < 10 ? 1 : 0)) ms" }
 
     private func incidentList(_ host: HostDeploy) -> HTML {
-        details(.id("incidents-\(host.host)")) {
+        details(.class("above"), .id("incidents-\(host.host)")) {
             summary { "What happened to its processes (\(host.incidents.count))" }
             ol(.class("lines card")) {
                 for incident in host.incidents {
@@ -231,7 +231,7 @@ struct DeployPage: Page {
         }
     }
 
-    /// `a worker of class NEW, pid 4711, exited: exit status 1`
+    /// `pid 4711 (new) ended: exit status 1`
     private func sentence(_ incident: HostDeploy.Incident) -> String {
         let happened =
             switch incident.what {

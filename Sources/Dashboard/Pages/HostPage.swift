@@ -64,7 +64,8 @@ struct HostPage: Page {
                     div(.class("figure")) {
                         div(.class("label")) { history.measurement.name }
                         measured(
-                            history.measurement, host.samples, history.series, marks: deploys.map(DeployMark.init), of: host.name, id: "host-\(index)",
+                            history.measurement, host.samples, history.series, marks: deploys.map(DeployMark.init), of: host.name,
+                            id: "host-\(index)",
                             at: now)
                     }
                 }
@@ -93,7 +94,8 @@ struct HostPage: Page {
             if units.isEmpty {
                 p(.class("muted")) { "The agent watches no unit." }
             } else {
-                unitTable(units, unitHistories, deploys: deploys, silences: host.silences, caption: "Units on \(host.name)", showsHost: false, at: now)
+                unitTable(
+                    units, unitHistories, deploys: deploys, silences: host.silences, caption: "Units on \(host.name)", showsHost: false, at: now)
             }
         }
         if !host.jobs.isEmpty {

@@ -12,7 +12,9 @@ protocol Page: Sendable {
 }
 
 /// Reads the page of a route; `nil` when there is none, or nothing by that name.
-func readPage(_ route: Route, store: any DeployStoring & StoreReading, health: any HealthReading, runbook: (_ service: String) -> String?, at now: Timestamp)
+func readPage(
+    _ route: Route, store: any DeployStoring & StoreReading, health: any HealthReading, runbook: (_ service: String) -> String?, at now: Timestamp
+)
     async throws(StoreError) -> (any Page)?
 {
     switch route {

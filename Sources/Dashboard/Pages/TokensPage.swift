@@ -29,7 +29,8 @@ struct TokensPage: Page {
         form(.class("card"), Attribute("method", "post"), .action(.tokens)) {
             formToken(visitor.formToken)
             problemLine(problem)
-            textField("name", "Name of the script", value: name, hint: "For your list below, for example: shop's pipeline.", isInvalid: problem != nil)
+            textField(
+                "name", "Name of the script", value: name, hint: "For your list below, for example: shop's pipeline.", isInvalid: problem != nil)
             button(.class("button"), Attribute("type", "submit")) { "Make a token" }
         }
         section {

@@ -31,6 +31,13 @@ func durationText(_ duration: Duration) -> String {
     return "\(short(seconds / 60)) min"
 }
 
+/// How old something is: `9.2 s`, `5 min`, `3 h`, `5 days`.
+func ageText(_ age: Duration) -> String {
+    let seconds = age.microseconds / 1_000_000
+    if seconds < 3600 { return durationText(age) }
+    return seconds < 48 * 3600 ? "\(seconds / 3600) h" : "\(seconds / 86_400) days"
+}
+
 /// With one decimal place, if it says anything.
 private func short(_ value: Double) -> String { decimal(value, places: value == value.rounded() ? 0 : 1) }
 

@@ -10,7 +10,8 @@ import Platform
 ///   - silences: what nobody is told of on their host.
 ///   - showsHost: whether a unit's host stands beside it; not where all are of one.
 func unitTable(
-    _ units: [UnitRecord], _ histories: [UnitHistory], deploys: [DeployLine] = [], service: String? = nil, silences: [Silence] = [], caption: String, showsHost: Bool, at now: Timestamp
+    _ units: [UnitRecord], _ histories: [UnitHistory], deploys: [DeployLine] = [], service: String? = nil, silences: [Silence] = [], caption: String,
+    showsHost: Bool, at now: Timestamp
 ) -> HTML {
     var rows: [[Cell]] = []
     for (index, (unit, history)) in zip(units, histories).enumerated() {
