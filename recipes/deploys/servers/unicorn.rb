@@ -1,0 +1,9 @@
+# Unicorn: config/unicorn.rb, for a reload with HUP
+#
+# Without it a restart goes back to the folder where Unicorn was started, which is the old release.
+working_directory "/srv/app/current"
+worker_processes 3
+# With true, HUP forks new workers from the code that is loaded already: they are new, their code is not.
+preload_app false
+listen "127.0.0.1:8080"
+timeout 30
