@@ -82,9 +82,14 @@ public enum RubySettings {
         return String(name)
     }
 
+    private static let keywords: Set<Substring> = [
+        "begin", "break", "case", "class", "def", "else", "elsif", "end", "ensure", "for", "if", "module", "rescue", "return", "unless", "until",
+        "when", "while",
+    ]
+
     private static func call(_ code: Substring, _ line: Int, isInside: Bool) -> Setting? {
         let name = code.prefix { $0.isLetter || $0.isNumber || $0 == "_" || $0 == "!" }
-        guard let first = name.first, first.isLetter || first == "_" else { return nil }
+        guard let first = name.first, first.isLetter || first == "_", !keywords.contains(name) else { return nil }
         var rest = code[name.endIndex...].trimmed
         // An assignment to a variable, a method of something, an operator: no call that sets something.
         if let next = rest.first, "=.+-*/<>&|[?".contains(next), !rest.hasPrefix("->") { return nil }

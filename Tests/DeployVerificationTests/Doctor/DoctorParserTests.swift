@@ -33,7 +33,7 @@ import Testing
                 Setting("directory", .text("/srv/#app"), line: 2), Setting("workers", .text("3"), line: 3),
                 Setting("preload_app!", .absent, line: 4, isConditional: true), Setting("on_worker_boot", .unclear("do"), line: 6),
                 Setting("fork_worker", .absent, line: 7, isConditional: true), Setting("bind", .unclear("\"unix://#{shared}/s\""), line: 9),
-                Setting("note", .unclear("<<~EOT"), line: 13), Setting("threads", .text("1"), line: 16),
+                Setting("threads", .text("1"), line: 16),
             ])
     }
 
@@ -104,33 +104,4 @@ import Testing
         #expect(service.processes == [.init(pid: 7, arguments: ["a"], folder: nil, shellFolder: "/x")] && service.listeners == ["tcp a"])
         #expect(throws: (any Error).self) { try DoctorService(JSON.null) }
     }
-}
-
-@Suite struct DoctorMutationTests {
-    @Test func brokenConfigurationsAndAnswersGiveFindingsInWords() {
-        let kinds = [["puma"], ["unicorn"], ["gunicorn"], ["uwsgi"], ["nginx"], ["sidekiq"]]
-        var count = 0
-        Mutations.run(seeds: Mutations.seeds("doctor-configuration")) { bytes in
-            count += 1
-            for finding in doctorFindings(bytes, title: kinds[count % kinds.count]) where finding.problem.utf8.contains(where: { $0 < 32 }) {
-                Issue.record("not for people: \(finding)")
-            }
-        }
-    }
-}
-
-/// What doctor makes of bytes that stand for everything that it reads.
-private func doctorFindings(_ bytes: [UInt8], title: [String]) -> [DoctorFinding] {
-    let text = String(decoding: bytes, as: UTF8.self)
-    let broken = (try? JSON(parsing: bytes)).flatMap { try? DoctorService($0) }
-    var facts = DoctorFacts(
-        broken ?? DoctorService(name: "web", mainProcess: 7, processes: [.init(pid: 7, arguments: title, folder: "/a/releases/1")]))
-    if broken == nil, text.contains("[Service]") || text.contains("exec ") {
-        var unit = UnitFile()
-        if text.contains("[") { unit.read(text, file: "u") } else { unit.readUpstart(text, file: "u") }
-        facts.unit = unit
-    }
-    for path in facts.wantedFiles { facts.files[path] = .text(text) }
-    for path in facts.wantedPaths { facts.realPaths[path] = path }
-    return Doctor.findings(facts)
 }
