@@ -5,7 +5,8 @@ public enum Doctor {
     public static func findings(_ facts: DoctorFacts) -> [DoctorFinding] {
         var findings = release(facts)
         if let kind = facts.kind {
-            findings += unread(facts) + reload(facts, kind) + preload(facts, kind) + folder(facts, kind) + nginx(facts, kind)
+            let sight = Sight(facts)
+            findings += unread(facts) + reload(sight, kind) + preload(sight, kind) + folder(sight, kind) + nginx(sight, kind)
         }
         findings += unit(facts) + token(facts)
         return findings.enumerated().sorted { ($0.element.severity, $0.offset) < ($1.element.severity, $1.offset) }.map(\.element)
@@ -68,8 +69,21 @@ public enum Doctor {
         }
     }
 
-    private static func setting(_ name: String, _ facts: DoctorFacts) -> (setting: Setting, place: String)? {
-        facts.settings.last { $0.setting.name == name }
+    /// Facts with what follows from them, worked out once.
+    private struct Sight {
+        var facts: DoctorFacts
+        var settings: [(setting: Setting, place: String)]
+        var steps: [(step: ReloadStep, place: String)]
+
+        init(_ facts: DoctorFacts) {
+            self.facts = facts
+            settings = facts.settings
+            steps = Doctor.steps(facts)
+        }
+    }
+
+    private static func setting(_ name: String, _ sight: Sight) -> (setting: Setting, place: String)? {
+        sight.settings.last { $0.setting.name == name }
     }
 
     private static func notUnderstood(_ found: (setting: Setting, place: String)) -> DoctorFinding {
@@ -101,8 +115,8 @@ public enum Doctor {
         return steps
     }
 
-    private static func effects(_ facts: DoctorFacts, _ kind: ServerKind) -> [(effect: ServerKind.Effect, place: String)] {
-        steps(facts).compactMap { step, place in
+    private static func effects(_ sight: Sight, _ kind: ServerKind) -> [(effect: ServerKind.Effect, place: String)] {
+        sight.steps.compactMap { step, place in
             switch step {
             case .signal(let name): kind.effect(of: name).map { ($0, place) }
             case .fifo(let word) where kind == .uwsgi:
@@ -117,9 +131,9 @@ public enum Doctor {
         }
     }
 
-    private static func reload(_ facts: DoctorFacts, _ kind: ServerKind) -> [DoctorFinding] {
-        guard let unit = facts.unit, !unit.entries.isEmpty else { return [] }
-        let steps = steps(facts)
+    private static func reload(_ sight: Sight, _ kind: ServerKind) -> [DoctorFinding] {
+        guard let unit = sight.facts.unit, !unit.entries.isEmpty else { return [] }
+        let steps = sight.steps
         let unitPlace = unit.entries.last?.file ?? ""
         guard !steps.isEmpty else {
             // Sidekiq has no reload at all: a restart is the way.
@@ -138,7 +152,7 @@ public enum Doctor {
                     .unknown, .notUnderstood, "what `\(text)` does at a reload is not known", at: [shown(place)],
                     why: "Doctor knows signals and the servers' own tools.", mend: "look yourself whether the server boots new code"))
         }
-        let effects = effects(facts, kind)
+        let effects = effects(sight, kind)
         let isAllKnown = findings.isEmpty && effects.count == steps.count { $0.step != .other }
         let idle = effects.compactMap { effect, place in if case .nothing(let why) = effect { (why, place) } else { nil } }
         if let first = idle.first, isAllKnown, idle.count == effects.count {
@@ -152,7 +166,7 @@ public enum Doctor {
                     .caution, .reloadEnds, "a reload ends the server", at: [shown(ending.place)],
                     why: "Until the init system has started it again nobody answers.", mend: reloadLine(kind)))
         }
-        if kind == .uwsgi, facts.programVersion == "2.0.27", let signal = effects.first(where: { $0.effect == .executes }) {
+        if kind == .uwsgi, sight.facts.programVersion == "2.0.27", let signal = effects.first(where: { $0.effect == .executes }) {
             findings.append(
                 DoctorFinding(
                     .fault, .uwsgiIgnoresReload, "uWSGI 2.0.27 does not act on HUP", at: [shown(signal.place)],
@@ -164,7 +178,7 @@ public enum Doctor {
                 DoctorFinding(
                     .caution, .mainProcessLost, "after USR2 the new main process is another one, and the unit has no PIDFile", at: [shown(new.place)],
                     why: "systemd takes the end of the old main process for the end of the service, and kills what is left of it.",
-                    mend: "PIDFile=/run/\(shown(facts.service.name))/pid with Type=forking, or HUP without preloading"))
+                    mend: "PIDFile=/run/\(shown(sight.facts.service.name))/pid with Type=forking, or HUP without preloading"))
         }
         return findings
     }
@@ -179,20 +193,20 @@ public enum Doctor {
 
     // MARK: Preload
 
-    private static func preload(_ facts: DoctorFacts, _ kind: ServerKind) -> [DoctorFinding] {
+    private static func preload(_ sight: Sight, _ kind: ServerKind) -> [DoctorFinding] {
         switch kind {
-        case .puma: puma(facts)
-        case .unicorn: forking(facts, kind, setting("preload_app", facts), off: "preload_app false")
-        case .gunicorn: forking(facts, kind, setting("preload_app", facts), off: "preload_app = False")
-        case .uwsgi: chain(facts)
+        case .puma: puma(sight)
+        case .unicorn: forking(sight, kind, setting("preload_app", sight), off: "preload_app false")
+        case .gunicorn: forking(sight, kind, setting("preload_app", sight), off: "preload_app = False")
+        case .uwsgi: chain(sight)
         case .nginx, .sidekiq: []
         }
     }
 
-    private static func puma(_ facts: DoctorFacts) -> [DoctorFinding] {
+    private static func puma(_ sight: Sight) -> [DoctorFinding] {
         var findings: [DoctorFinding] = []
-        if let found = setting("preload_app!", facts) {
-            let phased = effects(facts, .puma).first { $0.effect == .phased }
+        if let found = setting("preload_app!", sight) {
+            let phased = effects(sight, .puma).first { $0.effect == .phased }
             if found.setting.isOn == nil {
                 findings.append(notUnderstood(found))
             } else if found.setting.isOn == true, let phased {
@@ -204,7 +218,7 @@ public enum Doctor {
                         mend: "preload_app! false, or kill -USR2 when the wait is accepted"))
             }
         }
-        if let found = setting("fork_worker", facts) {
+        if let found = setting("fork_worker", sight) {
             if found.setting.isConditional {
                 findings.append(notUnderstood(found))
             } else if found.setting.isOn != false {
@@ -219,12 +233,11 @@ public enum Doctor {
         return findings
     }
 
-    private static func forking(_ facts: DoctorFacts, _ kind: ServerKind, _ found: (setting: Setting, place: String)?, off: String) -> [DoctorFinding]
-    {
+    private static func forking(_ sight: Sight, _ kind: ServerKind, _ found: (setting: Setting, place: String)?, off: String) -> [DoctorFinding] {
         guard let found else { return [] }
         guard let isOn = found.setting.isOn else { return [notUnderstood(found)] }
         guard isOn else { return [] }
-        let effects = effects(facts, kind)
+        let effects = effects(sight, kind)
         let hup = effects.first { $0.effect == .forks }
         let isElse = effects.contains { $0.effect == .executes }
         if hup == nil, isElse { return [] }
@@ -239,13 +252,13 @@ public enum Doctor {
         ]
     }
 
-    private static func chain(_ facts: DoctorFacts) -> [DoctorFinding] {
-        let watched = ["touch-chain-reload", "touch-workers-reload"].compactMap { setting($0, facts) }
-        let fifo = effects(facts, .uwsgi).first { $0.effect == .chain }
+    private static func chain(_ sight: Sight) -> [DoctorFinding] {
+        let watched = ["touch-chain-reload", "touch-workers-reload"].compactMap { setting($0, sight) }
+        let fifo = effects(sight, .uwsgi).first { $0.effect == .chain }
         let places = watched.map { shown($0.place) } + (fifo.map { [shown($0.place)] } ?? [])
         guard !places.isEmpty else { return [] }
-        let lazy = setting("lazy-apps", facts)
-        let isLazy = lazy?.setting.isOn == true || setting("lazy", facts)?.setting.isOn == true
+        let lazy = setting("lazy-apps", sight)
+        let isLazy = lazy?.setting.isOn == true || setting("lazy", sight)?.setting.isOn == true
         return [
             DoctorFinding(
                 .fault, .chainReload,
@@ -260,11 +273,11 @@ public enum Doctor {
 
     // MARK: Folders
 
-    private static func folder(_ facts: DoctorFacts, _ kind: ServerKind) -> [DoctorFinding] {
+    private static func folder(_ sight: Sight, _ kind: ServerKind) -> [DoctorFinding] {
         guard let name = kind.folderSetting else { return [] }
-        if let found = setting(name, facts) {
+        if let found = setting(name, sight) {
             guard let path = found.setting.text else { return [notUnderstood(found)] }
-            guard facts.isRelease(path) else { return [] }
+            guard sight.facts.isRelease(path) else { return [] }
             return [
                 DoctorFinding(
                     .fault, .releaseNamed, "`\(name)` names one release: \(shown(path))", at: [shown(found.place)],
@@ -272,19 +285,19 @@ public enum Doctor {
                     mend: kind.folderLine(shown(DoctorFacts.currentLink(path) ?? path)))
             ]
         }
-        guard let main = facts.service.main, let stands = main.folder, !main.isFolderDeleted, facts.isRelease(stands) else { return [] }
+        guard let main = sight.facts.service.main, let stands = main.folder, !main.isFolderDeleted, sight.facts.isRelease(stands) else { return [] }
         // uWSGI goes back to the folder itself; the others ask PWD first.
-        if kind != .uwsgi, let pwd = main.shellFolder, pwd != stands, !facts.isRelease(pwd) { return [] }
+        if kind != .uwsgi, let pwd = main.shellFolder, pwd != stands, !sight.facts.isRelease(pwd) { return [] }
         let link = DoctorFacts.currentLink(stands) ?? stands
         // Only a restart of the whole unit follows then, and that does.
-        let isRestarted = facts.unit?.last("WorkingDirectory").map { !facts.isRelease($0.value) } ?? false
-        let isReloaded = !effects(facts, kind).isEmpty || facts.unit == nil
+        let isRestarted = sight.facts.unit?.last("WorkingDirectory").map { !sight.facts.isRelease($0.value) } ?? false
+        let isReloaded = !effects(sight, kind).isEmpty || sight.facts.unit == nil
         return [
             DoctorFinding(
                 isRestarted && !isReloaded ? .caution : .fault, .noDirectory,
                 "nothing tells \(kind.name) to follow the link: it stands in \(shown(stands))",
                 at: ["process \(main.pid)" + (main.shellFolder.map { ", PWD=\(shown($0))" } ?? ", without PWD")]
-                    + facts.configurationFiles.prefix(1).map { shown($0.path) },
+                    + sight.facts.configurationFiles.prefix(1).map { shown($0.path) },
                 why: "A reload starts the new processes in this folder again: new processes, old release.",
                 mend: "\(kind.folderLine(shown(link))) in its configuration")
         ]
@@ -318,11 +331,11 @@ public enum Doctor {
 
     // MARK: nginx
 
-    private static func nginx(_ facts: DoctorFacts, _ kind: ServerKind) -> [DoctorFinding] {
+    private static func nginx(_ sight: Sight, _ kind: ServerKind) -> [DoctorFinding] {
         guard kind == .nginx else { return [] }
         var findings: [DoctorFinding] = []
-        let upgrade = effects(facts, kind).first { $0.effect == .executes }
-        if let found = setting("daemon", facts), found.setting.isOn == false {
+        let upgrade = effects(sight, kind).first { $0.effect == .executes }
+        if let found = setting("daemon", sight), found.setting.isOn == false {
             findings.append(
                 DoctorFinding(
                     upgrade == nil ? .caution : .fault, .daemonOff, "nginx runs with `daemon off`",
@@ -331,7 +344,7 @@ public enum Doctor {
                         "An upgrade of the program with USR2 takes the service down: the init system sees its main process end. A reload with HUP is fine.",
                     mend: "daemon on; with Type=forking and PIDFile=, or no USR2"))
         }
-        if let main = facts.service.main, case let words = main.arguments.count == 1 ? CommandWords.split(main.arguments[0]) : main.arguments,
+        if let main = sight.facts.service.main, case let words = main.arguments.count == 1 ? CommandWords.split(main.arguments[0]) : main.arguments,
             let program = words.first(where: { CommandWords.name($0) == "nginx" }), !program.hasPrefix("/")
         {
             findings.append(

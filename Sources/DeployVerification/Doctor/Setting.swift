@@ -65,8 +65,9 @@ public enum DoctorLimits {
 
 /// The lines of a text, the first one numbered 1, without what ends them.
 func numberedLines(_ text: String) -> [(number: Int, text: Substring)] {
-    text.split(separator: "\n", maxSplits: DoctorLimits.lines, omittingEmptySubsequences: false).prefix(DoctorLimits.lines).enumerated().map {
-        ($0.offset + 1, $0.element.hasSuffix("\r") ? $0.element.dropLast() : $0.element)
+    // By bytes: to Swift, CR LF is one character.
+    text.utf8.split(separator: 10, maxSplits: DoctorLimits.lines, omittingEmptySubsequences: false).prefix(DoctorLimits.lines).enumerated().map {
+        ($0.offset + 1, Substring($0.element.last == 13 ? $0.element.dropLast() : $0.element))
     }
 }
 

@@ -74,6 +74,13 @@ import Testing
             ])
     }
 
+    @Test func linesMayEndAsOnWindows() {
+        #expect(
+            RubySettings.parse("workers 2\r\npreload_app!\r\n") == [
+                Setting("workers", .text("2"), line: 1), Setting("preload_app!", .absent, line: 2),
+            ])
+    }
+
     @Test func unitsTakeBackAndGoOn() {
         var unit = UnitFile()
         unit.read("[Service]\nExecStart=/bin/a \\\n# why\n  b\nExecReload=/bin/x\nEnvironment=A=1 \"B=2 3\"\n", file: "u")

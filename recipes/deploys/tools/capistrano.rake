@@ -1,26 +1,25 @@
 # Capistrano 3: lib/capistrano/tasks/verify.rake
 #
-# Restart in a task after deploy:published, such as puma:phased_restart: the check comes behind it.
-
+# Restart in a task after deploy:published, such as puma:phased_restart: the check comes behind it. Another service than "web":
+# set :verify_service, "shop"
 namespace :deploy do
   namespace :verify do
+    # Each host has a token of its own, and keeps it: only the deploy's id comes back.
+    ids = {}
+
     desc "Puts a token into the release, and remembers the workers that run now"
     task :prepare do
-      set :deploy_token, SecureRandom.hex(16)
-      on roles(:app) do
-        # In the environment of the command and not among its words: those are in every log.
-        with deploy_token: fetch(:deploy_token) do
-          execute "printenv DEPLOY_TOKEN | verify-token prepare --service #{fetch(:verify_service, "web")} --release #{release_path} --token - >/dev/null"
-        end
+      on roles(:app) do |host|
+        ids[host.hostname] = capture(
+          :"verify-token", :prepare, "--service", fetch(:verify_service, "web"), "--release", release_path, "--print", :id
+        ).strip
       end
     end
 
     desc "Fails the deploy unless every worker runs the new release"
     task :check do
-      on roles(:app) do
-        with deploy_token: fetch(:deploy_token) do
-          execute "printenv DEPLOY_TOKEN | verify-token check --service #{fetch(:verify_service, "web")} --token - --timeout 60s --quiet"
-        end
+      on roles(:app) do |host|
+        execute :"verify-token", :check, "--deploy", ids.fetch(host.hostname), "--timeout", "60s"
       end
     end
   end

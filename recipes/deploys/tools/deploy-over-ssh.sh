@@ -28,11 +28,11 @@ sudo systemctl reload "$service"
 status=0
 verify-token check --deploy "$id" --timeout 60s --watch 10s --max-stall 1s || status=$?
 if [ "$status" != 0 ] && [ -n "$before" ]; then
-    # The old release gets a token of its own: it is deployed once more, and checked like any other.
-    id=$(verify-token prepare --service "$service" --release "$before" --force --print id)
+    # Back, whatever can be proven of it; old workers may still stand in that release: hence --in-place. A service that is down is started.
     switch "$before"
-    sudo systemctl reload "$service"
-    verify-token check --deploy "$id" || true
+    id=$(verify-token prepare --service "$service" --release "$before" --in-place --force --print id) || id=
+    sudo systemctl reload-or-restart "$service"
+    [ -z "$id" ] || verify-token check --deploy "$id" || true
 fi
 exit "$status"
 ON_THE_HOST
