@@ -81,6 +81,11 @@ import Testing
             ])
     }
 
+    @Test(arguments: [("a\u{0}2.0.27\u{0}b", "2.0.27"), ("2.0.27", "2.0.27"), ("x2.0.27\u{0}2.0.x\u{0}2.0.", nil), ("", nil)])
+    func aProgramKnowsItsVersion(_ program: String, _ version: String?) {
+        #expect(ProgramVersion.find("2.0.", in: Array(program.utf8)) == version)
+    }
+
     @Test func unitsTakeBackAndGoOn() {
         var unit = UnitFile()
         unit.read("[Service]\nExecStart=/bin/a \\\n# why\n  b\nExecReload=/bin/x\nEnvironment=A=1 \"B=2 3\"\n", file: "u")
