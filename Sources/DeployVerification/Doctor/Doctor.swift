@@ -297,7 +297,9 @@ public enum Doctor {
                 isRestarted && !isReloaded ? .caution : .fault, .noDirectory,
                 "nothing tells \(kind.name) to follow the link: it stands in \(shown(stands))",
                 at: ["process \(main.pid)" + (main.shellFolder.map { ", PWD=\(shown($0))" } ?? ", without PWD")]
-                    + sight.facts.configurationFiles.prefix(1).map { shown($0.path) },
+                    + sight.facts.configurationFiles.filter { if case .text? = sight.facts.files[$0.path] { true } else { false } }.map {
+                        shown($0.path)
+                    },
                 why: "A reload starts the new processes in this folder again: new processes, old release.",
                 mend: "\(kind.folderLine(shown(link))) in its configuration")
         ]
