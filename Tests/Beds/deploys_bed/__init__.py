@@ -1,0 +1,1 @@
+"""The bed of deploys: see Tests/Beds/deploys."""

@@ -1,0 +1,35 @@
+"""gunicorn, with sync or gthread workers."""
+import os, signal
+
+from .service import Service
+
+
+class Gunicorn(Service):
+    OPTIONS = {"workers": 3, "class": "sync", "preload": False, "directory": True, "pwd": False}
+
+    def configure(self):
+        lines = [
+            f'bind = "127.0.0.1:{self.port}"', f'pidfile = "{self.path("pid")}"', f"workers = {self.workers}", "timeout = 90",
+            f'worker_class = "{self.options["class"]}"', f"threads = {4 if self.options['class'] == 'gthread' else 1}",
+            f"preload_app = {bool(self.options['preload'])}"]
+        if self.options["directory"] is True:
+            lines.append(f'chdir = "{self.path("current")}"')
+        self.write("gunicorn.conf.py", "\n".join(lines) + "\n")
+
+    def command(self):
+        return ["/usr/bin/python3", "/usr/bin/gunicorn", "-c", self.path("gunicorn.conf.py"), "app:application"]
+
+    def hup(self):
+        """HUP: new workers by the same master."""
+        self.signal(signal.SIGHUP)
+
+    def usr2(self):
+        """USR2 and nothing else: a second master beside the first."""
+        self.signal(signal.SIGUSR2)
+
+    def usr2_then_term(self):
+        """USR2, and TERM to the old master when all new workers have loaded their code."""
+        old, count = self.pid(), len(self.boots())
+        self.signal(signal.SIGUSR2)
+        self.wait("the new workers are there", lambda: len(self.boots()) >= count + (1 if self.options["preload"] else self.workers))
+        os.kill(old, signal.SIGTERM)

@@ -1,0 +1,77 @@
+"""nginx, which answers by itself: its configuration is the code."""
+import base64, os, signal
+
+from .service import PASSWORD, BedError, Service
+
+CREDENTIAL = base64.b64encode(f"about:{PASSWORD}".encode()).decode()
+
+
+class Nginx(Service):
+    OPTIONS = {"workers": 2, "daemon": True, "path": True, "static": False}
+
+    def configure(self):
+        self.render()
+        temporary = "".join(f"{kind}_temp_path {self.path('temporary-' + kind)};" for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"])
+        self.write("nginx.conf", f"""
+daemon {"on" if self.options["daemon"] is True else "off"};
+worker_processes {self.workers};
+pid {self.path("pid")};
+error_log {self.path("log")};
+events {{ worker_connections 512; }}
+http {{
+    access_log off;
+    default_type text/plain;
+    {temporary}
+    server {{
+        listen 127.0.0.1:{self.port};
+        root {self.path("current")};
+        location = / {{ return 200 ok; }}
+        location = /large {{ limit_rate 100k; }}
+        include {self.path("current")}/nginx-release.conf;
+    }}
+}}
+""")
+
+    def render(self):
+        """What a deploy tool has to do: nginx reads the token from its configuration, not from a file."""
+        release = self.path("current")
+        name = self.loaded_release(os.path.basename(os.path.realpath(release)))
+        try:
+            with open(release + "/TOKEN") as file:
+                token = file.read().strip()
+        except FileNotFoundError:
+            token = "none"
+        with open(release + "/TRAITS") as file:
+            broken = "raises" in file.read()
+        # `auth_basic` comes after `return`, and so would not be asked.
+        about = "try_files /TOKEN =404;" if self.options["static"] else f"""
+    if ($http_authorization != "Basic {CREDENTIAL}") {{ return 401; }}
+    return 200 {token};"""
+        with open(release + "/nginx-release.conf", "w") as file:
+            file.write(f"""
+{"this is no directive;" if broken else ""}
+location = /about/deploy {{ {about} }}
+location = /whoami {{ return 200 "$pid {name} {token}"; }}
+""")
+        with open(release + "/large", "wb") as file:
+            file.truncate(1 << 24)
+
+    def command(self):
+        # Without its path it cannot execute itself anew.
+        return ["/usr/sbin/nginx" if self.options["path"] is True else "nginx", "-e", self.path("log"), "-c", self.path("nginx.conf")]
+
+    def hup(self):
+        """HUP: new workers with the new configuration."""
+        self.render()
+        self.signal(signal.SIGHUP)
+
+    def upgrade(self):
+        """USR2, then QUIT to the old master after a while, as scripts do it: whether there is a new one or not."""
+        self.render()
+        old = self.pid()
+        self.signal(signal.SIGUSR2)
+        try:
+            self.wait("there is a new master", lambda: self.pid() not in (old, None), 2)
+        except BedError:
+            pass
+        os.kill(old, signal.SIGQUIT)
