@@ -1,0 +1,357 @@
+"""One scenario, from the first release to what everybody said about the second."""
+import base64, http.client, json, os, select, signal, socket, subprocess, sys, threading, time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "../Beds"))
+from deploys_bed.servers import SERVERS
+from deploys_bed.service import PASSWORD
+
+EXIT_CODES = {
+    "VERIFIED": 0, "STALE": 1, "MIXED": 3, "DOWN": 4, "CRASH_LOOP": 5, "NEW_PROCESS_OLD_CODE": 6, "DYNAMIC_TOKEN": 7, "UNPROVEN": 8,
+    "IN_PROGRESS": 9, "UNREACHABLE": 10, "SLO_BREACHED": 11,
+}
+# The worst verdict of several wins.
+ORDER = ["DOWN", "CRASH_LOOP", "STALE", "MIXED", "NEW_PROCESS_OLD_CODE", "DYNAMIC_TOKEN", "UNREACHABLE", "UNPROVEN", "IN_PROGRESS", "SLO_BREACHED", "VERIFIED"]
+TOO_LONG = 3  # seconds after which a request counts as hanging
+SWEEP = 2.3
+
+
+def token():
+    return os.urandom(16).hex()
+
+
+class Ends:
+    """When processes end, to the millisecond."""
+
+    def __init__(self, pids):
+        self.at = {}
+        self._poll = select.poll()
+        self._files = {}
+        for pid in pids:
+            try:
+                file = os.pidfd_open(pid)
+            except ProcessLookupError:
+                continue
+            self._files[file] = pid
+            self._poll.register(file, select.POLLIN)
+        threading.Thread(target=self._wait, daemon=True).start()
+
+    def _wait(self):
+        while self._files:
+            for file, _ in self._poll.poll():
+                self.at[self._files.pop(file)] = time.monotonic()
+                self._poll.unregister(file)
+                os.close(file)
+
+
+class Poll(threading.Thread):
+    """What many deploy scripts do: ask every half second until the new token is there."""
+
+    def __init__(self, port, token, timeout):
+        super().__init__(daemon=True)
+        self.port, self.token, self.timeout = port, token, timeout
+        self.ok, self.at = False, None
+
+    def run(self):
+        credential = base64.b64encode(f"about:{PASSWORD}".encode()).decode()
+        deadline = time.monotonic() + self.timeout
+        while time.monotonic() < deadline and not self.ok:
+            try:
+                connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=max(0.1, deadline - time.monotonic()))
+                connection.request("GET", "/about/deploy", headers={"Authorization": "Basic " + credential})
+                answer = connection.getresponse()
+                self.ok = answer.status == 200 and answer.read().decode() == self.token
+                connection.close()
+            except (OSError, http.client.HTTPException):
+                pass
+            self.at = time.monotonic()
+            if not self.ok:
+                time.sleep(max(0, min(0.5, deadline - time.monotonic())))
+
+
+class Story:
+    def __init__(self, scenario, folder, programs):
+        self.scenario, self.folder, self.programs = scenario, folder, programs
+        self.services, self.front, self.agent, self.prober = [], None, None, None
+        self.deploys, self.target, self.token, self.held = {}, "1", None, []
+        self.marks = {}
+
+    def run(self):
+        try:
+            self.begin()
+            steps = self.scenario.steps.split()
+            self.acted = None
+            for step in steps:
+                self.do(step)
+            return self.judge()
+        finally:
+            self.end()
+
+    def path(self, *names):
+        return os.path.join(self.folder, *names)
+
+    # The world before the deploy
+
+    def begin(self):
+        scenario = self.scenario
+        os.makedirs(self.folder)
+        for number in range(scenario.backends):
+            service = SERVERS[scenario.server](self.path(self.unit(number)), scenario.options.split())
+            os.makedirs(service.folder)
+            self.services.append(service)
+            service.release("1", scenario.old_traits.split())
+            service.write("releases/1/TOKEN", token())
+            service.switch("1")
+            service.start()
+        self.port = self.services[0].port
+        if scenario.backends > 1:
+            ports = ",".join(str(service.port) for service in self.services)
+            self.front = SERVERS["haproxy"](self.path("front"), ["backends=" + ports])
+            os.makedirs(self.front.folder)
+            self.front.release("1")
+            self.front.switch("1")
+            self.front.start()
+            self.port = self.front.port
+        self.password = self.services[0].path("password")
+        if self.programs and scenario.agent:
+            self.start_agent()
+        self.prober = subprocess.Popen([sys.executable, HERE + "/prober.py", str(self.port), self.path("answers")])
+
+    def unit(self, number):
+        return f"web{number + 1}"
+
+    def start_agent(self):
+        os.makedirs(self.path("agent/services.d"))
+        with open(self.path("agent/rollcall.conf"), "w") as file:
+            file.write(f'set state_directory "{self.path("agent/state")}"\nset socket "{self.path("agent/socket")}"\nset cycle_time 1\n')
+        for number, service in enumerate(self.services):
+            with open(self.path("agent/services.d", self.unit(number) + ".inq"), "w") as file:
+                file.write(f'check service {self.unit(number)} with pidfile "{service.path("pid")}"\n')
+        with open(self.path("agent/log"), "wb") as log:
+            self.agent = subprocess.Popen(
+                [self.programs + "/rollcall-agent", "--config", self.path("agent")], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        deadline = time.monotonic() + 10
+        while not os.path.exists(self.path("agent/socket")):
+            if self.agent.poll() is not None or time.monotonic() > deadline:
+                with open(self.path("agent/log")) as log:
+                    raise RuntimeError("the agent does not start: " + log.read()[-1000:])
+            time.sleep(0.02)
+        # It has to have seen its units once.
+        time.sleep(1)
+
+    # The deploy
+
+    def do(self, step):
+        word, _, value = step.partition("=")
+        call = getattr(self, "step_" + word.replace("-", "_"), None)
+        if call:
+            call(*([value] if value else []))
+            return
+        if self.acted is None:
+            self.mark_start_of_action()
+        reached = self.services[:-1] if self.scenario.forgotten else self.services
+        for service in reached:
+            getattr(service, word.replace("-", "_"))()
+
+    def mark_start_of_action(self):
+        self.acted = time.monotonic()
+        self.ends = Ends([pid for service in self.services for pid in service.processes()])
+        self.boots_before = [len(service.boots()) for service in self.services]
+
+    def step_release(self):
+        self.target = "2"
+        for service in self.services:
+            service.release("2", self.scenario.traits.split())
+
+    def step_rewrite(self):
+        for service in self.services:
+            service.release("1", self.scenario.traits.split())
+
+    def step_prepare(self):
+        in_place = ["--in-place"] if os.path.basename(os.path.realpath(self.services[0].path("current"))) == self.target else []
+        if not self.programs or not self.scenario.agent:
+            self.token = token()
+            for service in self.services:
+                service.write(f"releases/{self.target}/TOKEN", self.token)
+            return
+        for number, service in enumerate(self.services):
+            words = ["prepare", "--service", self.unit(number), "--release", service.path("releases", self.target), *in_place, "--url", service.url]
+            words += ["--token-path", "/about/deploy", "--user", "about", "--password-file", self.password, "--agent-socket", self.path("agent/socket")]
+            words += ["--token", self.token] if self.token else []
+            done = subprocess.run([self.programs + "/verify-token", *words, "--print", "id"], capture_output=True, text=True, timeout=30)
+            if done.returncode != 0:
+                raise RuntimeError(f"verify-token {' '.join(words)}: exit code {done.returncode}: {done.stdout}{done.stderr}")
+            self.deploys[number] = done.stdout.strip()
+            with open(service.path("releases", self.target, "TOKEN")) as file:
+                self.token = file.read().strip()
+
+    def step_switch(self):
+        for service in self.services:
+            service.switch(self.target)
+
+    def step_prune(self):
+        for service in self.services:
+            service.prune("1")
+
+    def step_hide_token(self):
+        for service in self.services:
+            os.rename(service.path("releases", self.target, "TOKEN"), service.path("hidden"))
+
+    def step_put_token(self):
+        for service in self.services:
+            os.rename(service.path("hidden"), service.path("releases", self.target, "TOKEN"))
+
+    def step_stuck(self, seconds):
+        self.hold(f"/slow?s={seconds}")
+
+    def step_download(self):
+        self.hold("/large")
+
+    def hold(self, path):
+        connection = socket.create_connection(("127.0.0.1", self.port))
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
+        self.held.append(connection)
+        time.sleep(0.3)
+
+    def step_wait(self, seconds):
+        time.sleep(float(seconds))
+
+    def step_loaded(self):
+        for service, before in zip(self.services, self.boots_before):
+            service.wait("new code is loaded", lambda: len(service.boots()) >= before + service.workers)
+        time.sleep(0.3)
+
+    # What everybody says
+
+    def judge(self):
+        scenario = self.scenario
+        if self.acted is None:
+            self.mark_start_of_action()
+        began = time.monotonic()
+        poll = Poll(self.port, self.token, scenario.timeout)
+        poll.start()
+        checks = [threading.Thread(target=self.check, args=(number, results)) for results in [self.marks] for number in self.checked()]
+        for check in checks:
+            check.start()
+        for check in checks:
+            check.join()
+        if all(mark["code"] == 0 for mark in self.marks.values()) and self.marks:
+            self.prober.send_signal(signal.SIGUSR1)
+        poll.join()
+        time.sleep(scenario.observe)
+        swept = time.monotonic()
+        alive = [pid for service in self.services for pid in service.processes()]
+        self.prober.send_signal(signal.SIGUSR1)
+        time.sleep(SWEEP)
+        self.prober.terminate()
+        self.prober.wait(20)
+        ended = time.monotonic()
+        asked = self.answers()
+        new = {service.loaded_release(self.target) for service in self.services}
+        result = {
+            "name": scenario.name, "truth": truth([one for one in asked if swept <= one[0] < ended - 0.1], new, ended),
+            "poll": self.told(poll.ok, poll.at, began, asked, new, ended, swept),
+            "stall": round(max((end - start for start, end, _ in asked if start >= self.acted - 0.5), default=0), 2),
+            "failed": sum(1 for start, _, answer in asked if answer.startswith("!") and "yet" not in answer and start >= self.acted - 0.5),
+            "asked": len(asked)}
+        if self.marks:
+            worst = min(self.marks.values(), key=lambda mark: ORDER.index(mark["verdict"]) if mark["verdict"] in ORDER else -1)
+            at = max(mark["at"] for mark in self.marks.values())
+            result["check"] = self.told(worst["code"] == 0, at, began, asked, new, ended, swept)
+            result["check"].update(
+                verdict=worst["verdict"], code=worst["code"], reasons=worst["reasons"], json=[mark["json"] for mark in self.marks.values()],
+                errors=" ".join(mark["errors"] for mark in self.marks.values()))
+            if worst["code"] == 0:
+                result["check"]["latency"] = round(at - self.last_turn(began, at, alive) - scenario.settle, 3)
+        return result
+
+    def checked(self):
+        if not self.programs:
+            return []
+        return sorted(self.deploys) if self.scenario.agent else [0]
+
+    def check(self, number, results):
+        scenario = self.scenario
+        url = f"http://127.0.0.1:{self.port if self.front else self.services[number].port}/about/deploy"
+        words = ["check", "--user", "about", "--password-file", self.password]
+        if scenario.agent:
+            words += ["--deploy", self.deploys[number], "--agent-socket", self.path("agent/socket")]
+            words += [] if self.front else ["--url", url]
+        else:
+            words += ["--token", self.token, "--url", url]
+        words += ["--timeout", f"{scenario.timeout}s", "--settle", f"{scenario.settle}s", "--watch", f"{scenario.watch}s", "--json", *scenario.check.split()]
+        try:
+            done = subprocess.run(
+                [self.programs + "/verify-token", *words], capture_output=True, text=True, timeout=scenario.timeout + scenario.watch + 20)
+            code, output, errors = done.returncode, done.stdout, done.stderr
+        except subprocess.TimeoutExpired as late:
+            code, output, errors = -1, "", f"still running after {late.timeout} s"
+        at = time.monotonic()
+        try:
+            said = json.loads(output.strip().splitlines()[-1] if output.strip().startswith('{"') else output)
+        except (ValueError, IndexError):
+            said = {}
+        verdict = said.get("verdict") or said.get("state") or "?"
+        results[number] = {"at": at, "code": code, "verdict": verdict, "reasons": said.get("reasons", []), "json": said, "errors": errors[-1500:]}
+
+    def told(self, ok, at, began, asked, new, ended, swept):
+        """Who said that all is well is measured by the requests that came after that."""
+        wrong = [one for one in asked if one[0] >= at and is_wrong(one, new, ended)] if ok else []
+        return {
+            "ok": ok, "seconds": round(at - began, 2), "since_action": round(at - self.acted, 2), "wrong_after": len(wrong),
+            "last_wrong": round(max((one[0] for one in wrong), default=at) - at, 2), "examples": [one[2] for one in wrong[:3]]}
+
+    def last_turn(self, began, at, alive):
+        """When the last worker became new: it was started, its code was loaded, and the last old process had ended."""
+        turns = [began]
+        for service, before in zip(self.services, self.boots_before):
+            turns += [boot[0] for boot in service.boots()[before:] if boot[0] <= at]
+        turns += [end for end in self.ends.at.values() if end <= at]
+        turns += [start for start in map(started, alive) if start is not None and start <= at]
+        return max(turns)
+
+    def answers(self):
+        with open(self.path("answers")) as file:
+            lines = [line.rstrip("\n").split(" ", 2) for line in file]
+        return sorted((float(line[0]), float(line[1]), line[2]) for line in lines if len(line) == 3)
+
+    def end(self):
+        for connection in self.held:
+            connection.close()
+        for process in [self.prober, self.agent]:
+            if process and process.poll() is None:
+                process.terminate()
+                try:
+                    process.wait(10)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+        for service in [self.front, *self.services]:
+            if service:
+                service.stop()
+
+
+def is_wrong(one, new, ended):
+    start, end, answer = one
+    if "no answer yet" in answer:
+        return ended - start > TOO_LONG
+    return answer.startswith("!") or answer.split()[1] not in new or end - start > TOO_LONG
+
+
+def truth(asked, new, ended):
+    settled = [one for one in asked if "no answer yet" not in one[2] or ended - one[0] > SWEEP / 2]
+    if not settled or any(one[2].startswith("!") for one in settled):
+        return "down"
+    releases = {one[2].split()[1] in new for one in settled}
+    return "mixed" if len(releases) == 2 else "new" if True in releases else "old"
+
+
+def started(pid):
+    """When a process was started, on the monotonic clock; exact to a tick."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            ticks = int(file.read().rpartition(")")[2].split()[19])
+    except (OSError, IndexError):
+        return None
+    sleeping = time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic()
+    return ticks / os.sysconf("SC_CLK_TCK") - sleeping
