@@ -15,6 +15,9 @@ The steps:
     switch           `current` points to the new release
     prune            the old release is removed
     hide-token, put-token   the token file goes away, and comes back
+    other            a third release, without a token
+    switch=3         `current` points to that
+    back             what follows deploys release 1 once more
     stuck=S          a request that keeps an old worker busy for S seconds
     download         a client that takes a large file slowly
     wait=S           nothing, for S seconds
@@ -41,8 +44,10 @@ class Scenario:
     check: str = ""  # further options of `verify-token check`
     reason: str = ""
     observe: float = 1.5  # how long the bed looks on after the last verdict
-    backends: int = 1  # so many servers behind HAProxy; the last action reaches all of them, or all but the last one
-    forgotten: bool = False  # the action never reaches the last backend
+    front: str = ""  # what stands in front of the server
+    backends: int = 1  # so many servers behind it
+    forgotten: bool = False  # the action never reaches the last of them
+    wrong_password: bool = False  # `check` is given a wrong one
     agent: bool = True  # False: only the URL is asked
     bad_boot: bool = False  # the new code cannot run, which is to be known soon
     subset: bool = False  # belongs to `make test`
@@ -68,7 +73,8 @@ SCENARIOS = [
     good("puma-hot-slow-boot", "puma", "hot-restart", "requests queue for 4 s: new workers that do not answer yet prove nothing", traits="slow=4", timeout=15),
     good("puma-hot-no-group", "puma", "hot-restart", "without a control group: found by the pid file", options="group=none"),
     good("puma-phased", "puma", "phased-restart", "one worker after the other; titles keep the old release's name", subset=True),
-    good("puma-phased-slow-boot", "puma", "phased-restart", "old workers serve until the last is new", traits="slow=1.5", timeout=20, subset=True),
+    good("puma-phased-slow-boot", "puma", "phased-restart", "old workers serve until the last is new", traits="slow=1.5", timeout=20,
+         observe=6, subset=True),
     good("puma-phased-preload", "puma", "phased-restart", "with preload_app Puma makes it a hot restart, and only its log says so", options="preload"),
     good("puma-phased-fork-worker", "puma", "phased-restart", "workers are forked from worker 0 and lose their parent", options="fork_worker", timeout=25),
     good("puma-in-place-hot", "puma", "hot-restart", "the same folder, new code in it", steps=IN_PLACE),
@@ -89,8 +95,9 @@ SCENARIOS = [
     bad("puma-phased-no-directory", "puma", "phased-restart", "NEW_PROCESS_OLD_CODE", "old", "the same, worker by worker", options="directory=no",
         reason="directory", timeout=10),
     bad("puma-hot-pruned", "puma", "prune hot-restart", "DOWN", "down", "the folder to go back to is gone", options="directory=no", timeout=10),
-    bad("puma-phased-stuck", "puma", "stuck=60 release prepare switch phased-restart", "MIXED STALE", "old mixed",
-        "the stuck worker is waited for before the next one is replaced. STALE when it is the first, MIXED otherwise", steps=""),
+    bad("puma-phased-stuck", "puma", "stuck=60 release prepare switch phased-restart", "MIXED STALE IN_PROGRESS", "old mixed new",
+        "the stuck worker is waited for before the next is replaced. STALE when it is the first; when it is the last, no listener is left to an old worker, but one "
+        "new worker is missing", steps=""),
     bad("puma-dynamic-lost", "puma", "", "DYNAMIC_TOKEN", "old", "an old worker answers the new token: it reads the file on every request",
         old_traits="dynamic", subset=True),
     Scenario("puma-dynamic-hot", "puma", DEPLOY + "hot-restart", "VERIFIED DYNAMIC_TOKEN", "new",
@@ -99,6 +106,14 @@ SCENARIOS = [
         "new code, but it booted before TOKEN was there: it can prove nothing", steps="", reason="token-missing"),
     bad("puma-prepared-late", "puma", "release switch hot-restart loaded wait=1 prepare", "STALE", "new",
         "nothing was started since prepare: no evidence of this deploy can exist", steps=""),
+
+    bad("puma-no-endpoint", "puma", "hot-restart", "NEW_PROCESS_OLD_CODE UNPROVEN", "new",
+        "the new code has no endpoint and answers `ok` to everything: it is new code, or it is not, and cannot say", traits="no-endpoint", timeout=8),
+    bad("puma-wrong-password", "puma", "hot-restart", "UNREACHABLE", "new", "who cannot look must not say what is there", wrong_password=True, timeout=10),
+    bad("puma-terminated", "puma", "terminate", "DOWN", "down", "it was stopped and never started", timeout=10),
+    good("puma-cold", "puma", "cold-restart", "stopped and started: an outage, but new code", timeout=15),
+    good("puma-single", "puma", "hot-restart", "no workers: the process with the listener is the worker", options="workers=0", subset=True),
+    bad("puma-single-lost", "puma", "", "STALE", "old", "nobody restarted it", options="workers=0"),
 
     # Unicorn
     good("unicorn-usr2", "unicorn", "usr2", "with the recipe: the first new worker sends the old master away", options="recipe", subset=True),
@@ -128,6 +143,9 @@ SCENARIOS = [
     bad("unicorn-usr2-no-directory", "unicorn", "usr2", "NEW_PROCESS_OLD_CODE", "old", "the new master goes back to the old release",
         options="directory=no recipe", reason="directory"),
     bad("unicorn-usr2-pruned", "unicorn", "prune usr2", "STALE", "old", "the new master cannot be started in a folder that is gone", options="directory=no recipe"),
+
+    bad("unicorn-wrong-release", "unicorn", "release prepare other switch=3 usr2", "NEW_PROCESS_OLD_CODE", "old", "the link points to another release", steps="",
+        options="recipe"),
 
     # gunicorn
     good("gunicorn-hup", "gunicorn", "hup", "the same master forks new workers", subset=True),
@@ -159,11 +177,19 @@ SCENARIOS = [
     bad("gunicorn-token-late", "gunicorn", "release prepare hide-token switch hup loaded put-token", "NEW_PROCESS_OLD_CODE", "new",
         "new code, but it booted before TOKEN was there", steps="", reason="token-missing"),
 
+    good("gunicorn-hup-twice", "gunicorn", "hup wait=0.4 hup", "an impatient deploy tool"),
+    good("gunicorn-rollback", "gunicorn", "release switch hup loaded back prepare switch hup", "back to the release before, with a new token", steps=""),
+    good("gunicorn-socket", "gunicorn", "hup", "workers behind a Unix socket, nginx in front", options="unix", front="nginx"),
+    bad("gunicorn-socket-lost", "gunicorn", "", "STALE", "old", "nobody restarted it", options="unix", front="nginx"),
+    bad("gunicorn-socket-preload", "gunicorn", "hup", "NEW_PROCESS_OLD_CODE", "old", "new processes with old code, behind a Unix socket", options="unix preload",
+        front="nginx", reason="preload"),
+
     # uWSGI
     good("uwsgi-hup", "uwsgi", "hup", "the master keeps its pid and executes itself anew", subset=True),
     good("uwsgi-hup-slow-boot", "uwsgi", "hup", "all requests wait for 4 s", traits="slow=4", timeout=15),
     good("uwsgi-hup-lazy", "uwsgi", "hup", "every worker loads the code itself", options="lazy"),
-    good("uwsgi-chain-in-place", "uwsgi", "chain-reload", "workers load what lies in the folder now, one after the other", steps=IN_PLACE, options="lazy", timeout=15),
+    good("uwsgi-chain-in-place", "uwsgi", "chain-reload", "workers load what lies in the folder now, one after the other", steps=IN_PLACE, options="lazy", timeout=15,
+         observe=5),
     bad("uwsgi-lost", "uwsgi", "", "STALE", "old", "nobody restarted it"),
     bad("uwsgi-chain", "uwsgi", "chain-reload", "NEW_PROCESS_OLD_CODE", "old", "workers come from a master that stands in the old release", options="lazy",
         reason="directory", timeout=12, subset=True),
@@ -189,11 +215,11 @@ SCENARIOS = [
     bad("haproxy-reload-broken", "haproxy", "reload", "STALE", "old", "the master refuses a configuration with a fault, the old worker goes on", traits="raises"),
 
     # Three servers behind HAProxy
-    good("balancer", "gunicorn", "hup", "all three", backends=3, timeout=15),
-    bad("balancer-one-stale", "gunicorn", "hup", "STALE", "mixed", "the third was forgotten: two verdicts are VERIFIED, the worst counts", backends=3,
+    good("balancer", "gunicorn", "hup", "all three", front="haproxy", backends=3, timeout=15),
+    bad("balancer-one-stale", "gunicorn", "hup", "STALE", "mixed", "the third was forgotten: two verdicts are VERIFIED, the worst counts", front="haproxy", backends=3,
         forgotten=True, subset=True),
     bad("balancer-one-stale-url-only", "gunicorn", "hup", "MIXED STALE", "mixed",
-        "answers alternate. From outside nobody can tell one stale worker from one stale server", backends=3, forgotten=True, agent=False,
+        "answers alternate. From outside nobody can tell one stale worker from one stale server", front="haproxy", backends=3, forgotten=True, agent=False,
         check="--consecutive 20"),
-    good("balancer-url-only", "gunicorn", "hup", "20 right answers in a row from three servers", backends=3, agent=False, check="--consecutive 20", timeout=15),
+    good("balancer-url-only", "gunicorn", "hup", "20 right answers in a row from three servers", front="haproxy", backends=3, agent=False, check="--consecutive 20", timeout=15),
 ]

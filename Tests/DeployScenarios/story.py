@@ -104,15 +104,18 @@ class Story:
             service.switch("1")
             service.start()
         self.port = self.services[0].port
-        if scenario.backends > 1:
+        if scenario.front:
             ports = ",".join(str(service.port) for service in self.services)
-            self.front = SERVERS["haproxy"](self.path("front"), ["backends=" + ports])
+            backend = "backends=" + ports if scenario.front == "haproxy" else "backend=" + self.services[0].path("socket")
+            self.front = SERVERS[scenario.front](self.path("front"), [backend])
             os.makedirs(self.front.folder)
             self.front.release("1")
             self.front.switch("1")
             self.front.start()
             self.port = self.front.port
         self.password = self.services[0].path("password")
+        if scenario.wrong_password:
+            self.services[0].write("wrong-password", "incorrect-horse\n", mode=0o600)
         if self.programs and scenario.agent:
             self.start_agent()
         self.prober = subprocess.Popen([sys.executable, HERE + "/prober.py", str(self.port), self.path("answers")])
@@ -185,9 +188,16 @@ class Story:
             with open(service.path("releases", self.target, "TOKEN")) as file:
                 self.token = file.read().strip()
 
-    def step_switch(self):
+    def step_switch(self, name=None):
         for service in self.services:
-            service.switch(self.target)
+            service.switch(name or self.target)
+
+    def step_other(self):
+        for service in self.services:
+            service.release("3")
+
+    def step_back(self):
+        self.target = "1"
 
     def step_prune(self):
         for service in self.services:
@@ -273,7 +283,8 @@ class Story:
     def check(self, number, results):
         scenario = self.scenario
         url = f"http://127.0.0.1:{self.port if self.front else self.services[number].port}/about/deploy"
-        words = ["check", "--user", "about", "--password-file", self.password]
+        password = self.services[0].path("wrong-password") if scenario.wrong_password else self.password
+        words = ["check", "--user", "about", "--password-file", password]
         if scenario.agent:
             words += ["--deploy", self.deploys[number], "--agent-socket", self.path("agent/socket")]
             words += [] if self.front else ["--url", url]

@@ -5,11 +5,13 @@ from .service import Service
 
 
 class Gunicorn(Service):
-    OPTIONS = {"workers": 3, "class": "sync", "preload": False, "directory": True, "pwd": False}
+    OPTIONS = {"workers": 3, "class": "sync", "preload": False, "directory": True, "pwd": False, "unix": False}
 
     def configure(self):
+        # Behind a proxy that has the port.
+        address = "unix:" + self.path("socket") if self.options["unix"] else f"127.0.0.1:{self.port}"
         lines = [
-            f'bind = "127.0.0.1:{self.port}"', f'pidfile = "{self.path("pid")}"', f"workers = {self.workers}", "timeout = 90",
+            f'bind = "{address}"', f'pidfile = "{self.path("pid")}"', f"workers = {self.workers}", "timeout = 90",
             f'worker_class = "{self.options["class"]}"', f"threads = {4 if self.options['class'] == 'gthread' else 1}",
             f"preload_app = {bool(self.options['preload'])}"]
         if self.options["directory"] is True:
@@ -18,6 +20,9 @@ class Gunicorn(Service):
 
     def command(self):
         return ["/usr/bin/python3", "/usr/bin/gunicorn", "-c", self.path("gunicorn.conf.py"), "app:application"]
+
+    def answers(self):
+        return os.path.exists(self.path("socket")) if self.options["unix"] else super().answers()
 
     def hup(self):
         """HUP: new workers by the same master."""

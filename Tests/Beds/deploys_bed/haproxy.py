@@ -51,6 +51,9 @@ frontend web
         with open(path) as file:
             return file.read().strip()
 
+    def loads_at_start(self):
+        return 0
+
     def command(self):
         return ["/usr/sbin/haproxy", "-W", "-f", self.path("haproxy.cfg"), "-p", self.path("pid")]
 

@@ -2,8 +2,8 @@
 
     keeper.py FOLDER START_FOLDER own|none lifeline|- COMMAND...
 
-It does what an init system does: a process whose parent has ended becomes its child and is waited for. With a lifeline it also ends when its
-standard input does.
+It does what an init system does: a process whose parent has ended becomes its child and is waited for. SIGUSR1 starts the server once more, as
+after it was stopped. With a lifeline the keeper also ends when its standard input does.
 """
 import ctypes, os, signal, sys, threading, time
 
@@ -18,9 +18,9 @@ PR_SET_CHILD_SUBREAPER = 36
 
 def main():
     signal.signal(signal.SIGTERM, lambda *_: end())
+    signal.signal(signal.SIGUSR1, lambda *_: start())
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
-    if os.fork() == 0:
-        become_server()
+    start()
     if life == "lifeline":
         threading.Thread(target=wait_for_end_of_input, daemon=True).start()
     while True:
@@ -30,8 +30,14 @@ def main():
             time.sleep(0.05)
 
 
+def start():
+    if os.fork() == 0:
+        become_server()
+
+
 def become_server():
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_DFL)
     if group:
         try:
             os.makedirs(group, exist_ok=True)

@@ -1,4 +1,4 @@
-"""nginx, which answers by itself: its configuration is the code."""
+"""nginx, which answers by itself (its configuration is the code), or in front of a server with a socket."""
 import base64, os, signal
 
 from .service import PASSWORD, BedError, Service
@@ -7,12 +7,17 @@ CREDENTIAL = base64.b64encode(f"about:{PASSWORD}".encode()).decode()
 
 
 class Nginx(Service):
-    OPTIONS = {"workers": 2, "daemon": True, "path": True, "static": False}
+    # `backend`: the path of a socket; without one it answers itself.
+    OPTIONS = {"workers": 2, "daemon": True, "path": True, "static": False, "backend": ""}
 
     def configure(self):
         self.render()
         temporary = "".join(f"{kind}_temp_path {self.path('temporary-' + kind)};" for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"])
+        # Its workers are to reach folders that only root may enter, as long as it is root who runs this.
+        user = "user root;" if os.geteuid() == 0 else ""
+        own = f"location = / {{ return 200 ok; }} location = /large {{ limit_rate 100k; }} include {self.path('current')}/nginx-release.conf;"
         self.write("nginx.conf", f"""
+{user}
 daemon {"on" if self.options["daemon"] is True else "off"};
 worker_processes {self.workers};
 pid {self.path("pid")};
@@ -25,9 +30,7 @@ http {{
     server {{
         listen 127.0.0.1:{self.port};
         root {self.path("current")};
-        location = / {{ return 200 ok; }}
-        location = /large {{ limit_rate 100k; }}
-        include {self.path("current")}/nginx-release.conf;
+        {f"location / {{ proxy_pass http://unix:{self.options['backend']}; }}" if self.options["backend"] else own}
     }}
 }}
 """)
@@ -55,6 +58,9 @@ location = /whoami {{ return 200 "$pid {name} {token}"; }}
 """)
         with open(release + "/large", "wb") as file:
             file.truncate(1 << 24)
+
+    def loads_at_start(self):
+        return 0
 
     def command(self):
         # Without its path it cannot execute itself anew.

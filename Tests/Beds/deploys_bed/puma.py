@@ -16,6 +16,9 @@ class Puma(Service):
         lines += [word for word, option in [("preload_app!", "preload"), ("fork_worker", "fork_worker")] if self.options[option]]
         self.write("puma.rb", "\n".join(lines) + "\n")
 
+    def loads_at_start(self):
+        return 1 if self.options["preload"] or self.options["fork_worker"] else max(1, self.workers)
+
     def command(self):
         return ["/usr/bin/ruby", "/usr/bin/puma", "-C", self.path("puma.rb")]
 

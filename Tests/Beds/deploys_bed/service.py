@@ -66,6 +66,16 @@ class Service:
         """Takes a release away, as `keep_releases` does."""
         shutil.rmtree(self.path("releases", name))
 
+    def terminate(self):
+        """TERM: the server ends."""
+        self.signal(signal.SIGTERM)
+        self.wait("it has ended", lambda: not self.processes(), 20)
+
+    def cold_restart(self):
+        """The server is stopped and started again."""
+        self.terminate()
+        self.signal(signal.SIGUSR1, "keeper")
+
     # Its life.
 
     def start(self, detached=False):
@@ -81,7 +91,8 @@ class Service:
                 env=self.environment(), start_new_session=True)
         self.write("keeper", f"{self._keeper.pid}\n")
         deadline = time.monotonic() + self.SECONDS_TO_START
-        while self.get("/") is None or not self.pid():
+        # All of them: a worker that is late would load what `current` points to by then.
+        while not self.answers() or not self.pid() or len(self.boots()) < self.loads_at_start():
             if self._keeper.poll() is not None or time.monotonic() > deadline:
                 with open(self.path("log"), errors="replace") as log:
                     raise BedError(f"{type(self).__name__} does not answer: {log.read()[-2000:]}")
@@ -101,6 +112,9 @@ class Service:
         else:
             self.wait("its keeper ends", lambda: not os.path.exists(f"/proc/{keeper}"), 20)
         os.unlink(self.path("keeper"))
+
+    def answers(self):
+        return self.get("/") is not None
 
     def get(self, path, timeout=2):
         """The body of an answer with status 200, or None."""
@@ -132,6 +146,10 @@ class Service:
         if self.options.get("pwd"):
             environment["PWD"] = self.path("current")
         return environment
+
+    def loads_at_start(self):
+        """How often it loads its code when it starts: in every worker, or once before the workers are forked."""
+        return 1 if self.options.get("preload") else max(1, self.workers)
 
     @property
     def port(self):

@@ -16,6 +16,9 @@ class Uwsgi(Service):
         lines += [f"chdir = {self.path('current')}"] if self.options["directory"] is True else []
         self.write("uwsgi.ini", "\n".join(lines) + "\n")
 
+    def loads_at_start(self):
+        return self.workers if self.options["lazy"] else 1
+
     def command(self):
         return ["/usr/bin/uwsgi", "--ini", self.path("uwsgi.ini")]
 

@@ -28,7 +28,7 @@ about = Rack::Auth::Basic.new(
 
 App = lambda do |environment|
   case environment["PATH_INFO"]
-  when "/about/deploy" then about.call(environment)
+  when ->(path) { path == "/about/deploy" && !traits.key?("no-endpoint") } then about.call(environment)
   when "/whoami" then [200, { "Content-Type" => "text/plain" }, ["#{Process.pid} #{release} #{token}"]]
   when "/slow"
     sleep(Rack::Utils.parse_query(environment["QUERY_STRING"])["s"].to_f)
