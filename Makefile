@@ -8,7 +8,8 @@ BUILD_PACKAGES := libcurl4-openssl-dev libmariadb-dev libpcre2-dev libpq-dev lib
 TEST_PACKAGES := $(BUILD_PACKAGES) ansible-core capistrano chromium chromium-driver curl dbus duktape golang-go graphite-carbon gunicorn \
     haproxy iproute2 mariadb-client-core mariadb-server-core memcached nginx nodejs openrc openssl php-fpm polkitd postgresql procps \
     prometheus-node-exporter puma python3 python3-aiosmtpd python3-dbus python3-fabric python3-flask python3-gi python3-selenium \
-    python3-yaml redis-server ruby ruby-rack runit s6 sudo supervisor systemd unicorn util-linux
+    python3-yaml redis-server ruby ruby-rack runit s6 sudo supervisor systemd unicorn util-linux \
+    uwsgi-core uwsgi-plugin-python3
 # What `make bench` measures beside the agent, and what it needs for that.
 BENCH_PACKAGES := dbus gcc libc6-dev monit openssl polkitd prometheus-node-exporter prometheus-process-exporter python3 supervisor systemd util-linux
 SWIFT_VERSION := 6.3
@@ -24,11 +25,12 @@ SHELL := /bin/bash
 # swift uses all cores by itself.
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help run test fuzz build install bench bench-packages build-packages test-packages swift format-test init-test swift-test
+.PHONY: help run test test-deploys fuzz build install bench bench-packages build-packages test-packages swift format-test init-test swift-test
 
 help:
 	@echo 'make run      build, then start an aggregator and an agent that watches this machine; Ctrl-C ends both'
 	@echo 'make test     check the format, the imports, the init files, and run all tests'
+	@echo 'make test-deploys  good and bad deploys of Puma, Unicorn, gunicorn, uWSGI, nginx and HAProxy, each judged by verify-token (10 minutes)'
 	@echo 'make fuzz     let libFuzzer look for input that a parser cannot bear, $(FUZZ_SECONDS) s for each parser'
 	@echo 'make build    build the programs as they are installed: optimised, with the Swift runtime inside'
 	@echo 'make bench    build, then measure the agent beside what Debian packages for the same job (root, 20 minutes)'
@@ -64,6 +66,12 @@ swift-test: test-packages swift
 	sudo --preserve-env=CI env PATH="$$PATH" HOME="$$HOME" $(TESTS) || status=$$?; \
 	sudo chown -R --from=root "$$(id -u):$$(id -g)" .build; \
 	exit $$status
+
+# All scenarios of Tests/DeployScenarios, of which `make test` runs some. Only root may see which process answered whom.
+test-deploys: test-packages swift
+	swift build --product rollcall-agent
+	swift build --product verify-token
+	@if [ "$$(id -u)" != 0 ]; then $(needs-root); sudo=sudo; fi; $${sudo:-} Tests/DeployScenarios/run --programs "$$(swift build --show-bin-path)"
 
 # Fuzz: what is found stays in .build-fuzz/found, and belongs among the seeds once it is mended.
 

@@ -49,6 +49,7 @@ class Scenario:
     forgotten: bool = False  # the action never reaches the last of them
     wrong_password: bool = False  # `check` is given a wrong one
     agent: bool = True  # False: only the URL is asked
+    fools_poll: bool = False  # a plain poll says yes, which the bed has to see
     bad_boot: bool = False  # the new code cannot run, which is to be known soon
     subset: bool = False  # belongs to `make test`
 
@@ -99,7 +100,7 @@ SCENARIOS = [
         "the stuck worker is waited for before the next is replaced. STALE when it is the first; when it is the last, no listener is left to an old worker, but one "
         "new worker is missing", steps=""),
     bad("puma-dynamic-lost", "puma", "", "DYNAMIC_TOKEN", "old", "an old worker answers the new token: it reads the file on every request",
-        old_traits="dynamic", subset=True),
+        old_traits="dynamic", subset=True, fools_poll=True),
     Scenario("puma-dynamic-hot", "puma", DEPLOY + "hot-restart", "VERIFIED DYNAMIC_TOKEN", "new",
              "the restart works. DYNAMIC_TOKEN when the look meets an old worker after the switch", old_traits="dynamic", traits="dynamic"),
     bad("puma-token-late", "puma", "release prepare hide-token switch hot-restart loaded put-token", "NEW_PROCESS_OLD_CODE", "new",
@@ -173,7 +174,7 @@ SCENARIOS = [
         "every worker is new and right, for 2 s; seen because it is watched for 4 s more. Which verdict depends on the instant: none may be VERIFIED",
         traits="dies=2", watch=4, timeout=14, observe=3),
     bad("gunicorn-hup-stuck", "gunicorn", "stuck=60 release prepare switch hup", "MIXED", "new", "an old worker holds the listener until its request ends", steps=""),
-    bad("gunicorn-dynamic-lost", "gunicorn", "", "DYNAMIC_TOKEN", "old", "old workers read the file on every request", old_traits="dynamic"),
+    bad("gunicorn-dynamic-lost", "gunicorn", "", "DYNAMIC_TOKEN", "old", "old workers read the file on every request", old_traits="dynamic", fools_poll=True),
     bad("gunicorn-token-late", "gunicorn", "release prepare hide-token switch hup loaded put-token", "NEW_PROCESS_OLD_CODE", "new",
         "new code, but it booted before TOKEN was there", steps="", reason="token-missing"),
 
@@ -207,7 +208,7 @@ SCENARIOS = [
         options="daemon=off", timeout=10),
     bad("nginx-upgrade-bare", "nginx", "upgrade", "DOWN", "down", "started as `nginx` it cannot execute itself, and obeys the QUIT that follows",
         options="path=no", timeout=10),
-    bad("nginx-static-token", "nginx", "", "DYNAMIC_TOKEN", "old", "TOKEN served as a file: it says what lies there, not what runs", options="static"),
+    bad("nginx-static-token", "nginx", "", "DYNAMIC_TOKEN", "old", "TOKEN served as a file: it says what lies there, not what runs", options="static", fools_poll=True),
 
     # HAProxy
     good("haproxy-reload", "haproxy", "reload", "the master, which holds no listener, executes itself and starts a new worker", subset=True),

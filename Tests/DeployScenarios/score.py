@@ -3,9 +3,6 @@ import statistics
 
 from story import EXIT_CODES
 
-GOOD, BAD = "right", "WRONG"
-
-
 def of_check(scenario, result):
     """What verify-token's verdict is worth."""
     said = result["check"]
@@ -59,6 +56,9 @@ def report(scenarios, results, with_check):
         if result["truth"] not in scenario.truth.split():
             faults.append(f"{scenario.name}: the bed's truth is {result['truth']}, the table says {scenario.truth}")
         worth = of_poll(scenario, result)
+        # Who looks for lies and finds none where one was put proves nothing.
+        if scenario.fools_poll and worth == "right":
+            faults.append(f"{scenario.name}: the bed did not see that the plain poll was wrong")
         counts["poll"][worth] = counts["poll"].get(worth, 0) + 1
         if with_check:
             worth = of_check(scenario, result)
@@ -80,7 +80,7 @@ def report(scenarios, results, with_check):
     boots = [(result["check"]["since_action"], scenario.name) for scenario, result in zip(scenarios, results)
              if scenario.bad_boot and "check" in result and result["check"]["code"] != 0]
     if boots:
-        print(f"from the signal to the verdict on code that does not boot: median {statistics.median(boots)[0] if False else sorted(boots)[len(boots) // 2][0]:.1f} s, "
+        print(f"from the signal to the verdict on code that does not boot: median {sorted(boots)[len(boots) // 2][0]:.1f} s, "
               f"at most {max(boots)[0]:.1f} s ({max(boots)[1]})")
     for fault in faults:
         print("FAILED", fault)

@@ -4,12 +4,12 @@ import Foundation
 import TestKit
 import Testing
 
-/// A running `Tests/Beds/puma` with one release that serves.
+/// A running Puma of `Tests/Beds/deploys` with one release that serves.
 private struct PumaBed {
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent("rollcall-puma-\(UUID().uuidString)").path
 
     func call(_ words: String...) async throws {
-        let end = try await ChildProcess.run(bed("puma"), [folder] + words)
+        let end = try await ChildProcess.run(bed("deploys"), [folder] + words)
         guard end.status == 0 else { throw ChildProcess.Failure(description: "puma \(words): \(end.errors)") }
     }
 
@@ -22,7 +22,7 @@ private struct PumaBed {
 
     /// Makes a release with a fresh token and points `current` to it.
     func deploy(_ name: String, raisesOnBoot: Bool = false) async throws -> String {
-        if raisesOnBoot { try await call("release", name, "--raise-on-boot") } else { try await call("release", name) }
+        if raisesOnBoot { try await call("release", name, "raises") } else { try await call("release", name) }
         let prepared = try await ChildProcess.run(built("verify-token"), ["prepare", "--release", "\(folder)/releases/\(name)"])
         try #require(prepared.status == 0, "\(prepared.errors)")
         try await call("switch", name)
@@ -41,7 +41,7 @@ private struct PumaBed {
         let puma = PumaBed()
         do {
             let token = try await puma.deploy("1")
-            try await puma.call("start")
+            try await puma.call("start", "puma", "workers=2")
             try await story(puma, token)
         } catch {
             try? await puma.call("stop")
@@ -65,7 +65,7 @@ private struct PumaBed {
                 set listen_password_file "\(password)"
 
                 """, to: "etc/rollcall.conf")
-            try folder.write("check service puma with pidfile \"\(puma.folder)/puma.pid\"\n", to: "etc/services.d/puma.inq")
+            try folder.write("check service puma with pidfile \"\(puma.folder)/pid\"\n", to: "etc/services.d/puma.inq")
             let agent = try ChildProcess(built("rollcall-agent"), ["--config", "\(folder.path)/etc"])
             func check(_ token: String, _ options: String...) async throws -> ChildProcess.End {
                 try await ChildProcess.run(
@@ -181,5 +181,16 @@ private struct PumaBed {
         let help = try await ChildProcess.run(built("verify-token"), [verb, "--help"])
         #expect(help.status == 0)
         try expectGolden(help.output, "verify-token-\(verb).txt")
+    }
+}
+
+/// The table of `Tests/DeployScenarios`: real servers, good and bad deploys, and what a right verifier says about each.
+@Suite(.timeLimit(.minutes(5))) struct DeployTableTests {
+    /// Never wrong, never too early; `make test-deploys` runs the whole table.
+    @Test func everyVerdictOfTheSubsetIsRight() async throws {
+        let programs = URL(fileURLWithPath: built("verify-token")).deletingLastPathComponent().path
+        let run = try await ChildProcess.run(
+            bed("../DeployScenarios/run"), ["--subset", "--programs", programs], within: .seconds(240))
+        #expect(run.status == 0, "\(run.text)")
     }
 }
