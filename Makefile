@@ -71,7 +71,8 @@ swift-test: test-packages swift
 test-deploys: test-packages swift
 	swift build --product rollcall-agent
 	swift build --product verify-token
-	@if [ "$$(id -u)" != 0 ]; then $(needs-root); sudo=sudo; fi; $${sudo:-} Tests/DeployScenarios/run --programs "$$(swift build --show-bin-path)"
+	@if [ "$$(id -u)" != 0 ]; then $(needs-root); sudo=sudo; fi; \
+	$${sudo:-} Tests/DeployScenarios/run --programs "$$(swift build --show-bin-path)"
 
 # Fuzz: what is found stays in .build-fuzz/found, and belongs among the seeds once it is mended.
 

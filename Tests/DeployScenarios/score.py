@@ -82,6 +82,9 @@ def report(scenarios, results, with_check):
     if boots:
         print(f"from the signal to the verdict on code that does not boot: median {sorted(boots)[len(boots) // 2][0]:.1f} s, "
               f"at most {max(boots)[0]:.1f} s ({max(boots)[1]})")
+    loads = [result["check"]["agent"] for result in measured if result["check"]["agent"]]
+    if loads:
+        print(f"the agent's processor time while it checks: median {statistics.median(loads) * 1000:.0f} ms each second")
     for fault in faults:
         print("FAILED", fault)
     print(f"{len(scenarios)} deploys, {len(faults)} faults")

@@ -11,7 +11,9 @@ EXIT_CODES = {
     "IN_PROGRESS": 9, "UNREACHABLE": 10, "SLO_BREACHED": 11,
 }
 # The worst verdict of several wins.
-ORDER = ["DOWN", "CRASH_LOOP", "STALE", "MIXED", "NEW_PROCESS_OLD_CODE", "DYNAMIC_TOKEN", "UNREACHABLE", "UNPROVEN", "IN_PROGRESS", "SLO_BREACHED", "VERIFIED"]
+ORDER = [
+    "DOWN", "CRASH_LOOP", "STALE", "MIXED", "NEW_PROCESS_OLD_CODE", "DYNAMIC_TOKEN", "UNREACHABLE", "UNPROVEN", "IN_PROGRESS", "SLO_BREACHED",
+    "VERIFIED"]
 TOO_LONG = 3  # seconds after which a request counts as hanging
 SWEEP = 2.3
 
@@ -178,8 +180,8 @@ class Story:
                 service.write(f"releases/{self.target}/TOKEN", self.token)
             return
         for number, service in enumerate(self.services):
-            words = ["prepare", "--service", self.unit(number), "--release", service.path("releases", self.target), *in_place, "--url", service.url]
-            words += ["--token-path", "/about/deploy", "--user", "about", "--password-file", self.password, "--agent-socket", self.path("agent/socket")]
+            words = ["prepare", "--service", self.unit(number), "--release", service.path("releases", self.target), *in_place]
+            words += ["--url", service.url, "--token-path", "/about/deploy", "--user", "about", "--password-file", self.password, "--agent-socket", self.path("agent/socket")]
             words += ["--token", self.token] if self.token else []
             done = subprocess.run([self.programs + "/verify-token", *words, "--print", "id"], capture_output=True, text=True, timeout=30)
             if done.returncode != 0:
@@ -240,11 +242,13 @@ class Story:
         began = time.monotonic()
         poll = Poll(self.port, self.token, scenario.timeout)
         poll.start()
-        checks = [threading.Thread(target=self.check, args=(number, results)) for results in [self.marks] for number in self.checked()]
+        used = self.processor_time_of_agent()
+        checks = [threading.Thread(target=self.check, args=[number]) for number in self.checked()]
         for check in checks:
             check.start()
         for check in checks:
             check.join()
+        used = self.processor_time_of_agent() - used
         if all(mark["code"] == 0 for mark in self.marks.values()) and self.marks:
             self.prober.send_signal(signal.SIGUSR1)
         poll.join()
@@ -270,7 +274,7 @@ class Story:
             result["check"] = self.told(worst["code"] == 0, at, began, asked, new, ended, swept)
             result["check"].update(
                 verdict=worst["verdict"], code=worst["code"], reasons=worst["reasons"], json=[mark["json"] for mark in self.marks.values()],
-                errors=" ".join(mark["errors"] for mark in self.marks.values()))
+                errors=" ".join(mark["errors"] for mark in self.marks.values()), agent=round(used / max(0.01, at - began), 3))
             if worst["code"] == 0:
                 result["check"]["latency"] = round(at - self.last_turn(began, at, alive) - scenario.settle, 3)
         return result
@@ -280,7 +284,15 @@ class Story:
             return []
         return sorted(self.deploys) if self.scenario.agent else [0]
 
-    def check(self, number, results):
+    def processor_time_of_agent(self):
+        """In seconds, exact to a tick."""
+        if not self.agent:
+            return 0
+        with open(f"/proc/{self.agent.pid}/stat") as file:
+            fields = file.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def check(self, number):
         scenario = self.scenario
         url = f"http://127.0.0.1:{self.port if self.front else self.services[number].port}/about/deploy"
         password = self.services[0].path("wrong-password") if scenario.wrong_password else self.password
@@ -303,7 +315,7 @@ class Story:
         except (ValueError, IndexError):
             said = {}
         verdict = said.get("verdict") or said.get("state") or "?"
-        results[number] = {"at": at, "code": code, "verdict": verdict, "reasons": said.get("reasons", []), "json": said, "errors": errors[-1500:]}
+        self.marks[number] = {"at": at, "code": code, "verdict": verdict, "reasons": list(reasons(said)), "json": said, "errors": errors[-1500:]}
 
     def told(self, ok, at, began, asked, new, ended, swept):
         """Who said that all is well is measured by the requests that came after that."""
@@ -340,6 +352,19 @@ class Story:
         for service in [self.front, *self.services]:
             if service:
                 service.stop()
+
+
+def reasons(said):
+    """All reasons, of the whole and of each host."""
+    if isinstance(said, dict):
+        for name, value in said.items():
+            if name == "reasons" and isinstance(value, list):
+                yield from map(str, value)
+            elif isinstance(value, (dict, list)):
+                yield from reasons(value)
+    elif isinstance(said, list):
+        for one in said:
+            yield from reasons(one)
 
 
 def is_wrong(one, new, ended):

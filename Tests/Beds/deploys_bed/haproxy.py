@@ -24,7 +24,8 @@ class Haproxy(Service):
                 *(["this is no directive"] if broken else []),
                 "http-request auth realm deploy if { path /about/deploy } !{ http_auth(people) }",
                 f"http-request return status 200 content-type text/plain file {token} if {{ path /about/deploy }}",
-                f'http-request return status 200 content-type text/plain lf-string "%pid {self.loaded_release(code)} {self.read(token)}" if {{ path /whoami }}',
+                "http-request return status 200 content-type text/plain "
+                f'lf-string "%pid {self.loaded_release(code)} {self.read(token)}" if {{ path /whoami }}',
                 "http-request return status 200 content-type text/plain string ok"]
             backend = ""
         self.write("haproxy.cfg", f"""
