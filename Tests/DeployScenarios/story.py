@@ -120,6 +120,8 @@ class Story:
             self.services[0].write("wrong-password", "incorrect-horse\n", mode=0o600)
         if self.programs and scenario.agent:
             self.start_agent()
+        # The agent has to have seen its units once, and HAProxy answers a moment before it obeys signals.
+        time.sleep(1)
         self.prober = subprocess.Popen([sys.executable, HERE + "/prober.py", str(self.port), self.path("answers")])
 
     def unit(self, number):
@@ -141,8 +143,6 @@ class Story:
                 with open(self.path("agent/log")) as log:
                     raise RuntimeError("the agent does not start: " + log.read()[-1000:])
             time.sleep(0.02)
-        # It has to have seen its units once.
-        time.sleep(1)
 
     # The deploy
 
