@@ -41,7 +41,8 @@ class Scenario:
     timeout: float = 10
     settle: float = 0.3
     watch: float = 0
-    check: str = ""  # further options of `verify-token check`
+    prepare: str = ""  # further options of `verify-token prepare`
+    check: str = ""  # and of `verify-token check`
     reason: str = ""
     observe: float = 1.5  # how long the bed looks on after the last verdict
     front: str = ""  # what stands in front of the server
@@ -83,6 +84,9 @@ SCENARIOS = [
          why="one worker after the other; titles keep the old release's name"),
     good("puma-phased-slow-boot", "puma", "phased-restart", traits="slow=1.5", timeout=20, observe=6, subset=True,
          why="old workers serve until the last is new"),
+    good("puma-phased-within-limits", "puma", "phased-restart", traits="slow=1", timeout=20, observe=4,
+         prepare="--probe", check="--max-stall 1s --max-failed 1%",
+         why="one worker is down at a time, and nobody waits"),
     good("puma-phased-preload", "puma", "phased-restart", options="preload",
          why="with preload_app Puma makes it a hot restart, and only its log says so"),
     good("puma-phased-fork-worker", "puma", "phased-restart", options="fork_worker", timeout=25,
@@ -145,6 +149,9 @@ SCENARIOS = [
          why="the deploy tool sends the old master away"),
     good("unicorn-usr2-slow-boot", "unicorn", "usr2", options="recipe", traits="slow=4", timeout=15,
          why="the recipe sends the old workers away 4 s before the new ones answer"),
+    Scenario("unicorn-usr2-over-limits", "unicorn", DEPLOY + "usr2", "SLO_BREACHED", "new", options="recipe", traits="slow=3", timeout=15,
+             prepare="--probe", check="--max-stall 1s", subset=True,
+             why="the new code runs, and for 3 s nobody was answered"),
     good("unicorn-usr2-no-group", "unicorn", "usr2", options="recipe group=none",
          why="without a control group: the pid file names the new master"),
     good("unicorn-hup", "unicorn", "hup",

@@ -183,6 +183,7 @@ class Story:
             words = ["prepare", "--service", self.unit(number), "--release", service.path("releases", self.target), *in_place]
             words += ["--url", service.url, "--token-path", "/about/deploy", "--user", "about", "--password-file", self.password, "--agent-socket", self.path("agent/socket")]
             words += ["--token", self.token] if self.token else []
+            words += self.scenario.prepare.split()
             done = subprocess.run([self.programs + "/verify-token", *words, "--print", "id"], capture_output=True, text=True, timeout=30)
             if done.returncode != 0:
                 raise RuntimeError(f"verify-token {' '.join(words)}: exit code {done.returncode}: {done.stdout}{done.stderr}")
