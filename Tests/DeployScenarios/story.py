@@ -4,7 +4,7 @@ import base64, http.client, json, os, select, signal, socket, subprocess, sys, t
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "../Beds"))
 from deploys_bed.servers import SERVERS
-from deploys_bed.service import PASSWORD
+from deploys_bed.service import PASSWORD, BedError
 
 EXIT_CODES = {
     "VERIFIED": 0, "STALE": 1, "MIXED": 3, "DOWN": 4, "CRASH_LOOP": 5, "NEW_PROCESS_OLD_CODE": 6, "DYNAMIC_TOKEN": 7, "UNPROVEN": 8,
@@ -16,6 +16,10 @@ ORDER = [
     "VERIFIED"]
 TOO_LONG = 3  # seconds after which a request counts as hanging
 SWEEP = 2.3
+
+
+class StoryError(Exception):
+    pass
 
 
 def token():
@@ -141,7 +145,7 @@ class Story:
         while not os.path.exists(self.path("agent/socket")):
             if self.agent.poll() is not None or time.monotonic() > deadline:
                 with open(self.path("agent/log")) as log:
-                    raise RuntimeError("the agent does not start: " + log.read()[-1000:])
+                    raise StoryError("the agent does not start: " + log.read()[-1000:])
             time.sleep(0.02)
 
     # The deploy
@@ -186,7 +190,7 @@ class Story:
             words += self.scenario.prepare.split()
             done = subprocess.run([self.programs + "/verify-token", *words, "--print", "id"], capture_output=True, text=True, timeout=30)
             if done.returncode != 0:
-                raise RuntimeError(f"verify-token {' '.join(words)}: exit code {done.returncode}: {done.stdout}{done.stderr}")
+                raise StoryError(f"verify-token {words[0]}: exit code {done.returncode}: {(done.stdout + done.stderr).strip()}")
             self.deploys[number] = done.stdout.strip()
             with open(service.path("releases", self.target, "TOKEN")) as file:
                 self.token = file.read().strip()
