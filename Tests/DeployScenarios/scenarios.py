@@ -3,7 +3,7 @@
 A scenario is: a server of Tests/Beds/deploys with its options, release 1 that serves, what a deploy tool then does step by step, and
 
     expect   the verdict; several only where `why` says what makes each of them right
-    reason   a word that the verdict's reasons must hold
+    reason   a word that one of the reasons must hold
     truth    who answers fresh requests in the end, whatever anybody says: `new`, `old`, `mixed` (both) or `down` (some fail or hang); the bed
              looks, and a scenario that turns out otherwise is a fault of this table. Several where it depends on the instant of the look.
 
@@ -108,9 +108,9 @@ SCENARIOS = [
     bad("puma-hot-dies-later", "puma", "hot-restart", "CRASH_LOOP MIXED IN_PROGRESS DOWN", "new mixed down", traits="dies=2", settle=4,
         timeout=14, observe=3,
         why="every worker is new and right, for 2 s. Which verdict depends on the instant: none may be VERIFIED"),
-    bad("puma-hot-no-directory", "puma", "hot-restart", "NEW_PROCESS_OLD_CODE", "old", options="directory=no", reason="directory", subset=True,
+    bad("puma-hot-no-directory", "puma", "hot-restart", "NEW_PROCESS_OLD_CODE", "old", options="directory=no", reason="wrong-directory", subset=True,
         why="without `directory` the master goes back to where it was started"),
-    bad("puma-phased-no-directory", "puma", "phased-restart", "NEW_PROCESS_OLD_CODE", "old", options="directory=no", reason="directory",
+    bad("puma-phased-no-directory", "puma", "phased-restart", "NEW_PROCESS_OLD_CODE", "old", options="directory=no", reason="wrong-directory",
         timeout=10,
         why="the same, worker by worker"),
     bad("puma-hot-pruned", "puma", "prune hot-restart", "DOWN", "down", options="directory=no", timeout=10,
@@ -175,9 +175,9 @@ SCENARIOS = [
     bad("unicorn-hup-preload-in-place", "unicorn", "hup", "NEW_PROCESS_OLD_CODE", "old", steps=IN_PLACE, options="preload", reason="preload",
         subset=True,
         why="the master has this file loaded already"),
-    bad("unicorn-hup-no-directory", "unicorn", "hup", "NEW_PROCESS_OLD_CODE", "old", options="directory=no", reason="directory",
+    bad("unicorn-hup-no-directory", "unicorn", "hup", "NEW_PROCESS_OLD_CODE", "old", options="directory=no", reason="wrong-directory",
         why="without working_directory the master stays in the old release"),
-    bad("unicorn-usr2-no-directory", "unicorn", "usr2", "NEW_PROCESS_OLD_CODE", "old", options="directory=no recipe", reason="directory",
+    bad("unicorn-usr2-no-directory", "unicorn", "usr2", "NEW_PROCESS_OLD_CODE", "old", options="directory=no recipe", reason="wrong-directory",
         why="the new master goes back to the old release"),
     bad("unicorn-usr2-pruned", "unicorn", "prune usr2", "STALE", "old", options="directory=no recipe",
         why="the new master cannot be started in a folder that is gone"),
@@ -206,7 +206,7 @@ SCENARIOS = [
         why="new processes in the new release, forked from a master with old code"),
     bad("gunicorn-hup-preload-gthread", "gunicorn", "hup", "NEW_PROCESS_OLD_CODE", "old", options="preload class=gthread", reason="preload",
         why="the same with threads"),
-    bad("gunicorn-hup-no-directory", "gunicorn", "hup", "NEW_PROCESS_OLD_CODE", "old", options="directory=no", reason="directory",
+    bad("gunicorn-hup-no-directory", "gunicorn", "hup", "NEW_PROCESS_OLD_CODE", "old", options="directory=no", reason="wrong-directory",
         why="without chdir the workers stand in the old release"),
     bad("gunicorn-hup-raises", "gunicorn", "hup", "DOWN CRASH_LOOP", "down", traits="raises", bad_boot=True, timeout=10, subset=True,
         why="three workers die at boot and the master ends because of it: a crash loop while it lasts, an outage afterwards"),
@@ -250,11 +250,11 @@ SCENARIOS = [
          why="workers load what lies in the folder now, one after the other"),
     bad("uwsgi-lost", "uwsgi", "", "STALE", "old",
         why="nobody restarted it"),
-    bad("uwsgi-chain", "uwsgi", "chain-reload", "NEW_PROCESS_OLD_CODE", "old", options="lazy", reason="directory", timeout=12, subset=True,
+    bad("uwsgi-chain", "uwsgi", "chain-reload", "NEW_PROCESS_OLD_CODE", "old", options="lazy", reason="wrong-directory", timeout=12, subset=True,
         why="workers come from a master that stands in the old release"),
     bad("uwsgi-hup-raises", "uwsgi", "hup", "DOWN", "down", traits="raises", bad_boot=True, timeout=10,
         why="with need-app the master ends"),
-    bad("uwsgi-hup-no-directory", "uwsgi", "hup", "NEW_PROCESS_OLD_CODE", "old", options="directory=no", reason="directory",
+    bad("uwsgi-hup-no-directory", "uwsgi", "hup", "NEW_PROCESS_OLD_CODE", "old", options="directory=no", reason="wrong-directory",
         why="without chdir it starts again where it was started"),
 
     # nginx: the release is its configuration

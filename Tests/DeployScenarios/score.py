@@ -3,6 +3,7 @@ import statistics
 
 from story import EXIT_CODES
 
+
 def of_check(scenario, result):
     """What verify-token's verdict is worth."""
     said = result["check"]
@@ -30,7 +31,7 @@ def of_poll(scenario, result):
 
 def line(scenario, result):
     if "fault" in result:
-        return f"{scenario.name:34} FAULT {result['fault']}"
+        return f"{scenario.name:34} FAULT {' '.join(result['fault'].split())}"
     poll = result["poll"]
     text = f"{scenario.name:34} {result['truth']:5}"
     if "check" in result:
@@ -51,7 +52,7 @@ def report(scenarios, results, with_check):
     for scenario, result in zip(scenarios, results):
         print(line(scenario, result))
         if "fault" in result:
-            faults.append(f"{scenario.name}: {result['fault']}")
+            faults.append(f"{scenario.name}: {' '.join(result['fault'].split())}")
             continue
         if result["truth"] not in scenario.truth.split():
             faults.append(f"{scenario.name}: the bed's truth is {result['truth']}, the table says {scenario.truth}")

@@ -360,11 +360,13 @@ class Story:
 
 
 def reasons(said):
-    """All reasons, of the whole and of each host."""
+    """All reasons, of the whole, of each host and of each process."""
     if isinstance(said, dict):
         for name, value in said.items():
             if name == "reasons" and isinstance(value, list):
                 yield from map(str, value)
+            elif name == "reason" and isinstance(value, str):
+                yield value
             elif isinstance(value, (dict, list)):
                 yield from reasons(value)
     elif isinstance(said, list):
