@@ -2,11 +2,12 @@
 
     prober.py PORT FILE
 
-Two requests every 50 ms, launched on schedule, whatever became of those before. SIGUSR1 asks for a sweep of two seconds: eight connections at a
+Two requests every 50 ms or so, launched on schedule, whatever became of those before, and out of step with everybody else's: else a balancer
+that takes turns would send always the same client to the same server. SIGUSR1 asks for a sweep of two seconds: eight connections at a
 time that are all held half-asked for a moment, so that a worker that takes one request at a time cannot take all of them. A line in FILE is:
 when asked, when answered, and either pid, release and token or what went wrong.
 """
-import asyncio, signal, sys, time
+import asyncio, random, signal, sys, time
 
 sys.dont_write_bytecode = True
 
@@ -79,7 +80,7 @@ async def main():
                 sweeps -= 1
                 for _ in range(PARALLEL):
                     launch(out, HELD)
-            following += PACE
+            following += PACE * random.uniform(0.5, 1.5)
             try:
                 await asyncio.wait_for(ended.wait(), max(0.001, following - time.monotonic()))
             except asyncio.TimeoutError:

@@ -290,8 +290,8 @@ SCENARIOS = [
     bad("balancer-one-stale", "gunicorn", "hup", "STALE", "mixed", front="haproxy", backends=3, forgotten=True, subset=True,
         why="the third was forgotten: two verdicts are VERIFIED, the worst counts"),
     bad("balancer-one-stale-url-only", "gunicorn", "hup", "MIXED STALE", "mixed", front="haproxy", backends=3, forgotten=True, agent=False,
-        check="--consecutive 20",
+        check="--consecutive 40",
         why="answers alternate. From outside nobody can tell one stale worker from one stale server"),
-    good("balancer-url-only", "gunicorn", "hup", front="haproxy", backends=3, agent=False, check="--consecutive 20", timeout=15,
-         why="20 right answers in a row from three servers"),
+    good("balancer-url-only", "gunicorn", "hup", front="haproxy", backends=3, agent=False, check="--consecutive 40", timeout=15,
+         why="40 right answers in a row from three servers"),
 ]
