@@ -188,12 +188,17 @@ class Story:
             words += ["--url", service.url, "--token-path", "/about/deploy", "--user", "about", "--password-file", self.password, "--agent-socket", self.path("agent/socket")]
             words += ["--token", self.token] if self.token else []
             words += self.scenario.prepare.split()
-            done = subprocess.run([self.programs + "/verify-token", *words, "--print", "id"], capture_output=True, text=True, timeout=30)
+            done = subprocess.run([self.programs + "/verify-token", *words, "--print", "id"], capture_output=True, text=True, timeout=30,
+                env=self.environment())
             if done.returncode != 0:
                 raise StoryError(f"verify-token {words[0]}: exit code {done.returncode}: {(done.stdout + done.stderr).strip()}")
             self.deploys[number] = done.stdout.strip()
             with open(service.path("releases", self.target, "TOKEN")) as file:
                 self.token = file.read().strip()
+
+    def environment(self):
+        """verify-token keeps what it has prepared here."""
+        return {**os.environ, "XDG_STATE_HOME": self.path("state")}
 
     def step_switch(self, name=None):
         for service in self.services:
@@ -310,7 +315,8 @@ class Story:
         words += ["--timeout", f"{scenario.timeout}s", "--settle", f"{scenario.settle}s", "--watch", f"{scenario.watch}s", "--json", *scenario.check.split()]
         try:
             done = subprocess.run(
-                [self.programs + "/verify-token", *words], capture_output=True, text=True, timeout=scenario.timeout + scenario.watch + 20)
+                [self.programs + "/verify-token", *words], capture_output=True, text=True, timeout=scenario.timeout + scenario.watch + 20,
+                env=self.environment())
             code, output, errors = done.returncode, done.stdout, done.stderr
         except subprocess.TimeoutExpired as late:
             code, output, errors = -1, "", f"still running after {late.timeout} s"
