@@ -5,7 +5,7 @@
 Two requests every 50 ms or so, launched on schedule, whatever became of those before, and out of step with everybody else's: else a balancer
 that takes turns would send always the same client to the same server. SIGUSR1 asks for a sweep of two seconds: eight connections at a
 time that are all held half-asked for a moment, so that a worker that takes one request at a time cannot take all of them. A line in FILE is:
-when asked, when answered, and either pid, release and token or what went wrong.
+when asked, when answered, and either pid, release and token or what went wrong; or a turn, which shows that the prober itself was not held up.
 """
 import asyncio, random, signal, sys, time
 
@@ -64,10 +64,13 @@ async def main():
     tasks = set()
 
     def launch(*words):
-        if len(asked) < MOST:
-            task = loop.create_task(ask(*words))
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
+        if len(asked) >= MOST:
+            # One more would wait as these do.
+            out.write(f"{time.monotonic():.4f} {time.monotonic():.4f} ! no answer yet\n")
+            return
+        task = loop.create_task(ask(*words))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
 
     with open(path, "a") as out:
         following = time.monotonic()
@@ -76,6 +79,7 @@ async def main():
             for _ in range(2):
                 launch(out)
             turn += 1
+            out.write(f"{time.monotonic():.4f} 0 turn\n")
             if sweeps and turn % 2:
                 sweeps -= 1
                 for _ in range(PARALLEL):

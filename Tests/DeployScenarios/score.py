@@ -8,6 +8,8 @@ def of_check(scenario, result):
     """What verify-token's verdict is worth."""
     said = result["check"]
     expected = scenario.expect.split()
+    if result["truth"] == "unseen":
+        return "UNJUDGED"
     if said["code"] == 0 and (said["wrong_after"] or result["truth"] != "new" or "VERIFIED" not in expected):
         return "FALSE OK" if result["truth"] != "new" or "VERIFIED" not in expected else "TOO EARLY"
     if said["verdict"] not in EXIT_CODES:
@@ -24,6 +26,8 @@ def of_check(scenario, result):
 def of_poll(scenario, result):
     """What the poll's yes or no is worth: it is measured by the truth alone, not by names."""
     said = result["poll"]
+    if result["truth"] == "unseen":
+        return "UNJUDGED"
     if said["ok"]:
         return "FALSE OK" if result["truth"] != "new" else "TOO EARLY" if said["wrong_after"] else "right"
     return "FALSE ALARM" if scenario.expect.split()[0] == "VERIFIED" else "right"

@@ -15,7 +15,7 @@ ORDER = [
     "DOWN", "CRASH_LOOP", "STALE", "MIXED", "NEW_PROCESS_OLD_CODE", "DYNAMIC_TOKEN", "UNREACHABLE", "UNPROVEN", "IN_PROGRESS", "SLO_BREACHED",
     "VERIFIED"]
 TOO_LONG = 3  # seconds after which a request counts as hanging
-SWEEP = 2.3
+SWEEP, TURNS = 2.3, 35
 
 
 class StoryError(Exception):
@@ -265,8 +265,7 @@ class Story:
         time.sleep(scenario.observe)
         swept = time.monotonic()
         alive = [pid for service in self.services for pid in service.processes()]
-        self.prober.send_signal(signal.SIGUSR1)
-        time.sleep(SWEEP)
+        self.sweep(swept)
         self.prober.terminate()
         self.prober.wait(20)
         ended = time.monotonic()
@@ -288,6 +287,13 @@ class Story:
             if worst["code"] == 0:
                 result["check"]["latency"] = round(at - self.last_turn(began, at, alive) - scenario.settle, 3)
         return result
+
+    def sweep(self, began):
+        """Lets the prober look closely, for longer where the machine holds it up."""
+        self.prober.send_signal(signal.SIGUSR1)
+        time.sleep(SWEEP)
+        while sum(1 for start, _, answer in self.lines() if answer == "turn" and start >= began) < TURNS and time.monotonic() < began + 30:
+            time.sleep(0.3)
 
     def checked(self):
         if not self.programs:
@@ -344,10 +350,13 @@ class Story:
         turns += [start for start in map(started, alive) if start is not None and start <= at]
         return max(turns)
 
-    def answers(self):
+    def lines(self):
         with open(self.path("answers")) as file:
-            lines = [line.rstrip("\n").split(" ", 2) for line in file]
+            lines = [line.rstrip("\n").split(" ", 2) for line in file if line.endswith("\n")]
         return sorted((float(line[0]), float(line[1]), line[2]) for line in lines if len(line) == 3)
+
+    def answers(self):
+        return [line for line in self.lines() if line[2] != "turn"]
 
     def end(self):
         for connection in self.held:
@@ -389,7 +398,9 @@ def is_wrong(one, new, ended):
 
 def truth(asked, new, ended):
     settled = [one for one in asked if "no answer yet" not in one[2] or ended - one[0] > SWEEP / 2]
-    if not settled or any(one[2].startswith("!") for one in settled):
+    if not settled:
+        return "unseen"
+    if any(one[2].startswith("!") for one in settled):
         return "down"
     releases = {one[2].split()[1] in new for one in settled}
     return "mixed" if len(releases) == 2 else "new" if True in releases else "old"
