@@ -15,7 +15,7 @@ struct VerifyToken: AsyncParsableCommand {
             agent runs, it says of every worker whether it is new. `run` does it all around a deploy command.
             """,
         version: rollcallVersion,
-        subcommands: [Prepare.self, Check.self, Run.self, Probe.self, Status.self])
+        subcommands: [Prepare.self, Check.self, Run.self, Probe.self, Status.self, DoctorCommand.self])
 
     static func main() async {
         do {

@@ -30,7 +30,7 @@ struct Churn: Sendable {
     static let youth = Duration.seconds(5)
     private static let most = 64
 
-    /// Of new processes that died young, the latest last.
+    /// Of new processes that died young, the latest last; of very many, the first and the latest.
     private(set) var deaths: [Death] = []
     private(set) var failedStart: FailedStart?
     private(set) var lastBirth: Duration?
@@ -89,7 +89,8 @@ struct Churn: Sendable {
         if let generation = birth.generation { ended[generation] = (pid, now) }
         guard now - birth.at <= Self.youth else { return }
         deaths.append(Death(pid: pid, born: birth.at, died: now, status: exits[pid]?.status))
-        if deaths.count > Self.most { deaths.removeFirst() }
+        // The first ones tell since when it goes on.
+        if deaths.count > Self.most { deaths.remove(at: 3) }
     }
 
     /// Of which new program nothing is left.

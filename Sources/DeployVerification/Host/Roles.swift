@@ -48,12 +48,12 @@ struct Roles: Sendable {
         let byPid = Dictionary(holders.map { ($0.mark.pid, $0) }, uniquingKeysWith: { first, _ in first })
         let parents = Set(holders.map(\.parent))
         for holder in holders {
-            if holder.isForeign {
-                masters.append(holder)
-            } else if memory.answered.contains(holder.mark)
+            if memory.answered.contains(holder.mark)
                 || before?.processes.contains(where: { $0.mark == holder.mark && $0.role == .worker }) == true
             {
                 workers.append(holder)
+            } else if holder.isForeign {
+                masters.append(holder)
             } else if parents.contains(holder.mark.pid) {
                 let maker = byPid[holder.parent]
                 let isForked = maker.map { !$0.isForeign && $0.mark.generation == holder.mark.generation && $0.mark.generation != .unknown } ?? false

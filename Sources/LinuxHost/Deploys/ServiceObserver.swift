@@ -19,6 +19,8 @@ final class ServiceObserver {
     private let clockTicks = UInt64(max(1, sysconf(Int32(_SC_CLK_TCK))))
     private var sockets: SocketTable?
     private var groups: [String: CgroupReader] = [:]
+    /// Of services without a control group: the processes that were seen, each with its start.
+    private var members: [String: [Int32: UInt64]] = [:]
     /// At which descriptor a process holds which listener, as it was found.
     private var held: [ProcessMark: [Int32: UInt64]] = [:]
 
@@ -72,8 +74,14 @@ final class ServiceObserver {
             var pids: [Int32] = []
             if groups[cgroup]?.appendProcesses(to: &pids) == true, !pids.isEmpty { return pids.sorted() }
         }
-        guard let main = service.mainProcess else { return [] }
-        return descendants(of: main)
+        // When the main process changes, as when a second master takes the pid file over, those that were the service's still are: they may
+        // accept connections as before.
+        var pids = Set(service.mainProcess.map { descendants(of: $0) } ?? [])
+        for (pid, start) in members[service.name] ?? [:] where !pids.contains(pid) && isAlive(pid, startTicks: start) {
+            pids.formUnion(descendants(of: pid))
+        }
+        members[service.name] = Dictionary(uniqueKeysWithValues: pids.compactMap { pid in proc.stat(of: pid).map { (pid, $0.startTicks) } })
+        return pids.sorted()
     }
 
     func table() throws(SystemError) -> SocketTable {
