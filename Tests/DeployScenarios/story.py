@@ -142,7 +142,7 @@ class Story:
             self.agent = subprocess.Popen(
                 [self.programs + "/rollcall-agent", "--config", self.path("agent")], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         deadline = time.monotonic() + 10
-        while not os.path.exists(self.path("agent/socket")):
+        while not os.path.exists(self.path("agent/deploy.sock")):
             if self.agent.poll() is not None or time.monotonic() > deadline:
                 with open(self.path("agent/log")) as log:
                     raise StoryError("the agent does not start: " + log.read()[-1000:])
@@ -185,7 +185,7 @@ class Story:
             return
         for number, service in enumerate(self.services):
             words = ["prepare", "--service", self.unit(number), "--release", service.path("releases", self.target), *in_place]
-            words += ["--url", service.url, "--token-path", "/about/deploy", "--user", "about", "--password-file", self.password, "--agent-socket", self.path("agent/socket")]
+            words += ["--url", service.url, "--token-path", "/about/deploy", "--user", "about", "--password-file", self.password, "--agent-socket", self.path("agent/deploy.sock")]
             words += ["--token", self.token] if self.token else []
             words += self.scenario.prepare.split()
             done = subprocess.run([self.programs + "/verify-token", *words, "--print", "id"], capture_output=True, text=True, timeout=30,
@@ -314,7 +314,7 @@ class Story:
         password = self.services[0].path("wrong-password") if scenario.wrong_password else self.password
         words = ["check", "--user", "about", "--password-file", password]
         if scenario.agent:
-            words += ["--deploy", self.deploys[number], "--agent-socket", self.path("agent/socket")]
+            words += ["--deploy", self.deploys[number], "--agent-socket", self.path("agent/deploy.sock")]
             words += [] if self.front else ["--url", url]
         else:
             words += ["--token", self.token, "--url", url]
