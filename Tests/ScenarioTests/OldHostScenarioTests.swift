@@ -87,7 +87,8 @@ private struct Shop: Sendable {
 
             // Nothing but that has happened.
             for shop in Shop.all {
-                #expect(agent.events("unit_down", of: shop.name).count == (shop.repairsItself ? 0 : 1), "\(shop.name)")
+                let ends = agent.events("unit_down", of: shop.name)
+                #expect(ends.count == (shop.repairsItself ? 0 : 1), "\(shop.name): \(ends)")
                 #expect(agent.events("rule_failed", of: shop.name).count(where: { $0.contains("fds") }) == (shop.initSystem == "pidfile" ? 0 : 1))
             }
             #expect(agent.events("action_failed").isEmpty && agent.events("source_failed").isEmpty, "\(agent.log)")
