@@ -292,7 +292,8 @@ final class Exchange {
             return TransferError(.tls, "TLS failed: \(said("no handshake"))")
         case CURLE_LOGIN_DENIED: return TransferError(.refused, "the server refused the login", replyCode: refusal?.code ?? 535)
         case CURLE_TOO_MANY_REDIRECTS: return TransferError(.tooManyRedirects, "redirected too often")
-        case CURLE_UNSUPPORTED_PROTOCOL: return TransferError(.protocolError, "answered with something that is not HTTP, or a redirect to neither http nor https")
+        case CURLE_UNSUPPORTED_PROTOCOL:
+            return TransferError(.protocolError, "answered with something that is not HTTP, or a redirect to neither http nor https")
         case CURLE_URL_MALFORMAT: return TransferError(.protocolError, "redirected to something that is not a URL")
         case CURLE_WRITE_ERROR where headerBytes > Self.maximumHeaderBytes:
             return TransferError(.tooLarge, "more than \(Self.maximumHeaderBytes / 1024) KiB of headers")
