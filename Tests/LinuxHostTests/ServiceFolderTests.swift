@@ -139,6 +139,24 @@ extension InsideSupervisors {
         try watching.running("first")
     }
 
+    @Test func aServiceWhoseSupervisorIsStillToComeIsNotSaidToBeUnknown() throws {
+        let fixture = try S6Fixture()
+        // s6-svscan is not told of them yet.
+        try makeRunitService(fixture.workers, .late, in: fixture.scan, isDown: false)
+        try fixture.scan.write("#!/bin/sh\nexec sleep 1000\n", to: "never/run")
+        try fixture.scan.write("", to: "empty/data")
+        let watching = try PromiseWatch(fixture, ["late", "never", "empty"].map { UnitRequest(name: $0) })
+        try watching.wait(for: "empty", "to be unknown") { $0.presence == .absent }
+        #expect(watching.observations(of: "late").isEmpty && watching.observations(of: "never").isEmpty)
+        rename("\(fixture.scan.path)/never", "\(fixture.scan.path)/.never")
+        mkdir("\(fixture.scan.path)/.never/supervise", 0o700)
+        try tool("s6-svscanctl", "-a", fixture.scan.path)
+        try watching.running("late")
+        #expect(watching.observations(of: "late").allSatisfy { $0.presence == .present })
+        rename("\(fixture.scan.path)/.never", "\(fixture.scan.path)/never")
+        try watching.wait(for: "never", "to be unknown") { $0.presence == .absent }
+    }
+
     @Test func aStatusFileThatIsHalfWrittenIsNotBelieved() throws {
         let fixture = try RunitFixture()
         try fixture.start(.first)

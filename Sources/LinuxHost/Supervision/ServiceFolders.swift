@@ -28,8 +28,10 @@ struct ServiceFolderDialect: Sendable {
 /// Watches and controls the services of some scan folders. Everything is told by inotify: a supervisor renames its status file into
 /// place, or writes it anew, whenever something happens. A timer looks after what nobody tells (a supervisor that died).
 public class ServiceFolders: InitSystem {
-    /// A supervisor that died is started again within 5 s by the one that watches it; until then its service is not gone.
+    /// A supervisor that died is started again within 5 s by the one that watches it, and one of a new service, or at boot, a second after that
+    /// one saw the folder; until then the service is not gone.
     private static let patience = Duration.seconds(6)
+    private static let patienceWithOthers = Duration.seconds(1)
     private static let statusLimit = 256
 
     public var name: String { dialect.name }
@@ -155,12 +157,18 @@ public class ServiceFolders: InitSystem {
             return deny(name, path)
         }
         guard let status = bytes.flatMap(dialect.parse) else {
-            // It was never this dialect's, or its supervisor is being replaced.
-            if ledger.report(of: name) == nil { return gone(name) }
+            // What has no `run` was never a service.
+            if ledger.report(of: name) == nil, access(service.folder + "/run", F_OK) != 0 { return gone(name) }
             let lostSince = service.lostSince ?? now.uptime
             service.lostSince = lostSince
             services[name] = service
-            if now.uptime - lostSince >= Self.patience { gone(name) } else { loop.after(.seconds(1)) { [weak self] in self?.check(name) } }
+            // Another family's supervisor may have it: both answer on `control`, and one that is just starting does not have its other files yet.
+            let isOthers = ledger.report(of: name) == nil && isListening(service.folder, on: "control") == true
+            if now.uptime - lostSince >= (isOthers ? Self.patienceWithOthers : Self.patience) {
+                gone(name)
+            } else {
+                loop.after(.seconds(1)) { [weak self] in self?.check(name) }
+            }
             return
         }
         service.lostSince = nil
@@ -178,8 +186,8 @@ public class ServiceFolders: InitSystem {
     }
 
     /// `nil` when the agent may not find out.
-    private func isListening(_ folder: String) -> Bool? {
-        let fifo = open("\(folder)/supervise/\(dialect.listener)", O_WRONLY | O_NONBLOCK | O_CLOEXEC)
+    private func isListening(_ folder: String, on name: String? = nil) -> Bool? {
+        let fifo = open("\(folder)/supervise/\(name ?? dialect.listener)", O_WRONLY | O_NONBLOCK | O_CLOEXEC)
         guard fifo < 0 else {
             close(fifo)
             return true
