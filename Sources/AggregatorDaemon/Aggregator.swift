@@ -36,6 +36,7 @@ struct Aggregator {
         if configuration.mail == nil { logger.notice("no mail is configured: nobody will be told of anything") }
 
         let current = CurrentConfiguration(loaded)
+        let serving = AsyncStream<Never>.makeStream()
         let manager = ServiceManager()
         let setupCode = randomHex(bytes: 8)
         let needsSetup = try await !store.hasUsers()
@@ -49,12 +50,14 @@ struct Aggregator {
             if needsSetup { print("Nobody can log in yet. Open \(configuration.publicURL)/ and enter the set-up code \(setupCode)") }
             fflush(nil)
             manager.ready(status: "Serving \(configuration.publicURL)")
+            serving.continuation.finish()
         }
         let services: [any Service] = [
             Delivery(store: store, notifier: { current.notifier }, vitals: vitals, changes: changes, time: time),
             Pruning(store: store, retention: { current.retention }, time: time),
             SilenceWatch(store: store, plan: plan, vitals: vitals, changes: changes, time: time),
-            checking,
+            // An aggregator that is asked by its own checks has to answer first.
+            Successor(to: serving.stream, checking),
             dashboard,
             Reloading(file: file, current: current, checking: checking, manager: manager),
             Watchdog(manager: manager, vitals: vitals, time: time),
@@ -75,6 +78,22 @@ struct Aggregator {
         }
         return try DashboardConfiguration(
             address: configuration.listen.host, port: configuration.listen.port, tls: tls, publicURL: configuration.publicURL)
+    }
+}
+
+/// A service that begins when something has ended.
+private struct Successor: Service {
+    let predecessor: AsyncStream<Never>
+    let service: any Service
+
+    init(to predecessor: AsyncStream<Never>, _ service: any Service) {
+        self.predecessor = predecessor
+        self.service = service
+    }
+
+    func run() async throws {
+        for await _ in predecessor.cancelOnGracefulShutdown() {}
+        try await service.run()
     }
 }
 

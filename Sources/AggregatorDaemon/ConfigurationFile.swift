@@ -38,7 +38,7 @@ struct ConfigurationFile: ParsableArguments {
         do throws(FileError) {
             bytes = try AtomicFile.read(path, limit: 2 << 20)
         } catch {
-            throw Problem(faults: [Fault(file: path, line: 1, column: 1, message: error.problem)], text: "")
+            throw Problem(faults: [Fault(file: path, message: error.problem)], text: "")
         }
         let text = String(decoding: bytes, as: UTF8.self)
         let stateDirectory = getenv("STATE_DIRECTORY").map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }

@@ -4,9 +4,9 @@
 public struct Fault: Error, Equatable, Sendable, CustomStringConvertible {
     /// The file, as its reader was told to call it.
     public var file: String
-    /// From 1.
+    /// From 1; 0 where the file as a whole is meant.
     public var line: Int
-    /// From 1, in characters.
+    /// From 1, in characters; 0 where the file as a whole is meant.
     public var column: Int
     public var message: String
     /// What would help, as a sentence; `nil` when the message says it all.
@@ -20,8 +20,13 @@ public struct Fault: Error, Equatable, Sendable, CustomStringConvertible {
         self.help = help
     }
 
+    /// A fault of a file as a whole.
+    public init(file: String, message: String, help: String? = nil) {
+        self.init(file: file, line: 0, column: 0, message: message, help: help)
+    }
+
     /// `file:line:column: message`, as editors understand it.
-    public var description: String { "\(file):\(line):\(column): \(message)" }
+    public var description: String { line > 0 ? "\(file):\(line):\(column): \(message)" : "\(file): \(message)" }
 
     /// The description, the line of the text with a caret under the place, and the help.
     public func rendered(in text: String) -> String {

@@ -309,6 +309,9 @@ public struct Place: Hashable, Sendable {
     public var line: Int
     public var column: Int
 
+    /// Nowhere in particular: the file as a whole.
+    public static let wholeFile = Place(line: 0, column: 0)
+
     public init(line: Int, column: Int) {
         self.line = line
         self.column = column

@@ -30,7 +30,7 @@ public struct SourceText: Sendable {
         }
         if let problem {
             text = ""
-            faults = [Fault(file: file, line: 1, column: 1, message: problem.message, help: problem.help)]
+            faults = [Fault(file: file, message: problem.message, help: problem.help)]
             (self.bytes, columns) = ([], [])
             return
         }

@@ -92,7 +92,7 @@ private let aggregator = "set aggregator https://watch.example.com\nset aggregat
         let folder = try ConfigurationFolder()
         #expect(
             folder.shown(folder.read("a.inq", "b.conf").faults) == [
-                "a.inq:1:1: cannot be read: No such file or directory", "b.conf:1:1: cannot be read: No such file or directory",
+                "a.inq: cannot be read: No such file or directory", "b.conf: cannot be read: No such file or directory",
             ])
         #expect(folder.read().faults.map(\.message) == ["holds nothing to check"])
     }
@@ -102,6 +102,12 @@ private let aggregator = "set aggregator https://watch.example.com\nset aggregat
         #expect(try folder.read().configuration.get().services.map(\.name) == ["a", "b"])
     }
 
+    @Test func aRuleFileInTheWrongPlaceIsWarnedOf() throws {
+        let folder = try ConfigurationFolder(["rollcall.conf": aggregator, "b.inq": "check service b", "services.d/a.inq": "check service a"])
+        #expect(try folder.read().configuration.get().services.map(\.name) == ["a"])
+        #expect(folder.shown(folder.read().warnings) == ["b.inq: is not read: it is not in services.d"])
+    }
+
     @Test func whatIsNoFileIsNotOpened() throws {
         let folder = try ConfigurationFolder(["rollcall.conf": aggregator])
         try FileManager.default.createDirectory(atPath: folder.path + "/services.d/a.inq", withIntermediateDirectories: true)
@@ -109,19 +115,19 @@ private let aggregator = "set aggregator https://watch.example.com\nset aggregat
         try FileManager.default.createSymbolicLink(atPath: folder.path + "/services.d/c.inq", withDestinationPath: "/nowhere")
         #expect(
             folder.shown(folder.read().faults) == [
-                "services.d/a.inq:1:1: is not a file", "services.d/b.inq:1:1: is not a file", "services.d/c.inq:1:1: is not a file",
+                "services.d/a.inq: is not a file", "services.d/b.inq: is not a file", "services.d/c.inq: is not a file",
             ])
     }
 
     @Test func aFolderWithoutSettingsIsReadAndWarnedOf() throws {
         let folder = try ConfigurationFolder(["services.d/a.inq": "check service a"])
         #expect(folder.read().faults == [])
-        #expect(folder.shown(folder.read().warnings) == ["services.d/a.inq:1:1: rollcall.conf is missing: nobody hears of alerts"])
+        #expect(folder.shown(folder.read().warnings) == ["services.d/a.inq: rollcall.conf is missing: nobody hears of alerts"])
     }
 
     @Test func twoFilesOfSettingsAreOneTooMany() throws {
         let folder = try ConfigurationFolder(["a.conf": aggregator, "b.conf": aggregator])
-        #expect(folder.shown(folder.read("a.conf", "b.conf").faults) == ["b.conf:1:1: a second file of settings"])
+        #expect(folder.shown(folder.read("a.conf", "b.conf").faults) == ["b.conf: a second file of settings"])
     }
 
     @Test func passwordsAreNotShownBesideAFault() throws {

@@ -56,6 +56,14 @@ import Testing
         #expect(early.isEmpty && late.count == 1)
     }
 
+    @Test(arguments: [-86_400, -300, 300, 86_400]) func aClockThatIsSetMakesNoJobEarlierOrLater(step: Int64) {
+        var jobs = book(Job(name: "sync", schedule: .every(.seconds(300)), place: place))
+        jobs.follow(Moment(wall: start, uptime: .seconds(50)))
+        jobs.follow(Moment(wall: start + .seconds(100 + step), uptime: .seconds(150)))
+        #expect(judge(&jobs, after: 360 + step) == [])
+        #expect(judge(&jobs, after: 361 + step).count == 1)
+    }
+
     @Test func whatIsKnownSurvivesAndWhatIsNonsenseDoesNot() throws {
         let job = Job(name: "sync", schedule: .every(.seconds(300)), place: place)
         var jobs = book(job)

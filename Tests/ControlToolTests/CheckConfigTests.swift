@@ -96,8 +96,8 @@ private let bad = [
         let answer = try rollcall("check-config", "--json", "/nowhere/a.inq", "/nowhere")
         #expect(
             answer.output == """
-                {"file":"/nowhere/a.inq","faults":[{"line":1,"column":1,"message":"cannot be read: No such file or directory"}],"check":null,"warnings":[]}
-                {"file":"/nowhere","faults":[{"line":1,"column":1,"message":"cannot be read: No such file or directory"}],"check":null,"warnings":[]}
+                {"file":"/nowhere/a.inq","faults":[{"line":0,"column":0,"message":"cannot be read: No such file or directory"}],"check":null,"warnings":[]}
+                {"file":"/nowhere","faults":[{"line":0,"column":0,"message":"cannot be read: No such file or directory"}],"check":null,"warnings":[]}
 
                 """)
         #expect(answer.status == 1)

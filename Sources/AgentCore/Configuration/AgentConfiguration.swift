@@ -50,7 +50,7 @@ public struct ConfigurationReading: Sendable {
             if isFolder, !hasSettings, !files.isEmpty,
                 kind(of: inFolder(path, "services.d")) == S_IFDIR || kind(of: inFolder(path, "host.inq")) == S_IFREG
             {
-                warn(inFile: files.count - 1, "\(inFolder(path, "rollcall.conf")) is missing: nobody hears of alerts", at: Place(line: 1, column: 1))
+                warn(inFile: files.count - 1, "\(inFolder(path, "rollcall.conf")) is missing: nobody hears of alerts", at: .wholeFile)
             }
         }
         understand(defaults)
@@ -84,7 +84,7 @@ public struct ConfigurationReading: Sendable {
         switch files[index].content {
         case .settings(let settingsFile):
             if let first = files[..<index].first(where: { if case .settings = $0.content { true } else { false } }) {
-                files[index].fault("a second file of settings", at: Place(line: 1, column: 1), help: "\(first.path) is one too")
+                files[index].fault("a second file of settings", at: .wholeFile, help: "\(first.path) is one too")
             }
             guard let settingsFile else { return }
             let read = AgentSettings.read(settingsFile, file: path, defaults: defaults)
@@ -274,7 +274,12 @@ private func filesOfFolder(_ folder: String) -> [ConfigurationFile] {
         files.append(read(inFolder(folder, name)))
     }
     for name in ["services.d", "jobs.d"] where kind(of: inFolder(folder, name)) != nil { files += ruleFiles(in: inFolder(folder, name)) }
-    if files.isEmpty { files = ruleFiles(in: folder) }
+    let others = ruleFiles(in: folder).filter { other in !files.contains { $0.path == other.path } }
+    if files.isEmpty {
+        files = others
+    } else {
+        files += others.map { ConfigurationFile(unread: $0.path, why: "is not read: it is not in \(inFolder(folder, "services.d"))") }
+    }
     if files.isEmpty {
         files = [
             ConfigurationFile(

@@ -273,7 +273,7 @@ private struct SettingsReader {
                 fault("`\(lonely.key)` without `aggregator`", at: lonely.place, help: "say where reports go: `set aggregator https://HOST`")
             } else if settingsFile.routes.isEmpty {
                 warn(
-                    "there is no `aggregator`: nobody hears of alerts", at: Place(line: 1, column: 1),
+                    "there is no `aggregator`: nobody hears of alerts", at: .wholeFile,
                     help: "`set aggregator https://HOST`, or `send alerts via ...`")
             }
             return

@@ -48,8 +48,17 @@ public struct ConfigurationFile: Sendable {
         self.path = path
         text = ""
         content = path.hasSuffix(".conf") ? .settings(nil) : .rules(nil)
-        faults = [Fault(file: path, line: 1, column: 1, message: problem, help: help)]
+        faults = [Fault(file: path, message: problem, help: help)]
         warnings = []
+    }
+
+    /// A file that counts for nothing where it is.
+    init(unread path: String, why: String) {
+        self.path = path
+        text = ""
+        content = .rules(nil)
+        faults = []
+        warnings = [Fault(file: path, message: why)]
     }
 
     public var ruleFile: RuleFile? { if case .rules(let file) = content { file } else { nil } }

@@ -5,6 +5,7 @@ import Platform
 
 extension AgentLoop {
     func judgeJobs(at now: Moment) {
+        jobs.follow(now)
         for (job, outcome) in jobs.judge(at: now.wall) + timers.judge(at: now.wall) { record(outcome, of: job, at: now) }
     }
 

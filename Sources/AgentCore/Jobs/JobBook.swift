@@ -24,6 +24,13 @@ struct JobRecord: Equatable {
 
     init(firstKnown: Timestamp) { self.firstKnown = firstKnown }
 
+    fileprivate mutating func move(by step: Duration) {
+        firstKnown = firstKnown + step
+        runningSince = runningSince.map { $0 + step }
+        lastStart = lastStart.map { $0 + step }
+        lastEnd = lastEnd.map { $0 + step }
+    }
+
     /// The last sign of life.
     var lastSeen: Timestamp { max(lastEnd ?? firstKnown, lastStart ?? firstKnown, firstKnown) }
 }
@@ -42,7 +49,18 @@ struct JobBook {
     private(set) var jobs: [Job] = []
     private(set) var records: [String: JobRecord] = [:]
 
+    /// What the clock said when the host was started, by its present reckoning.
+    private var boot: Timestamp?
+
     init(nextCron: @escaping (CronExpression, Timestamp) -> Timestamp?) { self.nextCron = nextCron }
+
+    /// Moves what is known when the clock was set: a job is no later for it. What a clock is slewed by is too little to matter.
+    mutating func follow(_ now: Moment) {
+        let boot = now.wall - now.uptime
+        defer { self.boot = boot }
+        guard let step = self.boot.map({ boot - $0 }), step > .seconds(2) || step < .seconds(-2) else { return }
+        for name in records.keys { records[name]?.move(by: step) }
+    }
 
     /// Takes the jobs of a plan. What is known of those that stay is kept; the others are forgotten.
     mutating func change(_ jobs: [Job], at now: Timestamp) {

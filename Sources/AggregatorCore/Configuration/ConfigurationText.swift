@@ -35,7 +35,7 @@ enum ConfigurationText {
 
     /// The root of the text's only document; `nil` when the text holds nothing but space and comments.
     static func tree(of bytes: [UInt8], file: String) throws(Fault) -> Node? {
-        guard bytes.count <= limit else { throw Fault(file: file, line: 1, column: 1, message: "is larger than \(limit) bytes") }
+        guard bytes.count <= limit else { throw Fault(file: file, message: "is larger than \(limit) bytes") }
         guard let text = String(validating: bytes, as: UTF8.self) else {
             let line = bytes.split(separator: 10, omittingEmptySubsequences: false).firstIndex { String(validating: $0, as: UTF8.self) == nil }
             throw Fault(file: file, line: (line ?? 0) + 1, column: 1, message: "this line is not UTF-8")
@@ -50,7 +50,7 @@ enum ConfigurationText {
         } catch let error as YamlError {
             throw fault(of: error, in: file)
         } catch {
-            throw Fault(file: file, line: 1, column: 1, message: "cannot be read: \(error)")
+            throw Fault(file: file, message: "cannot be read: \(error)")
         }
     }
 
@@ -94,10 +94,12 @@ enum ConfigurationText {
             return Fault(
                 file: file, line: max(1, context.mark.line), column: max(1, context.mark.column),
                 message: "\(duplicates.joined(separator: ", ")) is there twice")
-        case .reader(let problem, _, _, _):
-            return Fault(file: file, line: 1, column: 1, message: "is not YAML: \(problem)")
+        case .reader(let problem, let offset, _, let text):
+            let before = text.utf8.prefix(max(0, offset ?? 0)).split(separator: 10, omittingEmptySubsequences: false)
+            let column = (before.last.map { String($0)?.count ?? 0 } ?? 0) + 1
+            return Fault(file: file, line: max(1, before.count), column: column, message: "is not YAML: \(problem)")
         default:
-            return Fault(file: file, line: 1, column: 1, message: "is not YAML: \(error)")
+            return Fault(file: file, message: "is not YAML: \(error)")
         }
     }
 }
