@@ -11,7 +11,7 @@ TEST_PACKAGES := $(BUILD_PACKAGES) ansible-core capistrano chromium chromium-dri
     python3-yaml redis-server ruby ruby-rack runit s6 sudo supervisor systemd unicorn util-linux \
     uwsgi-core uwsgi-plugin-python3
 # What `make bench` measures beside the agent, and what it needs for that.
-BENCH_PACKAGES := dbus gcc libc6-dev monit openssl polkitd prometheus-node-exporter prometheus-process-exporter python3 supervisor systemd util-linux
+BENCH_PACKAGES := binutils dbus gcc libc6-dev monit openssl polkitd prometheus-node-exporter prometheus-process-exporter python3 supervisor systemd util-linux valgrind
 SWIFT_VERSION := 6.3
 
 PROGRAMS := rollcall rollcall-agent rollcall-aggregator rollcall-runner verify-token
@@ -25,7 +25,7 @@ SHELL := /bin/bash
 # swift uses all cores by itself.
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help run test test-deploys fuzz build install bench bench-packages build-packages test-packages swift format-test init-test swift-test
+.PHONY: help run test test-deploys fuzz build install bench order bench-packages build-packages test-packages swift format-test init-test swift-test
 
 help:
 	@echo 'make run      build, then start an aggregator and an agent that watches this machine; Ctrl-C ends both'
@@ -34,6 +34,7 @@ help:
 	@echo 'make fuzz     let libFuzzer look for input that a parser cannot bear, $(FUZZ_SECONDS) s for each parser'
 	@echo 'make build    build the programs as they are installed: optimised, with the Swift runtime inside'
 	@echo 'make bench    build, then measure the agent beside what Debian packages for the same job (root, 20 minutes)'
+	@echo 'make order    build, then find out which functions the agent runs all the time, so that they are linked side by side (root)'
 	@echo 'make install  build, then install programs, units and polkit rule (PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) INIT=$(INIT))'
 
 # Run
@@ -94,11 +95,13 @@ fuzz: build-packages swift
 
 # Build and install
 
-# What is in memory counts: relocations are packed, which glibc 2.36 and later can read, and the runtime's names are not exported. The linker is
-# lld, which comes with Swift: gold cannot pack. See AgentDaemon's decision *What the agent keeps in memory*.
+# What is in memory counts: relocations are packed, which glibc 2.36 and later can read, the runtime's names are not exported, and what the agent
+# always runs lies side by side. The linker is lld, which comes with Swift: gold cannot pack. See AgentDaemon's decision *What the agent keeps in
+# memory*.
 PACKED := $(shell printf '2.36\n%s\n' "$$(getconf GNU_LIBC_VERSION | sed 's/.* //')" | sort -VC && echo -Xlinker -z -Xlinker pack-relative-relocs)
-LINK := -Xswiftc -use-ld=lld -Xlinker --gc-sections -Xlinker -z -Xlinker nostart-stop-gc -Xlinker --no-export-dynamic $(PACKED)
-BUILD := swift build -c release --static-swift-stdlib $(LINK)
+LINK := -Xswiftc -use-ld=lld -Xlinker --gc-sections -Xlinker -z -Xlinker nostart-stop-gc -Xlinker --no-export-dynamic $(PACKED) \
+    -Xlinker '--symbol-ordering-file=$(CURDIR)/Benchmarks/agent.order' -Xlinker --no-warn-symbol-ordering
+BUILD := swift build -c release --static-swift-stdlib -Xswiftc -Xfrontend -Xswiftc -function-sections -Xcc -ffunction-sections $(LINK)
 
 build: build-packages swift
 	$(BUILD)
@@ -146,6 +149,10 @@ endef
 
 bench: build bench-packages
 	@if [ "$$(id -u)" != 0 ]; then $(needs-root); sudo=sudo; fi; $${sudo:-} Benchmarks/bench.py --programs "$$($(BUILD) --show-bin-path)"
+
+# What the agent runs once it is past its start: writes Benchmarks/agent.order, which the next build links by.
+order: build bench-packages
+	@if [ "$$(id -u)" != 0 ]; then $(needs-root); sudo=sudo; fi; $${sudo:-} Benchmarks/order.py --programs "$$($(BUILD) --show-bin-path)"
 
 # What the verbs need
 

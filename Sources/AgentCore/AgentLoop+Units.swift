@@ -66,13 +66,16 @@ extension AgentLoop: InitObserver {
 // MARK: What the plan says
 
 extension AgentLoop {
-    /// Lists what is measured of each service, once.
+    /// Lists what is measured of each service, once, and one list for all of which the same is measured.
     func prepareServices() {
         serviceMetrics = [:]
+        var lists: [SubjectMetrics.Need: SubjectMetrics] = [:]
         for service in plan.services {
             let rules = service.rules.map { RuleEvaluator(rule: $0, of: .service, cycle: plan.cycle) }
-            serviceMetrics[service.name] = SubjectMetrics(
-                .service, always: Self.shownOfService, rules: rules, families: service.sources.map(\.family))
+            let need = SubjectMetrics.Need(rules, families: service.sources.map(\.family))
+            let metrics = lists[need] ?? SubjectMetrics(.service, always: Self.shownOfService, need)
+            lists[need] = metrics
+            serviceMetrics[service.name] = metrics
         }
     }
 
@@ -81,7 +84,7 @@ extension AgentLoop {
         _ service: WatchPlan.Service, key: String? = nil, candidates given: [String]? = nil, answers: [String: Observation] = [:]
     ) -> WatchedUnit {
         let memory = remembered.take(key ?? service.name)
-        let metrics = serviceMetrics[service.name] ?? SubjectMetrics(.service, always: Self.shownOfService, rules: [])
+        let metrics = serviceMetrics[service.name] ?? SubjectMetrics(.service, always: Self.shownOfService, .init([]))
         let unit = WatchedUnit(
             service, key: key, metrics: metrics, candidates: given ?? candidates(for: service), answers: answers, cycle: plan.cycle,
             wasDown: memory?.isDown ?? false)

@@ -3,7 +3,7 @@
 import AgentAPI
 import RuleLanguage
 
-/// The metrics of the host, or of all units of one service. Made with the plan, and asked for in every cycle.
+/// The metrics of the host, or of all units of services of which the same is measured. Made with the plan, and asked for in every cycle.
 final class SubjectMetrics {
     /// A number that the sampler does not know.
     enum Own: Equatable {
@@ -29,16 +29,27 @@ final class SubjectMetrics {
     /// Places in `all` in the order of their names, as far as a report may carry them.
     private let shown: [Int]
 
-    /// - Parameters:
-    ///   - always: what everybody wants to see, whether a rule asks for it or not.
-    ///   - families: of the daemons that are asked about it.
-    init(_ subject: Metric.Subject, always: [MetricName], rules: [RuleEvaluator], families: [String] = []) {
+    /// What rules and daemons make of it.
+    struct Need: Hashable {
+        var metrics: [MetricName]
+        var workerMetrics: [MetricName]
+        /// Of the daemons that are asked.
+        var families: [String]
+
+        init(_ rules: [RuleEvaluator], families: [String] = []) {
+            metrics = rules.flatMap(\.metrics)
+            workerMetrics = rules.flatMap(\.workerMetrics)
+            self.families = families
+        }
+    }
+
+    /// - Parameter always: what everybody wants to see, whether a rule asks for it or not.
+    init(_ subject: Metric.Subject, always: [MetricName], _ need: Need) {
         var sampled: [MetricName] = []
         var ownNames: [MetricName] = []
         var own: [Own] = []
-        let named = rules.flatMap(\.metrics)
-        for metric in MetricList(always + named).metrics {
-            if let known = Self.own(metric, of: subject, families: families) {
+        for metric in MetricList(always + need.metrics).metrics {
+            if let known = Self.own(metric, of: subject, families: need.families) {
                 ownNames.append(metric)
                 own.append(known)
             } else {
@@ -49,9 +60,8 @@ final class SubjectMetrics {
         self.own = own
         let all = MetricList(sampled + ownNames)
         self.all = all
-        let workers = rules.flatMap(\.workerMetrics)
-        ofWorkers = workers.isEmpty ? nil : MetricList(workers)
-        ruled = MetricList(named).metrics.compactMap(all.index)
+        ofWorkers = need.workerMetrics.isEmpty ? nil : MetricList(need.workerMetrics)
+        ruled = MetricList(need.metrics).metrics.compactMap(all.index)
         let sorted = all.keys.indices.filter { all.keys[$0].utf8.count <= 200 }.sorted { all.keys[$0] < all.keys[$1] }
         shown = Array(sorted.prefix(ReportLimits.samplesPerUnit))
     }

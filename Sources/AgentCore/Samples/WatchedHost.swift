@@ -15,12 +15,12 @@ struct WatchedHost {
 
     init(_ rules: [Rule], cycle: Duration) {
         self.rules = rules.map { RuleEvaluator(rule: $0, of: .host, cycle: cycle) }
-        metrics = SubjectMetrics(.host, always: AgentLoop.shownOfHost, rules: self.rules)
+        metrics = SubjectMetrics(.host, always: AgentLoop.shownOfHost, .init(self.rules))
     }
 
     /// Measures what its rules want.
     mutating func prepare() {
-        metrics = SubjectMetrics(.host, always: AgentLoop.shownOfHost, rules: rules)
+        metrics = SubjectMetrics(.host, always: AgentLoop.shownOfHost, .init(rules))
         sources.keep(metrics.all.keys)
     }
 }
