@@ -137,7 +137,7 @@ private final class Agent {
             list: { found in loop.post { found(agent.value.watcher?.serviceNames ?? []) } },
             judged: { deploy in loop.post { agent.value.watcher?.record(judged: deploy, at: time.now().wall) } },
             tell: { logger.warning("deploys", metadata: ["what": "\($0)"]) })
-        return try DeployThread(surroundings, question: configuration.deployQuestion) { LinuxServiceInspector(loop: $0) }
+        return try DeployThread(surroundings, question: configuration.questions.of) { LinuxServiceInspector(loop: $0) }
     }
 
     /// How the aggregator stands decides whether the agent's own routes are needed.
@@ -171,7 +171,7 @@ private final class Agent {
             let configuration = try loadConfiguration(folder: folder)
             for warning in configuration.warnings { logger.warning("odd configuration", metadata: ["warning": "\(warning)"]) }
             try talker?.reconfigure(configuration.talker)
-            deploys?.ask(configuration.deployQuestion)
+            deploys?.ask(configuration.questions.of)
             let settings = configuration.settings
             alerts?.change(host: settings.hostname, channels: configuration.plan.channels, aggregatorPatience: settings.aggregatorPatience)
             watcher?.reload(configuration.plan)

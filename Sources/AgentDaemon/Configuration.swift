@@ -14,7 +14,7 @@ struct LoadedConfiguration {
     var plan: WatchPlan
     var talker: TalkerConfiguration
     /// How workers are asked which deploy token they carry.
-    var deployQuestion: TokenQuestion?
+    var questions: WorkerQuestions
     /// What is odd about it but no fault, each with its place.
     var warnings: [String]
 }
@@ -42,11 +42,9 @@ func loadConfiguration(folder: String) throws(ConfigurationProblems) -> LoadedCo
     var reader = SecretReader()
     let talker = TalkerConfiguration(settings, secrets: &reader)
     let plan = WatchPlan(configuration, secrets: &reader)
-    let question = settings.deployQuestion.map { told in
-        TokenQuestion(path: told.path, host: told.host, user: told.user, password: told.passwordFile.flatMap { reader.read($0) })
-    }
+    let questions = WorkerQuestions(configuration.services) { reader.read($0) }
     guard reader.problems.isEmpty else { throw ConfigurationProblems(texts: reader.problems, warnings: warnings) }
-    return LoadedConfiguration(settings: settings, plan: plan, talker: talker, deployQuestion: question, warnings: warnings)
+    return LoadedConfiguration(settings: settings, plan: plan, talker: talker, questions: questions, warnings: warnings)
 }
 
 extension WatchPlan {

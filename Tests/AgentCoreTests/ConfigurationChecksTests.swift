@@ -42,6 +42,31 @@ private let example = Place(line: 1, column: 1)
             try faults(["a.inq": "check service \"a@*\" with pidfile /x"]) == ["a.inq:1:26: a `pidfile` is of one service, and `a@*` of many"])
     }
 
+    @Test func whoIsAskedForItsTokenSaysSoItself() throws {
+        let folder = try ConfigurationFolder([
+            "services.d/a.inq": "check service a",
+            "services.d/b.inq":
+                "check service b with deploy_path /about/deploy, deploy_user about, deploy_password_file /nowhere/p, deploy_host app.example.com",
+        ])
+        let services = try folder.read().configuration.get().services
+        #expect(
+            services.map(\.deployQuestion) == [
+                nil, DeployQuestion(path: "/about/deploy", host: "app.example.com", user: "about", passwordFile: "/nowhere/p"),
+            ])
+    }
+
+    @Test(arguments: [
+        ("deploy_host x", "`deploy_host` without `deploy_path`"), ("deploy_user x, deploy_path /x", "`deploy_user` without `deploy_password_file`"),
+        ("deploy_password_file /nowhere/x, deploy_path /x", "`deploy_password_file` without `deploy_user`"),
+        ("deploy_path about", "`about` is not a path that begins with a slash, in ASCII without spaces"),
+        ("deploy_path \"/a\\r\\nX: y\"", "`/a\r\nX: y` is not a path that begins with a slash, in ASCII without spaces"),
+        ("deploy_host \"a b\", deploy_path /x", "`a b` is not a host"),
+        ("deploy_user \"a:b\", deploy_path /x, deploy_password_file /nowhere/p", "a user has a name, and no colon in it"),
+    ])
+    func howWorkersAreAskedHasToMakeSense(parameters: String, fault: String) throws {
+        #expect(try faults(["a.inq": "check service a with \(parameters)"]) == ["a.inq:1:22: \(fault)"])
+    }
+
     @Test func whatADaemonIsAskedWithIsKept() throws {
         let folder = try ConfigurationFolder([
             "a.inq":

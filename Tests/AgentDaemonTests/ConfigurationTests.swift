@@ -1,3 +1,4 @@
+import AgentAPI
 import AgentCore
 @testable import AgentDaemon
 import AgentTalker
@@ -58,6 +59,22 @@ private final class Folder {
         #expect(loaded.talker.aggregator?.address.description == "https://rollcall.example.com/agents")
         #expect(loaded.talker.aggregator?.token == Secret("secret-token"))
         #expect(loaded.talker.endpoint?.password == Secret("secret-password"))
+    }
+
+    @Test func onlyTheServicesThatSaySoAreAskedForTheirToken() throws {
+        let folder = try Folder(["password": "secret-password\n"])
+        let full = try Folder([
+            "services.d/redis.inq": "check service redis\n",
+            "services.d/shop.inq":
+                "check service shop with deploy_path /about/deploy, deploy_user about, deploy_password_file \(folder.path)/password\n",
+            "services.d/workers.inq": "check service \"worker-*\" with deploy_path /token\n",
+            "services.d/quiet.inq": "check service worker-1\n",
+        ])
+        let questions = try loadConfiguration(folder: full.path).questions
+        #expect(questions.of("shop.service") == TokenQuestion(path: "/about/deploy", user: "about", password: Secret("secret-password")))
+        #expect(questions.of("worker-2.service") == TokenQuestion(path: "/token"))
+        #expect(questions.of("worker-1.service") == nil)
+        #expect(questions.of("redis") == nil)
     }
 
     @Test func showsEveryFaultWithItsPlace() throws {

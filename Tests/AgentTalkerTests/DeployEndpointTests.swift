@@ -52,7 +52,7 @@ private let authorization = "Authorization: Basic \(base64(Array("about:open ses
                 found(WatchedService(InspectedService(name: unit, mainProcess: watched[unit] ?? nil, cgroup: nil), initSystem: "systemd"))
             },
             list: { $0(watched.keys.sorted()) }, judged: { [judged] in judged.add($0) }, tell: { _ in })
-        return try DeployThread(surroundings, question: nil) { _ in Eyes() }
+        return try DeployThread(surroundings, question: { _ in nil }) { _ in Eyes() }
     }
 
     private let judged = Judged()

@@ -29,10 +29,6 @@ public import RuleLanguage
 ///   the host itself `deploy.sock` beside `socket` answers the same.
 /// - `listen_user` and `listen_password_file` (both or neither): who may ask there; without them nobody is answered.
 /// - `listen_certificate_file` and `listen_key_file` (both or neither; needed where `listen` is not a loopback address): its TLS.
-/// - `deploy_path` (path that begins with `/`, default none): where workers themselves are asked which deploy token they carry, over their own
-///   listeners. Without it, what TOKEN their releases had at their birth is all that is known of them.
-/// - `deploy_user` and `deploy_password_file` (both or neither, only with `deploy_path`): as whom they are asked.
-/// - `deploy_host` (default: the listener's address; only with `deploy_path`): the `Host` header of that question.
 /// - `expose_port` (port, 0 for off): Inspeqtor's word for `listen 127.0.0.1:PORT`.
 ///
 /// `send alerts [to ROUTE] via CHANNEL with ...` are the agent's own ways to reach people; see `AlertChannelKind`.
@@ -100,21 +96,6 @@ public struct AgentSettings: Equatable, Sendable {
         }
     }
 
-    /// How workers are asked which deploy token they carry.
-    public struct DeployQuestion: Equatable, Sendable {
-        public var path: String
-        public var host: String?
-        public var user: String?
-        public var passwordFile: String?
-
-        public init(path: String, host: String? = nil, user: String? = nil, passwordFile: String? = nil) {
-            self.path = path
-            self.host = host
-            self.user = user
-            self.passwordFile = passwordFile
-        }
-    }
-
     public var cycleTime = Duration.seconds(15)
     public var logLevel = Logger.Level.info
     /// `nil`: reports go nowhere.
@@ -131,8 +112,6 @@ public struct AgentSettings: Equatable, Sendable {
     public var graphite: TargetAddress?
     /// `nil`: off.
     public var endpoint: Endpoint?
-    /// `nil`: workers are not asked.
-    public var deployQuestion: DeployQuestion?
     /// For Prometheus; `nil`: off.
     public var metricsEndpoint: MetricsEndpoint?
     /// In percent of one core; `nil`: it is not measured.
@@ -154,7 +133,6 @@ extension AgentSettings {
         "cycle_time", "log_level", "aggregator", "aggregator_token_file", "aggregator_ca_file", "aggregator_commands", "alert_when_unreachable",
         "state_directory", "hostname", "deploy_length", "socket", "socket_group", "statsd_location", "graphite_location", "metrics_listen",
         "pss_budget", "runner_user", "listen", "listen_user", "listen_password_file", "listen_certificate_file", "listen_key_file", "expose_port",
-        "deploy_path", "deploy_user", "deploy_password_file", "deploy_host",
     ]
 
     /// The settings of a file, and all that is wrong with them; with faults the settings are what was understood.
@@ -173,6 +151,13 @@ private struct SettingsReader {
 
     mutating func read() {
         for setting in settingsFile.settings where !AgentSettings.keys.contains(setting.key) {
+            // An application's path is nothing that a database should be asked for.
+            if DeployQuestion.keys.contains(setting.key) {
+                fault(
+                    "`\(setting.key)` belongs to the service that is asked", at: setting.place,
+                    help: "write it into that service's file: `check service NAME with deploy_path /about/deploy`")
+                continue
+            }
             let meant = nearest(to: setting.key, among: AgentSettings.keys)
             fault(
                 "there is no setting `\(setting.key)`", at: setting.place,
@@ -186,7 +171,6 @@ private struct SettingsReader {
         aggregator()
         endpoint()
         metricsEndpoint()
-        deployQuestion()
     }
 
     private mutating func general() {
@@ -356,33 +340,6 @@ private struct SettingsReader {
         guard let user, let passwordFile else { return }
         settings.endpoint = .init(address: address, user: user.value, passwordFile: passwordFile, certificate: certificate)
     }
-
-    private mutating func deployQuestion() {
-        let user = settingsFile.setting("deploy_user")
-        let passwordFile = path("deploy_password_file")
-        let host = settingsFile.setting("deploy_host")
-        together("deploy_user", "deploy_password_file")
-        if let user, user.value.isEmpty || user.value.contains(":") || !isHeaderText(user.value) {
-            fault("a user has a name, and no colon in it", at: user.valuePlace, help: "HTTP puts a colon between user and password")
-        }
-        if let host, host.value.isEmpty || host.value.utf8.count > 255 || host.value.utf8.contains(where: { $0 <= 32 || $0 >= 127 }) {
-            fault("`\(host.value)` is not a host", at: host.valuePlace, help: "such as app.example.com")
-        }
-        guard let setting = settingsFile.setting("deploy_path") else {
-            if let lonely = ["deploy_user", "deploy_password_file", "deploy_host"].lazy.compactMap(settingsFile.setting).first {
-                fault("`\(lonely.key)` without `deploy_path`", at: lonely.place, help: "say where workers are asked: `set deploy_path /about/deploy`")
-            }
-            return
-        }
-        guard setting.value.hasPrefix("/"), setting.value.utf8.count <= 1024, setting.value.utf8.allSatisfy({ $0 > 32 && $0 < 127 }) else {
-            return fault(
-                "`\(setting.value)` is not a path that begins with a slash, in ASCII without spaces", at: setting.valuePlace,
-                help: "such as /about/deploy")
-        }
-        settings.deployQuestion = .init(path: setting.value, host: host?.value, user: user?.value, passwordFile: passwordFile)
-    }
-
-    private func isHeaderText(_ text: String) -> Bool { text.utf8.allSatisfy { $0 >= 32 && $0 != 127 } }
 
     /// `nil`: off, or not understood.
     private mutating func endpointAddress() -> ListenAddress? {

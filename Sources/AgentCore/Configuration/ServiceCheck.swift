@@ -21,6 +21,8 @@ public struct ServiceCheck: Equatable, Sendable {
     public var dependencies: [String]
     /// How the daemon behind it is asked for its numbers: `port`, `password_file`, ...
     public var daemonParameters: [String: String]
+    /// How its workers are asked which deploy token they carry; `nil`: they are not asked.
+    public var deployQuestion: DeployQuestion?
     /// What follows `expose`.
     public var exposes: [String]
     public var rules: [Rule]
@@ -29,7 +31,7 @@ public struct ServiceCheck: Equatable, Sendable {
 
     public init(
         name: String, initSystem: InitSystemName? = nil, pidFile: String? = nil, owner: String? = nil, dependencies: [String] = [],
-        daemonParameters: [String: String] = [:], exposes: [String] = [], rules: [Rule] = [], file: String = ""
+        daemonParameters: [String: String] = [:], deployQuestion: DeployQuestion? = nil, exposes: [String] = [], rules: [Rule] = [], file: String = ""
     ) {
         self.name = name
         self.initSystem = initSystem
@@ -37,6 +39,7 @@ public struct ServiceCheck: Equatable, Sendable {
         self.owner = owner
         self.dependencies = dependencies
         self.daemonParameters = daemonParameters
+        self.deployQuestion = deployQuestion
         self.exposes = exposes
         self.rules = rules
         self.file = file
@@ -133,6 +136,7 @@ extension ServiceCheck {
     /// - `pidfile` (absolute path): where the main process writes its pid.
     /// - `init` (`systemd`, `upstart`, `runit`, `s6`, `supervisord`, `openrc`, `sysv` or `pidfile`): who manages it; default: whoever knows it.
     /// - `owner` (route): where its alerts go.
+    /// - `deploy_path`, ...: how its workers are asked which deploy token they carry; see `DeployQuestion`.
     /// - `hostname`, `port`, `socket`, ...: how the daemon behind it is asked; see `DaemonParameters`.
     static func read(_ ruleFile: RuleFile, name: String, file: String) -> (check: ServiceCheck, findings: Findings) {
         var check = ServiceCheck(
@@ -152,8 +156,9 @@ extension ServiceCheck {
                             + names.joined(separator: ", "))
                 }
             case "owner": check.owner = reader.owner(parameter)
+            case let key where DeployQuestion.keys.contains(key): break
             case let key where DaemonParameters.all.contains(key): daemonParameters.append(parameter)
-            default: reader.unknown(parameter, known: ["pidfile", "init", "owner"] + DaemonParameters.all.sorted())
+            default: reader.unknown(parameter, known: ["pidfile", "init", "owner"] + DeployQuestion.keys + DaemonParameters.all.sorted())
             }
         }
         if let parameter = ruleFile.parameters.first(where: { $0.key == "init" }) {
@@ -176,6 +181,7 @@ extension ServiceCheck {
                 help: "there are " + daemonFamilies.map(\.family).joined(separator: ", "))
         }
         let families = check.daemonMetrics.map(\.family)
+        check.deployQuestion = DeployQuestion.read(ruleFile.parameters, &reader)
         check.daemonParameters = DaemonParameters.read(daemonParameters, of: families, &reader)
         return (check, reader.findings)
     }

@@ -52,6 +52,9 @@ public final class DeployThread: @unchecked Sendable {
         }
     }
 
+    /// How the workers of the service of this name are asked, by the agent's own configuration; `nil`: not at all.
+    public typealias Question = @Sendable (_ service: String) -> TokenQuestion?
+
     /// What is heard of a check.
     public enum News: Sendable {
         case state(HostDeploy)
@@ -69,7 +72,7 @@ public final class DeployThread: @unchecked Sendable {
 
     private let loop: Loop
     private let surroundings: Surroundings
-    private let question: AgentQuestion
+    private let questions: Questions
     private let lastCheck = Atomic(0)
     private let isOver = Atomic(false)
     // For the desk's thread alone.
@@ -80,22 +83,22 @@ public final class DeployThread: @unchecked Sendable {
     private var theOne: String?
 
     /// - Parameters:
-    ///   - question: how workers are asked, where a deploy does not say.
+    ///   - question: how a service's workers are asked, where a deploy does not say; `nil`: not at all.
     ///   - inspector: makes the eyes, which live on the loop.
     public init(
-        _ surroundings: Surroundings, question: TokenQuestion?, time: any TimeSource = SystemTime(), inspector: (Loop) -> any ServiceExaminer
+        _ surroundings: Surroundings, question: @escaping Question, time: any TimeSource = SystemTime(), inspector: (Loop) -> any ServiceExaminer
     ) throws(SystemError) {
         let loop = try Loop()
         let eyes = inspector(loop)
-        let asked = AgentQuestion(question)
+        let questions = Questions(question)
         self.loop = loop
         self.inspector = eyes
         self.surroundings = surroundings
-        self.question = asked
+        self.questions = questions
         desk = DeployDesk(
             loop: loop, inspector: eyes, time: time,
             surroundings: DeployDesk.Surroundings(
-                host: surroundings.host, boot: surroundings.boot, file: surroundings.file, question: { _ in asked.value },
+                host: surroundings.host, boot: surroundings.boot, file: surroundings.file, question: { questions.of($0) },
                 find: { name, found in surroundings.find(name) { found($0?.inspected) } }, tell: surroundings.tell))
     }
 
@@ -110,7 +113,7 @@ public final class DeployThread: @unchecked Sendable {
     }
 
     /// Another configuration counts from now on, also for deploys under way that have brought no question of their own.
-    public func ask(_ new: TokenQuestion?) { question.value = new }
+    public func ask(_ new: @escaping Question) { questions.take(new) }
 
     /// Ends the thread and writes what is still to be written. The one call that waits, for two seconds at most; not for the desk's thread.
     public func finish() {
@@ -244,14 +247,13 @@ extension ServiceStatus {
     }
 }
 
-/// How workers are asked, by the agent's own settings, which may change.
-private final class AgentQuestion: Sendable {
-    private let held: Mutex<TokenQuestion?>
+/// How workers are asked, by the agent's own configuration, which may change.
+private final class Questions: Sendable {
+    private let held: Mutex<DeployThread.Question>
 
-    init(_ question: TokenQuestion?) { held = Mutex(question) }
+    init(_ question: @escaping DeployThread.Question) { held = Mutex(question) }
 
-    var value: TokenQuestion? {
-        get { held.withLock { $0 } }
-        set { held.withLock { $0 = newValue } }
-    }
+    func take(_ new: @escaping DeployThread.Question) { held.withLock { $0 = new } }
+
+    func of(_ service: String) -> TokenQuestion? { held.withLock { $0 }(service) }
 }

@@ -20,7 +20,7 @@ struct PrepareOrder {
     /// - Parameter keepsNote: also where nothing but a token would be needed.
     init(
         _ options: ReleaseOptions, _ urls: URLOptions, _ login: LoginOptions, _ probe: ProbeOptions, _ agents: AgentOptions, keepsNote: Bool
-    ) throws {
+    ) async throws {
         token = try options.token.map { try DeployToken(option: "--token", $0) } ?? DeployToken()
         release = options.release.map(absolute)
         let credentials = try login.credentials()
@@ -36,10 +36,10 @@ struct PrepareOrder {
         requests = try urls.requests(urls.url, login: credentials, quiet: false)
         self.keepsNote = options.service != nil || !urls.url.isEmpty || keepsNote
         guard let service = options.service else { return }
-        doors = try note.way.doors()
+        doors = try await note.way.doors()
         if let path = options.tokenPath, doors.contains(where: \.isAggregator), credentials != nil {
             Output.error(
-                "warning: passwords do not pass through the aggregator: for \(path) each agent uses its own `set deploy_user` and `set deploy_password_file`"
+                "warning: passwords do not pass through the aggregator: for \(path) each agent uses `deploy_user` and `deploy_password_file` of its own check of the service"
             )
         }
         preparation = DeployPreparation(
