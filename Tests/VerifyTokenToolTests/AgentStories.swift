@@ -59,7 +59,15 @@ private func json(_ text: String) throws -> JSON { try JSON(parsing: text.trimmi
         #expect(unknown.errors.contains("this machine has not prepared it"))
     }
 
-    @Test func whatIsSaidOfAnotherDeployProvesNothing() async throws {
+    /// Each of them waits for five seconds: all at once.
+    @Test func nothingElseThanTheLastWordOnThisDeployIsAProof() async throws {
+        async let another: Void = whatIsSaidOfAnotherDeployProvesNothing()
+        async let early: Void = aVerdictThatIsNotTheLastWordIsNoProof()
+        async let nobody: Void = anAgentThatIsNotThereIsUnreachableAfterThreeTries()
+        _ = try await (another, early, nobody)
+    }
+
+    private func whatIsSaidOfAnotherDeployProvesNothing() async throws {
         guard case .object(let members) = state(.verified, new: 2, isFinal: true) else { return }
         let other = JSON.object(members.map { $0.name == "token" ? .init("token", "ffffffff") : $0 })
         let stage = try await Stage(["verify.json": says(other)])
@@ -67,7 +75,7 @@ private func json(_ text: String) throws -> JSON { try JSON(parsing: text.trimmi
         #expect(check.status == 10, "\(check.text)")
     }
 
-    @Test func aVerdictThatIsNotTheLastWordIsNoProof() async throws {
+    private func aVerdictThatIsNotTheLastWordIsNoProof() async throws {
         let stage = try await Stage([
             "verify.json": [["after": 0, "state": state(.verified, new: 2)], ["after": 30, "state": state(.stale, old: 2)]]
         ])
@@ -75,6 +83,16 @@ private func json(_ text: String) throws -> JSON { try JSON(parsing: text.trimmi
             "check", "--service", "web", "--token", "0123456789abcdef", "--agent-socket", stage.socket, "--timeout", "1s", "--settle", "0.5",
         ])
         #expect(check.status == 9, "\(check.text)")
+    }
+
+    private func anAgentThatIsNotThereIsUnreachableAfterThreeTries() async throws {
+        let folder = try TemporaryFolder()
+        let check = try await ChildProcess.run(
+            built("verify-token"),
+            ["check", "--service", "web", "--token", "0123456789abcdef", "--agent-socket", folder.path + "/none.sock", "--timeout", "30"],
+            environment: ["XDG_STATE_HOME": folder.path])
+        #expect(check.status == 10)
+        #expect(check.output.contains("no agent answers at \(folder.path)/none.sock"))
     }
 
     @Test func whatIsKeptIsClosedToOthersAndHoldsNoPassword() async throws {
@@ -88,20 +106,23 @@ private func json(_ text: String) throws -> JSON { try JSON(parsing: text.trimmi
         #expect(!stage.text("state/verify-token/\(id).json").contains("horse"))
     }
 
-    @Test(arguments: Verdict.allCases)
-    func theAgentsVerdictIsTheExitCode(verdict: Verdict) async throws {
-        let stage = try await Stage(["verify.json": says(state(verdict, new: 1, old: 1, isFinal: true, reasons: ["because of \u{1b}[31mthis"]))])
-        let check = try await stage.run([
-            "check", "--service", "web", "--token", "0123456789abcdef", "--agent-socket", stage.socket, "--json", "--quiet",
-        ])
-        #expect(check.status == verdict.exitCode)
-        let result = try json(check.output)
-        #expect(result["verdict"]?.string == verdict.rawValue)
-        #expect(result["exit_code"]?.integer == Int64(verdict.exitCode))
-        #expect(verdict == .verified || result["reasons"]?.array?.first?.string?.contains("because of") == true)
-        #expect(result["hosts"]?.array?.count == 1)
-        #expect(check.errors == "")
-        #expect(!check.output.contains("\u{1b}"))
+    @Test func theAgentsVerdictIsTheExitCode() async throws {
+        let stage = try await Stage()
+        for verdict in Verdict.allCases {
+            try stage.write(
+                says(state(verdict, new: 1, old: 1, isFinal: true, reasons: ["because of \u{1b}[31mthis"]), after: 0), to: "verify.json")
+            let check = try await stage.run([
+                "check", "--service", "web", "--token", "0123456789abcdef", "--agent-socket", stage.socket, "--json", "--quiet",
+            ])
+            #expect(check.status == verdict.exitCode)
+            let result = try json(check.output)
+            #expect(result["verdict"]?.string == verdict.rawValue)
+            #expect(result["exit_code"]?.integer == Int64(verdict.exitCode))
+            #expect(verdict == .verified || result["reasons"]?.array?.first?.string?.contains("because of") == true)
+            #expect(result["hosts"]?.array?.count == 1)
+            #expect(check.errors == "")
+            #expect(!check.output.contains("\u{1b}"))
+        }
     }
 
     @Test func aSecondDeployIsRefusedAndNothingIsWritten() async throws {
@@ -124,16 +145,6 @@ private func json(_ text: String) throws -> JSON { try JSON(parsing: text.trimmi
         let meant = try await stage.run(words + ["--in-place"])
         #expect(meant.status == 0)
         #expect(stage.token + "\n" == meant.output)
-    }
-
-    @Test func anAgentThatIsNotThereIsUnreachableAfterThreeTries() async throws {
-        let folder = try TemporaryFolder()
-        let check = try await ChildProcess.run(
-            built("verify-token"),
-            ["check", "--service", "web", "--token", "0123456789abcdef", "--agent-socket", folder.path + "/none.sock", "--timeout", "30"],
-            environment: ["XDG_STATE_HOME": folder.path])
-        #expect(check.status == 10)
-        #expect(check.output.contains("no agent answers at \(folder.path)/none.sock"))
     }
 
     @Test func deniedAccessIsNotTriedAgain() async throws {

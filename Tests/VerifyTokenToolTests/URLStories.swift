@@ -37,7 +37,7 @@ import Testing
         let stage = try await Stage()
         try stage.folder.write("0123456789abcdef", to: "answer")
         let check = try await stage.run([
-            "check", "--url", url(stage), "--token", "0123456789abcdef", "--timeout", "2s", "--settle", "1.9", "--interval", "50ms", "--json",
+            "check", "--url", url(stage), "--token", "0123456789abcdef", "--timeout", "700ms", "--settle", "0.65", "--interval", "50ms", "--json",
             "--quiet",
         ])
         #expect(check.status == 9, "\(check.text)")
@@ -83,7 +83,7 @@ import Testing
     }
 
     @Test func aProbeBesideACheckCanBreakItsLimits() async throws {
-        let stage = try await Stage(["verify.json": says(state(.verified, new: 2, isFinal: true), after: 1)])
+        let stage = try await Stage(["verify.json": says(state(.verified, new: 2, isFinal: true), after: 0.5)])
         // The token's URL is right, the agent verified; the limit for a stall is one that nothing keeps.
         try stage.folder.write("0123456789abcdef", to: "answer")
         let words = ["check", "--url", url(stage), "--service", "web", "--agent-socket", stage.socket, "--token", "0123456789abcdef", "--probe"]

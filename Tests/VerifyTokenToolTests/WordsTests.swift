@@ -139,6 +139,17 @@ import Transfer
         #expect(book.standing(failsFast: true, at: .seconds(50)) == .proven)
     }
 
+    /// As when a name has lost an address since the preparation.
+    @Test func whoWasPreparedAndIsNotAskedIsNoProof() {
+        var book = HostBook(doors: doors, hosts: ["a", "b", "c"])
+        book.observe(host("a", .verified), through: 0, ofMany: false, at: .zero)
+        #expect(book.deploys.map(\.host) == ["a"])
+        book.observe(host("b", .verified), through: 1, ofMany: false, at: .zero)
+        #expect(book.deploys.map(\.state) == [.verified, .verified, .unreachable])
+        #expect(book.deploys.last?.host == "c")
+        #expect(book.standing(failsFast: true, at: .seconds(1)) == .failed)
+    }
+
     @Test func hostsOfOneDoorAreToldApart() {
         let aggregator = Door(.socket("/a"))
         var book = HostBook(doors: [aggregator], hosts: ["x"])

@@ -234,7 +234,10 @@ extension HTTPListener.Answer {
     init(_ status: ServiceStatus) {
         let host = status.host
         let state = if case .token = status.carried { "verified" } else { status.carried.description }
-        let told = "\(state); new=\(host.count(.new)); old=\(host.count(.old)); expected=\(host.expectedWorkers ?? 0)"
+        // Without a deploy no worker is new or old.
+        let workers = host.processes.count { $0.role == .worker }
+        let counts = host.deploy == nil ? "workers=\(workers)" : "new=\(host.count(.new)); old=\(host.count(.old))"
+        let told = "\(state); \(counts)" + (host.expectedWorkers.map { "; expected=\($0)" } ?? "")
         self.init(.ok, status.carried.description, field: ("X-Deploy-State", told))
     }
 

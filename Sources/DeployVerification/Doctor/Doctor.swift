@@ -6,7 +6,8 @@ public enum Doctor {
         var findings = release(facts)
         if let kind = facts.kind {
             let sight = Sight(facts)
-            findings += unread(facts) + reload(sight, kind) + preload(sight, kind) + folder(sight, kind) + nginx(sight, kind)
+            findings +=
+                unread(facts) + unfollowed(sight, kind) + reload(sight, kind) + preload(sight, kind) + folder(sight, kind) + nginx(sight, kind)
         }
         findings += unit(facts) + token(facts)
         return findings.enumerated().sorted { ($0.element.severity, $0.offset) < ($1.element.severity, $1.offset) }.map(\.element)
@@ -54,19 +55,41 @@ public enum Doctor {
     // MARK: Files
 
     private static func unread(_ facts: DoctorFacts) -> [DoctorFinding] {
-        facts.configurationFiles.compactMap { path, isNamed in
-            switch facts.files[path] {
-            case .unreadable(let problem)?:
-                DoctorFinding(
+        facts.configurationFiles.compactMap { file in
+            let path = file.path
+            switch (facts.files[path], file.way) {
+            case (.unreadable(let problem)?, _):
+                return DoctorFinding(
                     .unknown, .notRead, "\(shown(path)) cannot be read: \(shown(problem))", at: [shown(path)],
                     why: "What it says of the restart is not known.", mend: "run doctor as a user who may read it")
-            case .missing? where isNamed:
-                DoctorFinding(
-                    .caution, .notRead, "\(shown(path)) is named by the command line and is not there", at: [facts.arguments?.place ?? ""],
-                    why: "The next start fails, or starts without it.", mend: "put the file there, or mend the command line")
-            default: nil
+            case (.missing?, .named(let place)):
+                return DoctorFinding(
+                    .caution, .notRead, "\(shown(path)) is named and is not there", at: [shown(place)],
+                    why: "The next start fails, or starts without it.", mend: "put the file there, or mend the line that names it")
+            case (.missing?, .module(let module, let place)):
+                return DoctorFinding(
+                    .unknown, .notRead, "the module \(shown(module)) was not found at \(shown(path))", at: [shown(place)],
+                    why: "Python may find it elsewhere; what it says of the restart is not known.",
+                    mend: "name the file itself: gunicorn -c /PATH/\(shown(module.split(separator: ".").last ?? "")).py")
+            default: return nil
             }
         }
+    }
+
+    /// What brings in more than doctor could read.
+    private static func unfollowed(_ sight: Sight, _ kind: ServerKind) -> [DoctorFinding] {
+        let lost = sight.settings.filter { setting, _ in
+            kind.evaluations.contains(setting.name) || (kind.inclusions.contains(setting.name) && setting.text == nil)
+        }
+        guard sight.facts.isCommandLineHidden else { return lost.prefix(5).map(notUnderstood) }
+        let main = sight.facts.service.main
+        return lost.prefix(5).map(notUnderstood) + [
+            DoctorFinding(
+                .unknown, .notRead, "\(kind.name) has written its title over its command line, and no unit was found that starts it",
+                at: main.map { ["process \($0.pid)"] } ?? [],
+                why: "Whether it was started with a configuration of its own, or with options such as --preload, is not known.",
+                mend: "look yourself with which options it is started")
+        ]
     }
 
     /// Facts with what follows from them, worked out once.
@@ -292,16 +315,15 @@ public enum Doctor {
         // Only a restart of the whole unit follows then, and that does.
         let isRestarted = sight.facts.unit?.last("WorkingDirectory").map { !sight.facts.isRelease($0.value) } ?? false
         let isReloaded = !effects(sight, kind).isEmpty || sight.facts.unit == nil
+        let read = sight.facts.configurationFiles.map(\.path).filter { if case .text? = sight.facts.files[$0] { true } else { false } }
         return [
             DoctorFinding(
                 isRestarted && !isReloaded ? .caution : .fault, .noDirectory,
                 "nothing tells \(kind.name) to follow the link: it stands in \(shown(stands))",
                 at: ["process \(main.pid)" + (main.shellFolder.map { ", PWD=\(shown($0))" } ?? ", without PWD")]
-                    + sight.facts.configurationFiles.filter { if case .text? = sight.facts.files[$0.path] { true } else { false } }.map {
-                        shown($0.path)
-                    },
+                    + read.map(shown),
                 why: "A reload starts the new processes in this folder again: new processes, old release.",
-                mend: "\(kind.folderLine(shown(link))) in its configuration")
+                mend: "\(kind.folderLine(shown(link))) in \(shown(read.first ?? "its configuration"))")
         ]
     }
 

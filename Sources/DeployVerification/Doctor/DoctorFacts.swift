@@ -1,6 +1,7 @@
 // All that doctor knows of a service before it judges, and what is still worth reading.
 
-/// Gathered in steps by the tool: the agent's answer, the unit, then the files that `wantedFiles` names, then the paths of `wantedPaths`.
+/// Gathered in steps by the tool: the agent's answer, the unit, then the files that `wantedFiles` and `wantedPatterns` name, until they name no
+/// new ones, then the paths of `wantedPaths`.
 public struct DoctorFacts: Equatable, Sendable {
     public enum File: Equatable, Sendable {
         case text(String)
@@ -35,6 +36,8 @@ public struct DoctorFacts: Equatable, Sendable {
     /// `nil` when it was not found, or the agent is on another machine.
     public var unit: UnitFile?
     public var files: [String: File] = [:]
+    /// Which files each of `wantedPatterns` names, in the order in which the server reads them.
+    public var matches: [String: [String]] = [:]
     /// Where a path leads, all links followed; `nil` when nowhere.
     public var realPaths: [String: String?] = [:]
     public var token: TokenFile?
@@ -82,53 +85,141 @@ public struct DoctorFacts: Equatable, Sendable {
 
     // MARK: What is worth reading
 
-    /// The configuration files that the command line names, or that the server reads by itself.
-    public var wantedFiles: [String] { configurationFiles.map(\.path) }
+    /// The configuration files that the command line names, that the server reads by itself, and that these bring in; and the unit's variables.
+    public var wantedFiles: [String] { environmentFiles + configurationFiles.map(\.path) }
 
-    /// - Returns: each with whether the command line names it.
-    var configurationFiles: [(path: String, isNamed: Bool)] {
-        guard let kind, let words = arguments?.words else { return [] }
+    /// What files bring in with wild cards, as `glob` reads them.
+    public var wantedPatterns: [String] { readConfiguration.patterns }
+
+    /// A configuration file, and how the server comes to it.
+    struct ConfigurationFile: Equatable, Sendable {
+        enum Way: Equatable, Sendable {
+            /// Where it looks by itself.
+            case usual
+            /// Named at this place.
+            case named(String)
+            /// As a module of Python of this name, at this place.
+            case module(String, String)
+        }
+
+        var path: String
+        var way: Way
+    }
+
+    var configurationFiles: [ConfigurationFile] { readConfiguration.files }
+
+    private var readConfiguration: (files: [ConfigurationFile], patterns: [String]) {
+        guard let kind else { return ([], []) }
+        var files: [ConfigurationFile] = []
+        var patterns: [String] = []
+        var seen: Set<String> = []
+        func add(_ file: ConfigurationFile) {
+            if files.count < DoctorLimits.files, seen.insert(file.path).inserted { files.append(file) }
+        }
+        for file in firstFiles(kind) {
+            add(file)
+            // Of the usual files, the first that is there counts.
+            if file.way == .usual, case .text? = self.files[file.path] { break }
+        }
+        let main = files.first?.path
+        var index = 0
+        while index < files.count {
+            defer { index += 1 }
+            let path = files[index].path
+            guard case .text(let text)? = self.files[path] else { continue }
+            for setting in parse(text, of: kind) {
+                guard let (value, isModule) = kind.inclusion(setting) else { continue }
+                let place = "\(path):\(setting.line)"
+                if isModule {
+                    if let file = modulePath(value) { add(ConfigurationFile(path: file, way: .module(value, place))) }
+                } else if let file = absolute(value, from: kind == .nginx ? main.map(Self.folder) : base) {
+                    guard kind == .nginx, file.contains(where: { "*?[".contains($0) }) else {
+                        add(ConfigurationFile(path: file, way: .named(place)))
+                        continue
+                    }
+                    if patterns.count < DoctorLimits.files, !patterns.contains(file) { patterns.append(file) }
+                    for match in matches[file] ?? [] { add(ConfigurationFile(path: match, way: .named(place))) }
+                }
+            }
+        }
+        return (files, patterns)
+    }
+
+    /// What the command line names, else what the server looks for.
+    private func firstFiles(_ kind: ServerKind) -> [ConfigurationFile] {
+        guard let (words, place) = arguments else { return [] }
         var named: [String] = []
+        var usual: [String] = []
         switch kind {
-        case .puma: named = values(["-C", "--config"], words).filter { $0 != "-" }
+        case .puma:
+            named = values(["-C", "--config"], words).filter { $0 != "-" }
+            usual = ["config/puma/\(environment).rb", "config/puma.rb"]
         case .unicorn: named = values(["-c", "--config-file"], words)
         case .gunicorn:
-            named = values(["-c", "--config"], gunicornWords(words)).filter { !$0.hasPrefix("python:") }.map {
-                $0.hasPrefix("file:") ? String($0.dropFirst(5)) : $0
-            }
+            named = values(["-c", "--config"], gunicornWords(words))
+            usual = ["gunicorn.conf.py"]
         case .uwsgi: named = values(["--ini", "-c"], words) + words.dropFirst().filter { $0.hasSuffix(".ini") && !$0.hasPrefix("-") }
-        case .nginx: named = values(["-c"], words)
-        case .sidekiq: return []
+        case .nginx:
+            named = values(["-c"], words)
+            usual = ["/etc/nginx/nginx.conf"]
+        case .sidekiq: break
         }
-        var files = named.compactMap(absolute).map { ($0, true) }
-        if named.isEmpty {
-            let usual: [String] =
-                switch kind {
-                case .puma: ["config/puma/\(environment).rb", "config/puma.rb"]
-                case .gunicorn: ["gunicorn.conf.py"]
-                case .nginx: ["/etc/nginx/nginx.conf"]
-                case .sidekiq, .unicorn, .uwsgi: []
-                }
-            files = usual.compactMap(absolute).map { ($0, false) }
+        guard !named.isEmpty else { return usual.compactMap { absolute($0, from: base) }.map { ConfigurationFile(path: $0, way: .usual) } }
+        return named.compactMap { name in
+            if kind == .gunicorn, name.hasPrefix("python:") {
+                let module = String(name.dropFirst(7))
+                return modulePath(module).map { ConfigurationFile(path: $0, way: .module(module, place)) }
+            }
+            let path = kind == .gunicorn && name.hasPrefix("file:") ? String(name.dropFirst(5)) : name
+            return absolute(path, from: base).map { ConfigurationFile(path: $0, way: .named(place)) }
         }
-        var seen: Set<String> = []
-        return Array(files.filter { seen.insert($0.0).inserted }.prefix(DoctorLimits.files))
+    }
+
+    /// Where Python looks for a module first: below the folder that gunicorn changes to.
+    private func modulePath(_ module: String) -> String? {
+        let parts = module.split(separator: ".", omittingEmptySubsequences: false)
+        guard parts.allSatisfy({ !$0.isEmpty && $0.allSatisfy { $0.isLetter || $0.isNumber || $0 == "_" } }) else { return nil }
+        let folder = arguments.flatMap { values(["--chdir"], gunicornWords($0.words)).last }.flatMap { absolute($0, from: base) }
+        return absolute(parts.joined(separator: "/") + ".py", from: folder ?? base)
+    }
+
+    private static func folder(of path: String) -> String { String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]) }
+
+    // MARK: The environment
+
+    /// The files of the unit that hold variables.
+    private var environmentFiles: [String] {
+        (unit?.all("EnvironmentFile") ?? []).map { $0.value.hasPrefix("-") ? String($0.value.dropFirst()) : $0.value }
+            .filter { $0.hasPrefix("/") && !$0.contains("%") && !$0.contains("*") }
+    }
+
+    /// A variable that the unit or one of its files sets; what files say counts more.
+    private func variable(_ name: String) -> String? {
+        for path in environmentFiles.reversed() {
+            guard case .text(let text)? = files[path] else { continue }
+            for (_, line) in numberedLines(text).reversed() where line.trimmed.hasPrefix(name + "=") {
+                let value = String(line.trimmed.dropFirst(name.count + 1).trimmed)
+                let words = CommandWords.split(value)
+                return value.hasPrefix("\"") || value.hasPrefix("'") ? words.first ?? "" : value
+            }
+        }
+        return unit?.variable(name)?.value
     }
 
     private var environment: String {
-        let name = unit?.variable("RACK_ENV")?.value ?? unit?.variable("RAILS_ENV")?.value ?? "production"
+        let name = variable("RACK_ENV") ?? variable("RAILS_ENV") ?? "production"
         return name.allSatisfy({ $0.isLetter || $0.isNumber || $0 == "_" }) ? name : "production"
     }
 
     /// gunicorn takes options from a variable too.
     func gunicornWords(_ words: [String]) -> [String] {
-        words + (unit?.variable("GUNICORN_CMD_ARGS").map { CommandWords.split($0.value) } ?? [])
+        words + (variable("GUNICORN_CMD_ARGS").map { CommandWords.split($0) } ?? [])
     }
 
-    private func absolute(_ path: String) -> String? {
-        guard !path.contains("$"), !path.contains("%") else { return nil }
+    private func absolute(_ path: String, from folder: String?) -> String? {
+        guard !path.isEmpty, path.utf8.count <= 4096, !path.contains("$"), !path.contains("%"), !path.contains("\0") else { return nil }
         if path.hasPrefix("/") { return path }
-        return base.map { $0.hasSuffix("/") ? $0 + path : "\($0)/\(path)" }
+        return folder.map { $0.hasSuffix("/") ? $0 + path : "\($0)/\(path)" }
     }
 
     /// The values of an option: `-c FILE`, `--config FILE`, `--config=FILE`, `-cFILE`.
@@ -157,8 +248,22 @@ public struct DoctorFacts: Equatable, Sendable {
         return Array(paths.filter { $0.hasPrefix("/") && seen.insert($0).inserted }.prefix(DoctorLimits.files))
     }
 
-    /// The folder whose TOKEN counts: where the main process stands.
-    public var releaseFolder: String? { service.main?.folder }
+    /// The folder whose TOKEN counts: where all workers stand, or else the main process. The root folder is nobody's release.
+    public var releaseFolder: String? {
+        let folders = Set(service.processes.filter(\.isWorker).map(\.folder))
+        let folder = folders.count == 1 ? folders.first ?? nil : service.main?.folder
+        return folder == "/" ? nil : folder
+    }
+
+    /// Whether the command line is what the server wrote over it, without its options: which configuration it reads is then not known.
+    var isCommandLineHidden: Bool {
+        guard unit?.last("ExecStart") == nil, let main = service.main, main.arguments.count == 1, let kind else { return false }
+        switch kind {
+        case .puma, .gunicorn: return true
+        // Their titles have the options.
+        case .nginx, .unicorn, .sidekiq, .uwsgi: return false
+        }
+    }
 
     // MARK: What they say
 
@@ -169,8 +274,6 @@ public struct DoctorFacts: Equatable, Sendable {
         for file in configurationFiles {
             guard case .text(let text)? = files[file.path] else { continue }
             all += parse(text, of: kind).map { ($0, "\(file.path):\($0.line)") }
-            // Of the usual files, Puma takes the first that is there.
-            if !file.isNamed { break }
         }
         guard let (words, place) = arguments else { return all }
         func add(_ name: String, _ options: [String], _ words: [String]) {

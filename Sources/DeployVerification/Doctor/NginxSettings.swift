@@ -1,6 +1,6 @@
 // What nginx.conf says outside of all blocks.
 
-/// Directives of the main level, each with its arguments as one text: `daemon off;`. What an `include` brings is another file's business.
+/// Directives of the main level, each with its arguments as one text: `daemon off;`. An `include` inside of a block brings nothing that a restart depends on.
 public enum NginxSettings {
     public static func parse(_ text: String) -> [Setting] {
         var settings: [Setting] = []

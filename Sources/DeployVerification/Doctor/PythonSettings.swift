@@ -1,6 +1,6 @@
 // What gunicorn.conf.py says, read as lines: nothing of it is ever executed.
 
-/// Assignments such as `preload_app = True` at the beginning of a line. One that is indented depends on something; one inside of a function
+/// Assignments such as `preload_app = True` at the beginning of a line, and what brings in other files. One that is indented depends on something; one inside of a function
 /// or a class sets nothing.
 public enum PythonSettings {
     public static func parse(_ text: String) -> [Setting] {
@@ -17,12 +17,25 @@ public enum PythonSettings {
             let indentation = whole.prefix { $0 == " " || $0 == "\t" }.count
             if let start = definition, indentation <= start { definition = nil }
             if definition == nil, code.hasPrefix("def ") || code.hasPrefix("class ") || code.hasPrefix("async def ") { definition = indentation }
-            if definition == nil, let setting = assignment(code, number, isInside: indentation > 0), settings.count < DoctorLimits.settings {
+            if definition == nil, let setting = statement(code, number, isInside: indentation > 0), settings.count < DoctorLimits.settings {
                 settings.append(setting)
             }
             for quotes in ["\"\"\"", "'''"] where openText == nil && occurrences(of: quotes, in: code) % 2 == 1 { openText = quotes }
         }
         return settings
+    }
+
+    private static func statement(_ code: Substring, _ line: Int, isInside: Bool) -> Setting? {
+        // `from shared import *` brings in what another file says, and `exec(...)` what only Python knows.
+        if code.hasPrefix("from ") {
+            let words = code.split(whereSeparator: { $0 == " " || $0 == "\t" })
+            guard words.count >= 4, words[2] == "import", words[3] == "*" else { return nil }
+            return Setting("from import *", .text(String(words[1])), line: line, isConditional: isInside)
+        }
+        for name in ["exec", "execfile"] where code.hasPrefix(name + "(") {
+            return Setting(name, .unclear(shown(code.dropFirst(name.count))), line: line, isConditional: isInside)
+        }
+        return assignment(code, line, isInside: isInside)
     }
 
     private static func occurrences(of part: String, in text: Substring) -> Int {

@@ -23,7 +23,10 @@ public enum RubySettings {
             guard !code.isEmpty else { continue }
             let change = depthChange(code)
             if change.closesFirst { depth = max(0, depth - 1) }
-            if let setting = call(code, number, isInside: depth > 0), settings.count < DoctorLimits.settings { settings.append(setting) }
+            if let setting = call(code, number, isInside: depth > 0), settings.count < DoctorLimits.settings {
+                settings.append(setting)
+                if setting.name == "load" { settings += moreFiles(code, setting) }
+            }
             depth = min(1000, max(0, depth + change.opened))
             heredoc = heredocEnd(code)
         }
@@ -104,6 +107,21 @@ public enum RubySettings {
         let (value, behind) = literal(rest)
         if behind.hasPrefix("if ") || behind.hasPrefix("unless ") { isConditional = true }
         return Setting(String(name), value, line: line, isConditional: isConditional)
+    }
+
+    /// `load` takes several files.
+    private static func moreFiles(_ code: Substring, _ first: Setting) -> [Setting] {
+        guard first.text != nil else { return [] }
+        var files: [Setting] = []
+        for part in code.split(separator: ",").dropFirst().prefix(DoctorLimits.files) {
+            var part = part.trimmed
+            if part.hasSuffix(")"), !part.contains("(") { part.removeLast() }
+            let file = Setting(first.name, literal(part).0, line: first.line, isConditional: first.isConditional)
+            files.append(file)
+            // What is behind a word of Ruby may be a part of it.
+            if file.text == nil { break }
+        }
+        return files
     }
 
     /// A literal at the beginning, and what comes behind it.

@@ -76,6 +76,32 @@ public enum ServerKind: String, CaseIterable, Sendable {
         }
     }
 
+    /// What a setting brings in: a file, or a module of Python by its name.
+    func inclusion(_ setting: Setting) -> (value: String, isModule: Bool)? {
+        guard inclusions.contains(setting.name), let value = setting.text else { return nil }
+        return (value, self == .gunicorn)
+    }
+
+    /// The settings that bring in other files.
+    var inclusions: Set<String> {
+        switch self {
+        case .gunicorn: ["from import *"]
+        case .nginx: ["include"]
+        case .puma: ["load"]
+        case .uwsgi: ["include", "inherit", "ini"]
+        case .sidekiq, .unicorn: []
+        }
+    }
+
+    /// Settings that bring in what doctor cannot follow.
+    var evaluations: Set<String> {
+        switch self {
+        case .gunicorn: ["exec", "execfile"]
+        case .puma, .unicorn: ["eval", "instance_eval"]
+        case .nginx, .sidekiq, .uwsgi: []
+        }
+    }
+
     /// The setting that says where it stands after a restart.
     var folderSetting: String? {
         switch self {

@@ -43,17 +43,45 @@ struct Door: Sendable {
 
     let way: Way
     let authorities: String?
+    /// Which of the addresses behind its name is meant.
+    private(set) var address: String?
 
     init(_ way: Way, authorities: String? = nil) {
         self.way = way
         self.authorities = authorities
     }
 
+    /// The same doors, and for a name that stands for several hosts one for each of them.
+    static func spread(_ doors: [Door]) async -> [Door] {
+        await withTaskGroup(of: (Int, [Door]).self) { group in
+            for (index, door) in doors.enumerated() { group.addTask { (index, await door.spread()) } }
+            var all: [(Int, [Door])] = []
+            for await part in group { all.append(part) }
+            return all.sorted { $0.0 < $1.0 }.flatMap(\.1)
+        }
+    }
+
+    private func spread() async -> [Door] {
+        // A name without an address is tried as it is, and says so then.
+        guard case .agent(let endpoint, _) = way, !endpoint.isLoopback,
+            let addresses = try? await Addresses.of(endpoint.host, within: .seconds(5))
+        else { return [self] }
+        // One host may have an address of each family; two of one family are two hosts.
+        let families = [addresses.filter { !$0.contains(":") }, addresses.filter { $0.contains(":") }]
+        guard let hosts = families.first(where: { $0.count > 1 }) else { return [self] }
+        return hosts.map { address in
+            var door = self
+            door.address = address
+            return door
+        }
+    }
+
     /// What it is called until it has said its host's name.
     var name: String {
         switch way {
         case .socket: "this host"
-        case .agent(let endpoint, _): endpoint.port == Self.defaultPort ? endpoint.host : "\(endpoint.host):\(endpoint.port)"
+        case .agent(let endpoint, _):
+            (endpoint.port == Self.defaultPort ? endpoint.host : "\(endpoint.host):\(endpoint.port)") + (address.map { " at \($0)" } ?? "")
         case .aggregator(let endpoint, _): endpoint.host
         }
     }
@@ -174,6 +202,7 @@ struct Door: Sendable {
         request.method = method
         request.body = body?.bytes
         request.authorities = authorities
+        request.address = address
         request.connectTimeout = .seconds(5)
         request.headers += [("User-Agent", "verify-token"), ("Accept", "application/json")]
         if body != nil { request.headers.append(("Content-Type", "application/json")) }

@@ -66,7 +66,8 @@ actor Examination {
             guard !Task.isCancelled else { return }
             verifier.observe(evidence, of: index, at: time.now().uptime)
             changed.yield()
-            try? await time.sleep(verifier.pause(of: index))
+            // Not quite regular: else the looks could fall in step with others' requests, and a balancer give us always the same backend.
+            try? await time.sleep(verifier.pause(of: index) * Double.random(in: 0.8...1.2))
         }
     }
 

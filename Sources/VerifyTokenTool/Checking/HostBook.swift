@@ -19,9 +19,12 @@ struct HostBook: Sendable {
     private(set) var entries: [Entry] = []
     /// Doors behind which more hosts may appear.
     private var unfinished: Set<Int> = []
+    /// Hosts that were prepared, whatever their names lead to now.
+    private var prepared: [String] = []
     private var failedSince: Duration?
 
     init(doors: [Door], hosts: [String]) {
+        if !doors.contains(where: \.isAggregator) { prepared = hosts }
         for (index, door) in doors.enumerated() {
             if door.isAggregator {
                 unfinished.insert(index)
@@ -39,6 +42,7 @@ struct HostBook: Sendable {
             guard !entries[index].isFinal else { return }
             entries[index].deploy = deploy
             entries[index].name = deploy.host
+            noteMissing(after: deploy)
         } else if entries.count < DeployLimits.hosts {
             entries.append(Entry(door: door, name: deploy.host, deploy: deploy))
         }
@@ -56,6 +60,17 @@ struct HostBook: Sendable {
         if !entries.contains(where: { $0.door == door }) { entries.append(Entry(door: door, name: name, deploy: unreachable(name))) }
         unfinished.remove(door)
         if failedSince == nil { failedSince = now.uptime }
+    }
+
+    /// When all have said their last word, a host that was prepared and is behind none of the doors is missing.
+    private mutating func noteMissing(after last: HostDeploy) {
+        guard entries.allSatisfy(\.isFinal) else { return }
+        for host in prepared where !entries.contains(where: { $0.name == host }) {
+            let why = "was prepared for this deploy, and is behind none of the agents' names now"
+            let missing = HostDeploy(
+                service: last.service, host: host, state: .unreachable, isFinal: true, since: last.since, evidence: "none", reasons: [why])
+            entries.append(Entry(door: -1, name: host, deploy: missing))
+        }
     }
 
     /// The door has told of all its hosts.

@@ -85,7 +85,7 @@ struct Check: AsyncParsableCommand {
         let way = agents.isSaid ? agents.way : note?.way ?? AgentWay()
         plan.way = way
         // A URL alone is asked alone; whoever names a service or a prepared one wants its workers asked.
-        if plan.service != nil || agents.isSaid { plan.doors = try way.doors() }
+        if plan.service != nil || agents.isSaid { plan.doors = try await way.doors() }
         guard !plan.requests.isEmpty || !plan.doors.isEmpty else {
             throw ValidationError("--url or --service is missing: what should answer the token?")
         }

@@ -42,7 +42,7 @@ struct DoctorCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let doors = try agents.way.doors()
+        let doors = try await agents.way.doors()
         let transfers = try Transfers()
         var reports: [DoctorReport] = []
         var problems: [(door: String, problem: String)] = []

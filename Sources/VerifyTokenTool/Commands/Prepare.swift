@@ -44,7 +44,7 @@ struct Prepare: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let order = try PrepareOrder(release, urls, login, probe, agents, keepsNote: prints != .token)
+        let order = try await PrepareOrder(release, urls, login, probe, agents, keepsNote: prints != .token)
         if prints != .env, variable("GITHUB_ACTIONS") == "true" { Output.error(GitHub.mask(order.token)) }
         let note = try await order.carryOut(with: try Transfers())
         switch prints {

@@ -46,7 +46,7 @@ struct Run: AsyncParsableCommand {
 
     func run() async throws {
         let time = SystemTime()
-        let order = try PrepareOrder(release, urls, login, probe, agents, keepsNote: true)
+        let order = try await PrepareOrder(release, urls, login, probe, agents, keepsNote: true)
         if result.annotates { Output.error(GitHub.mask(order.token)) }
         let course = Course(time: time)
         Interruption.listen { course.note($0) }

@@ -28,7 +28,7 @@ struct Status: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let doors = try agents.way.doors()
+        let doors = try await agents.way.doors()
         let transfers = try Transfers()
         let answers = await withTaskGroup(of: (Int, Result<[HostDeploy], DoorError>).self) { group in
             for (index, door) in doors.enumerated() {

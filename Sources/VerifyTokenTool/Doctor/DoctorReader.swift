@@ -7,12 +7,23 @@ import Platform
 struct DoctorReader {
     /// As systemd looks for units, the one that counts most first.
     private static let unitFolders = [
-        "/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system",
+        "/etc/systemd/system.control", "/run/systemd/system.control", "/run/systemd/transient", "/etc/systemd/system", "/run/systemd/system",
+        "/run/systemd/generator", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system",
     ]
+    /// A file may bring in another, which brings in another.
+    private static let mostRounds = 8
+
+    /// Where the host's files begin.
+    var root = ""
 
     func facts(of service: DoctorService) -> DoctorFacts {
         var facts = DoctorFacts(service, unit: unit(of: service))
-        for path in facts.wantedFiles { facts.files[path] = read(path) }
+        for _ in 0..<Self.mostRounds {
+            let (paths, patterns) = (facts.wantedFiles.filter { facts.files[$0] == nil }, facts.wantedPatterns.filter { facts.matches[$0] == nil })
+            guard !paths.isEmpty || !patterns.isEmpty else { break }
+            for path in paths { facts.files[path] = read(path) }
+            for pattern in patterns { facts.matches[pattern] = matches(pattern) }
+        }
         for path in facts.wantedPaths { facts.realPaths[path] = realPath(path) }
         if let folder = facts.releaseFolder { facts.token = tokenFile(in: folder) }
         if facts.kind == .uwsgi, let program = service.processes.lazy.compactMap(\.program).first {
@@ -45,11 +56,18 @@ struct DoctorReader {
             }
         }
         guard isFound else { return nil }
-        for (name, path) in dropIns(of: names.reversed()).sorted(by: { $0.key < $1.key }).prefix(DoctorLimits.files) {
+        for (name, path) in dropIns(of: ["service"] + prefixes(of: full) + names.reversed()).sorted(by: { $0.key < $1.key }).prefix(
+            DoctorLimits.files)
+        {
             guard name.hasSuffix(".conf"), case .text(let text) = read(path) else { continue }
             unit.read(text, file: path)
         }
         return unit
+    }
+
+    /// Drop-ins are also for all units whose names begin alike: those of `web-shop-1.service` in `web-.service.d` and `web-shop-.service.d`.
+    private func prefixes(of name: String) -> [String] {
+        name.indices.filter { name[$0] == "-" && $0 != name.startIndex }.prefix(20).map { "\(name[...$0]).service" }
     }
 
     /// By their names, of which the folder that counts most has its way.
@@ -64,7 +82,7 @@ struct DoctorReader {
     }
 
     private func entries(_ folder: String) -> [String] {
-        guard let stream = opendir(folder) else { return [] }
+        guard let stream = opendir(root + folder) else { return [] }
         defer { closedir(stream) }
         var names: [String] = []
         while names.count < DoctorLimits.files, let entry = readdir(stream) {
@@ -79,6 +97,7 @@ struct DoctorReader {
     /// Only plain files are read: what an application's user has put there instead cannot hold it up.
     private func read(_ path: String) -> DoctorFacts.File {
         var status = stat()
+        let path = root + path
         guard stat(path, &status) == 0 else {
             return errno == ENOENT || errno == ENOTDIR ? .missing : .unreadable(String(cString: strerror(errno)))
         }
@@ -91,13 +110,23 @@ struct DoctorReader {
     }
 
     private func realPath(_ path: String) -> String? {
-        guard let real = realpath(path, nil) else { return nil }
+        guard let real = realpath(root + path, nil) else { return nil }
         defer { free(real) }
-        return String(cString: real)
+        return String(String(cString: real).dropFirst(root.count))
+    }
+
+    /// In the order in which nginx reads them: by their names.
+    private func matches(_ pattern: String) -> [String] {
+        var found = glob_t()
+        defer { globfree(&found) }
+        guard glob(root + pattern, 0, nil, &found) == 0, let paths = found.gl_pathv else { return [] }
+        return (0..<min(Int(found.gl_pathc), DoctorLimits.files)).compactMap { index in
+            paths[index].map { String(String(cString: $0).dropFirst(root.count)) }
+        }
     }
 
     private func tokenFile(in folder: String) -> DoctorFacts.TokenFile {
-        let path = "\(folder)/\(TokenFile.name)"
+        let path = "\(root)\(folder)/\(TokenFile.name)"
         var status = stat()
         guard lstat(path, &status) == 0 else { return errno == ENOENT ? .missing : .unreadable(String(cString: strerror(errno))) }
         guard status.st_mode & S_IFMT == S_IFREG, status.st_size <= 4096 else { return .unreadable("it is not a small plain file") }

@@ -12,7 +12,8 @@ struct AgentOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Ask the agents of these hosts: HOST:PORT with commas between them, over https; over http on this machine alone.", valueName: "hosts"))
+            "Ask the agents of these hosts: HOST:PORT with commas between them, over https; over http on this machine alone. All addresses behind a name are asked.",
+            valueName: "hosts"))
     var agents: String?
 
     @Option(help: ArgumentHelp("The user for --agents.", valueName: "name"))
@@ -78,9 +79,9 @@ struct AgentWay: Equatable, Sendable {
     var aggregatorTokenFile: String?
     var aggregatorAuthorities: String?
 
-    /// The doors to knock at: one for each agent, or the aggregator's.
-    func doors() throws -> [Door] {
-        if let agents { return try hosts(agents) }
+    /// The doors to knock at: one for each agent, or the aggregator's. A name that stands for several hosts is as many doors.
+    func doors() async throws -> [Door] {
+        if let agents { return await Door.spread(try hosts(agents)) }
         if socket == nil, let aggregator = try aggregatorDoor() { return [aggregator] }
         return [Door(.socket(socket ?? Door.defaultSocket))]
     }

@@ -1,5 +1,6 @@
 // What doctor says of each server, as it is told by command lines, units and configuration files.
 
+import Glibc
 import Platform
 import TestKit
 import Testing
@@ -159,6 +160,64 @@ import Testing
         Case(
             "nginx, daemon off by its command line", ["nginx: master process /usr/sbin/nginx -g daemon off;"], cwd: "/",
             finds: ["caution daemon-off @process 100"]),
+        Case(
+            "nginx, daemon off in a file that it includes", nginx, cwd: "/", unit: unit("/usr/sbin/nginx", reload: "/bin/kill -USR2 $MAINPID"),
+            files: [
+                "/etc/nginx/nginx.conf": "user a;\ninclude main.d/*.conf;\nhttp {\n  include sites/*;\n}\n",
+                "/etc/nginx/main.d/b.conf": "include 'more.conf';\n", "/etc/nginx/more.conf": "\n\ndaemon off;\n",
+                "/etc/nginx/main.d/a.txt": "daemon on;\n",
+            ], finds: ["fault daemon-off @/etc/nginx/more.conf:3"]),
+        Case(
+            "nginx, an included file that is not there", nginx, cwd: "/", unit: unit("/usr/sbin/nginx", reload: "/usr/sbin/nginx -s reload"),
+            files: ["/etc/nginx/nginx.conf": "include lost.conf;\n"], finds: ["caution not-read @/etc/nginx/nginx.conf:1"]),
+        Case(
+            "nginx that includes itself", nginx, cwd: "/", unit: unit("/usr/sbin/nginx", reload: "/usr/sbin/nginx -s reload"),
+            files: ["/etc/nginx/nginx.conf": "include *.conf;\ninclude nginx.conf;\n"], finds: []),
+        Case(
+            "Puma with a configuration that loads others", puma, unit: pumaUnit,
+            files: [
+                pumaFile: "directory '/srv/app/current'\nload 'config/a.rb', \"config/b.rb\"\n", "/srv/app/current/config/a.rb": "workers 2\n",
+                "/srv/app/current/config/b.rb": "# x\npreload_app!\n",
+            ], finds: ["caution phased-preload @/srv/app/current/config/b.rb:2"]),
+        Case(
+            "Puma with a configuration that loads what only it knows", puma, unit: pumaUnit,
+            files: [pumaFile: "directory '/srv/app/current'\nload File.join(here, 'b.rb')\ninstance_eval(File.read('c.rb'))\n"],
+            finds: ["unknown not-understood @\(pumaFile):2", "unknown not-understood @\(pumaFile):3"]),
+        Case(
+            "Puma of another environment", puma,
+            unit: unit("/usr/bin/puma", reload: "/bin/kill -USR1 $MAINPID", "EnvironmentFile=-/etc/default/web\n"),
+            files: ["/etc/default/web": "# of the stage\nRACK_ENV=\"staging\"\n", "/srv/app/current/config/puma/staging.rb": "fork_worker\n"],
+            finds: ["caution fork-worker @/srv/app/current/config/puma/staging.rb:1"]),
+        Case(
+            "gunicorn, preloaded by a module", gunicorn,
+            unit: unit("/usr/bin/gunicorn -c python:shop.conf --chdir \(current) app:app", reload: "/bin/kill -HUP $MAINPID"),
+            files: ["/srv/app/current/shop/conf.py": "import os\npreload_app = True\n"],
+            finds: ["fault preload @/srv/app/current/shop/conf.py:2"]),
+        Case(
+            "gunicorn with a module that is elsewhere", gunicorn,
+            unit: unit("/usr/bin/gunicorn -c python:shop.conf --chdir \(current) app:app", reload: "/bin/kill -HUP $MAINPID"),
+            finds: ["unknown not-read @/etc/web.service:3"]),
+        Case(
+            "gunicorn, preloaded by what its file imports", gunicorn, unit: gunicornUnit,
+            files: [
+                "/etc/gunicorn.conf.py": "from shared.web import *\nchdir = '\(current)'\n", "/srv/app/current/shared/web.py": "preload_app = True\n",
+            ],
+            finds: ["fault preload @/srv/app/current/shared/web.py:1"]),
+        Case(
+            "gunicorn, preloaded by a file of variables", gunicorn,
+            unit: unit(
+                "/usr/bin/gunicorn --chdir \(current) app:app", reload: "/bin/kill -HUP $MAINPID", "EnvironmentFile=/etc/default/web\n"),
+            files: ["/etc/default/web": "GUNICORN_CMD_ARGS=--preload -w 2\n"], finds: ["fault preload @/etc/web.service:3"]),
+        Case(
+            "gunicorn that executes another file", gunicorn, unit: gunicornUnit,
+            files: ["/etc/gunicorn.conf.py": "chdir = '\(current)'\nexec(open('more.py').read())\n"],
+            finds: ["unknown not-understood @/etc/gunicorn.conf.py:2"]),
+        Case(
+            "uWSGI with a file beside its own", uwsgi, unit: uwsgiUnit,
+            files: [
+                "/etc/uwsgi.ini": "[uwsgi]\nini = /etc/common.ini\n",
+                "/etc/common.ini": "[uwsgi]\nchdir = \(current)\ntouch-chain-reload = /run/x\n",
+            ], finds: ["fault chain-reload @/etc/common.ini:3"]),
         Case("nginx without its path", ["nginx: master process nginx"], cwd: "/", finds: ["caution binary-upgrade @process 100"]),
         Case(
             "Sidekiq that is only quieted", ["sidekiq 6.4.1 app [0 of 5 busy]"],
@@ -173,7 +232,7 @@ import Testing
         Case(
             "a unit that starts one release", ["/srv/app/server"], unit: "[Service]\nExecStart=\(release)/bin/server --port 80\n",
             finds: ["fault release-named @/etc/web.service:2"]),
-        Case("an agent that sees nothing", puma, cwd: nil, pwd: nil, finds: ["caution no-permission @process 100"]),
+        Case("an agent that sees nothing", puma, cwd: nil, pwd: nil, finds: ["caution no-permission @process 100", "unknown not-read @process 100"]),
         Case("nobody listens", ["/usr/bin/thing"], listeners: [], finds: ["caution no-listener @"]),
     ]
 
@@ -184,7 +243,10 @@ import Testing
             if one.upstart { unit.readUpstart(text, file: "/etc/web.service") } else { unit.read(text, file: "/etc/web.service") }
             facts.unit = unit
         }
-        for path in facts.wantedFiles { facts.files[path] = one.files[path].map { .text($0) } ?? .missing }
+        for _ in 0..<4 {
+            for path in facts.wantedFiles { facts.files[path] = one.files[path].map { .text($0) } ?? .missing }
+            for pattern in facts.wantedPatterns { facts.matches[pattern] = one.files.keys.filter { fnmatch(pattern, $0, 0) == 0 }.sorted() }
+        }
         for path in facts.wantedPaths { facts.realPaths[path] = path == Self.current ? Self.release : path }
         let found = Doctor.findings(facts).map { "\($0.severity) \($0.code.rawValue) @\($0.places.first ?? "")" }
         #expect(found == one.found)

@@ -1,0 +1,3 @@
+from shared.web import *
+exec(open("x").read())
+preload_app = True
