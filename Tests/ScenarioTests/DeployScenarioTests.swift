@@ -176,7 +176,7 @@ private struct PumaBed {
         #expect(!end.errors.contains("hunter2"))
     }
 
-    @Test(arguments: ["prepare", "check", "run", "probe", "status"])
+    @Test(arguments: ["prepare", "check", "run", "probe", "status", "doctor"])
     func helpSaysEverything(verb: String) async throws {
         let help = try await ChildProcess.run(built("verify-token"), [verb, "--help"])
         #expect(help.status == 0)
