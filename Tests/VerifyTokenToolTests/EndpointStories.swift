@@ -10,7 +10,16 @@ private let token = "00112233445566778899aabbccddeeff"
 private let other = "ffeeddccbbaa99887766554433221100"
 
 @Suite(.timeLimit(.minutes(5))) struct EndpointStories {
-    @Test func everyWordIsToldAsTheServiceComesToIt() async throws {
+    /// Each with a service and an agent of its own, and all at once: they wait more than they work.
+    @Test func theEndpointSaysWhatTheWorkersCarryWhateverTheirReleases() async throws {
+        async let story1: Void = everyWordIsToldAsTheServiceComesToIt()
+        async let story2: Void = aRubyScriptThatPollsIsSatisfied()
+        async let story3: Void = aTokenThatCameAfterTheWorkersProvesNothing()
+        async let story4: Void = hostileReleasesGiveNothingAwayAndHoldNothingUp()
+        _ = try await (story1, story2, story3, story4)
+    }
+
+    private func everyWordIsToldAsTheServiceComesToIt() async throws {
         let service = try await TwoWorkers(token: token)
         let agent = try await RealAgent(services: ["web": "pidfile \"\(service.folder.path)/pid\", \(service.asks)"])
         try await agent.answers(token)
@@ -68,7 +77,7 @@ private let other = "ffeeddccbbaa99887766554433221100"
     }
 
     /// The article's own class: it compares with `==`, and takes no heed of the status.
-    @Test func aRubyScriptThatPollsIsSatisfied() async throws {
+    private func aRubyScriptThatPollsIsSatisfied() async throws {
         let certificates = try await Certificates()
         let service = try await TwoWorkers(token: token)
         let agent = try await RealAgent(
@@ -99,7 +108,7 @@ private let other = "ffeeddccbbaa99887766554433221100"
     }
 
     /// Nobody asks its workers: what their release had at their birth is all that is known.
-    @Test func aTokenThatCameAfterTheWorkersProvesNothing() async throws {
+    private func aTokenThatCameAfterTheWorkersProvesNothing() async throws {
         let service = try await TwoWorkers(token: token)
         let agent = try await RealAgent(services: ["web": "pidfile \"\(service.folder.path)/pid\""])
         try await agent.answers(token)
@@ -111,7 +120,7 @@ private let other = "ffeeddccbbaa99887766554433221100"
     }
 
     /// Whatever stands where TOKEN should be: the answer comes, says nothing of it, and the next question is answered too.
-    @Test func hostileReleasesGiveNothingAwayAndHoldNothingUp() async throws {
+    private func hostileReleasesGiveNothingAwayAndHoldNothingUp() async throws {
         let service = try await TwoWorkers(token: nil)
         let agent = try await RealAgent(services: [
             "web": "pidfile \"\(service.folder.path)/pid\"", "good": "pidfile \"\(service.folder.path)/pid\", \(service.asks)",

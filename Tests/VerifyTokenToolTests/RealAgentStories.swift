@@ -9,6 +9,18 @@ import Testing
 private func json(_ text: String) throws -> JSON { try JSON(parsing: text.trimmingCharacters(in: .newlines)) }
 
 @Suite(.timeLimit(.minutes(5))) struct RealAgentStories {
+    /// Each with a service and agents of its own, and all at once: they wait more than they work.
+    @Test func deploysAreProvenByRealAgents() async throws {
+        async let story1: Void = aDeployIsProvenOverTLSAndNotBefore()
+        async let story2: Void = aRunAroundTheRestartIsProven()
+        async let story3: Void = everyOneOfTwoAgentsMustHaveProvenIt()
+        async let story4: Void = everyAddressBehindANameIsAsked()
+        async let story5: Void = anAgentThatWasStartedAgainKnowsTheBaseline()
+        async let story6: Void = whoeverDoesNotKnowThePasswordIsToldSoAndSlowedDown()
+        async let story7: Void = anAgentThatIsNotThereIsNoReasonToWriteAToken()
+        _ = try await (story1, story2, story3, story4, story5, story6, story7)
+    }
+
     /// A service, and an agent that watches it as `web`.
     private func host(_ name: String = "app-1", at address: String = "127.0.0.1", port: Int? = nil, certificates: Certificates? = nil) async throws
         -> (service: TwoWorkers, agent: RealAgent)
@@ -19,7 +31,7 @@ private func json(_ text: String) throws -> JSON { try JSON(parsing: text.trimmi
         return (service, agent)
     }
 
-    @Test func aDeployIsProvenOverTLSAndNotBefore() async throws {
+    private func aDeployIsProvenOverTLSAndNotBefore() async throws {
         let certificates = try await Certificates()
         let (service, agent) = try await host(certificates: certificates)
         let desk = try Desk()
@@ -53,7 +65,7 @@ private func json(_ text: String) throws -> JSON { try JSON(parsing: text.trimmi
         #expect(clear.status != 0 && clear.output == "")
     }
 
-    @Test func aRunAroundTheRestartIsProven() async throws {
+    private func aRunAroundTheRestartIsProven() async throws {
         let (service, agent) = try await host()
         let desk = try Desk()
         let release = try service.release("2")
@@ -66,7 +78,7 @@ private func json(_ text: String) throws -> JSON { try JSON(parsing: text.trimmi
         try await agent.answers(try String(contentsOfFile: release + "/TOKEN", encoding: .utf8))
     }
 
-    @Test func everyOneOfTwoAgentsMustHaveProvenIt() async throws {
+    private func everyOneOfTwoAgentsMustHaveProvenIt() async throws {
         let port = try freePort()
         async let one = host("app-1", at: "127.0.0.1", port: port)
         async let other = host("app-2", at: "127.0.0.2", port: port)
@@ -90,7 +102,7 @@ private func json(_ text: String) throws -> JSON { try JSON(parsing: text.trimmi
     }
 
     /// As a name that stands for all hosts of a service; each is asked, with the name in TLS.
-    @Test func everyAddressBehindANameIsAsked() async throws {
+    private func everyAddressBehindANameIsAsked() async throws {
         let certificates = try await Certificates(for: "DNS:app.example.test")
         let port = try freePort()
         async let one = host("app-1", at: "127.0.0.1", port: port, certificates: certificates)
@@ -125,7 +137,7 @@ private func json(_ text: String) throws -> JSON { try JSON(parsing: text.trimmi
         #expect(missing.output.contains("app-2: was prepared for this deploy"))
     }
 
-    @Test func anAgentThatWasStartedAgainKnowsTheBaseline() async throws {
+    private func anAgentThatWasStartedAgainKnowsTheBaseline() async throws {
         let (service, agent) = try await host()
         let desk = try Desk()
         let id = try await desk.prepare(try service.release("2"), ["--agent-socket", agent.socket])
@@ -141,7 +153,7 @@ private func json(_ text: String) throws -> JSON { try JSON(parsing: text.trimmi
         #expect(host["lacks"]?.array?.contains { $0.string?.contains("the agent was started again") == true } == true, "\(check.output)")
     }
 
-    @Test func whoeverDoesNotKnowThePasswordIsToldSoAndSlowedDown() async throws {
+    private func whoeverDoesNotKnowThePasswordIsToldSoAndSlowedDown() async throws {
         let (service, agent) = try await host()
         let desk = try Desk()
         let wrong = RealAgent.options(agent.name, agent.wrongPassword, nil)
@@ -165,7 +177,7 @@ private func json(_ text: String) throws -> JSON { try JSON(parsing: text.trimmi
         #expect(!agent.log.contains("staple"))
     }
 
-    @Test func anAgentThatIsNotThereIsNoReasonToWriteAToken() async throws {
+    private func anAgentThatIsNotThereIsNoReasonToWriteAToken() async throws {
         let service = try await TwoWorkers()
         let desk = try Desk()
         let port = try freePort()

@@ -86,7 +86,10 @@ import Testing
         let stage = try await Stage(["verify.json": says(state(.verified, new: 2, isFinal: true), after: 0.5)])
         // The token's URL is right, the agent verified; the limit for a stall is one that nothing keeps.
         try stage.folder.write("0123456789abcdef", to: "answer")
-        let words = ["check", "--url", url(stage), "--service", "web", "--agent-socket", stage.socket, "--token", "0123456789abcdef", "--probe"]
+        let words = [
+            "check", "--url", url(stage), "--service", "web", "--agent-socket", stage.socket, "--token", "0123456789abcdef", "--probe", "--settle",
+            "200ms",
+        ]
         let strict = try await stage.run(words + ["--max-stall", "0.001ms", "--json", "--quiet"])
         #expect(strict.status == 11, "\(strict.text)")
         #expect(try JSON(parsing: strict.output.trimmingCharacters(in: .newlines))["verdict"]?.string == "SLO_BREACHED")

@@ -7,7 +7,7 @@ public enum Doctor {
         if let kind = facts.kind {
             let sight = Sight(facts)
             findings +=
-                unread(facts) + unfollowed(sight, kind) + reload(sight, kind) + preload(sight, kind) + folder(sight, kind) + nginx(sight, kind)
+                unread(sight) + unfollowed(sight, kind) + reload(sight, kind) + preload(sight, kind) + folder(sight, kind) + nginx(sight, kind)
         }
         findings += unit(facts) + token(facts)
         return findings.enumerated().sorted { ($0.element.severity, $0.offset) < ($1.element.severity, $1.offset) }.map(\.element)
@@ -54,10 +54,10 @@ public enum Doctor {
 
     // MARK: Files
 
-    private static func unread(_ facts: DoctorFacts) -> [DoctorFinding] {
-        facts.configurationFiles.compactMap { file in
+    private static func unread(_ sight: Sight) -> [DoctorFinding] {
+        sight.files.compactMap { file in
             let path = file.path
-            switch (facts.files[path], file.way) {
+            switch (sight.facts.files[path], file.way) {
             case (.unreadable(let problem)?, _):
                 return DoctorFinding(
                     .unknown, .notRead, "\(shown(path)) cannot be read: \(shown(problem))", at: [shown(path)],
@@ -95,12 +95,15 @@ public enum Doctor {
     /// Facts with what follows from them, worked out once.
     private struct Sight {
         var facts: DoctorFacts
+        var files: [DoctorFacts.ConfigurationFile]
         var settings: [(setting: Setting, place: String)]
         var steps: [(step: ReloadStep, place: String)]
 
         init(_ facts: DoctorFacts) {
             self.facts = facts
-            settings = facts.settings
+            let configuration = facts.readConfiguration
+            files = configuration.files
+            settings = facts.settings(of: configuration.settings)
             steps = Doctor.steps(facts)
         }
     }
@@ -315,7 +318,7 @@ public enum Doctor {
         // Only a restart of the whole unit follows then, and that does.
         let isRestarted = sight.facts.unit?.last("WorkingDirectory").map { !sight.facts.isRelease($0.value) } ?? false
         let isReloaded = !effects(sight, kind).isEmpty || sight.facts.unit == nil
-        let read = sight.facts.configurationFiles.map(\.path).filter { if case .text? = sight.facts.files[$0] { true } else { false } }
+        let read = sight.files.map(\.path).filter { if case .text? = sight.facts.files[$0] { true } else { false } }
         return [
             DoctorFinding(
                 isRestarted && !isReloaded ? .caution : .fault, .noDirectory,

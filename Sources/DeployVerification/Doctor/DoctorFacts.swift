@@ -108,10 +108,12 @@ public struct DoctorFacts: Equatable, Sendable {
 
     var configurationFiles: [ConfigurationFile] { readConfiguration.files }
 
-    private var readConfiguration: (files: [ConfigurationFile], patterns: [String]) {
-        guard let kind else { return ([], []) }
+    /// The files, the patterns in them, and what they say with the places where they say it.
+    var readConfiguration: (files: [ConfigurationFile], patterns: [String], settings: [(setting: Setting, place: String)]) {
+        guard let kind else { return ([], [], []) }
         var files: [ConfigurationFile] = []
         var patterns: [String] = []
+        var said: [(setting: Setting, place: String)] = []
         var seen: Set<String> = []
         func add(_ file: ConfigurationFile) {
             if files.count < DoctorLimits.files, seen.insert(file.path).inserted { files.append(file) }
@@ -128,6 +130,7 @@ public struct DoctorFacts: Equatable, Sendable {
             let path = files[index].path
             guard case .text(let text)? = self.files[path] else { continue }
             for setting in parse(text, of: kind) {
+                said.append((setting, "\(path):\(setting.line)"))
                 guard let (value, isModule) = kind.inclusion(setting) else { continue }
                 let place = "\(path):\(setting.line)"
                 if isModule {
@@ -142,7 +145,7 @@ public struct DoctorFacts: Equatable, Sendable {
                 }
             }
         }
-        return (files, patterns)
+        return (files, patterns, said)
     }
 
     /// What the command line names, else what the server looks for.
@@ -268,13 +271,12 @@ public struct DoctorFacts: Equatable, Sendable {
     // MARK: What they say
 
     /// Each setting with its place, those of the command line last: they count more.
-    var settings: [(setting: Setting, place: String)] {
+    var settings: [(setting: Setting, place: String)] { settings(of: readConfiguration.settings) }
+
+    /// - Parameter said: what the files say.
+    func settings(of said: [(setting: Setting, place: String)]) -> [(setting: Setting, place: String)] {
         guard let kind else { return [] }
-        var all: [(Setting, String)] = []
-        for file in configurationFiles {
-            guard case .text(let text)? = files[file.path] else { continue }
-            all += parse(text, of: kind).map { ($0, "\(file.path):\($0.line)") }
-        }
+        var all = said
         guard let (words, place) = arguments else { return all }
         func add(_ name: String, _ options: [String], _ words: [String]) {
             all += values(options, words).map { (Setting(name, .text($0), line: 0), place) }

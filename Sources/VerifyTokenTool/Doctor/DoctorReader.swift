@@ -134,8 +134,8 @@ struct DoctorReader {
             var text = String(decoding: try AtomicFile.read(path, limit: 4096), as: UTF8.self)
             if text.hasSuffix("\n") { text.removeLast() }
             guard let token = try? DeployToken(parsing: text) else { return .unreadable("it holds no token") }
-            let age = time(nil) - status.st_mtim.tv_sec
-            return .found(prefix: token.prefix, age: .seconds(max(0, age)))
+            let written = Timestamp(microseconds: Int64(status.st_mtim.tv_sec) * 1_000_000 + Int64(status.st_mtim.tv_nsec) / 1000)
+            return .found(prefix: token.prefix, age: max(.zero, SystemTime().now().wall - written))
         } catch {
             return .unreadable(error.problem)
         }
