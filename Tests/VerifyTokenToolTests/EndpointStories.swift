@@ -117,6 +117,10 @@ private let other = "ffeeddccbbaa99887766554433221100"
         #expect(try await agent.carried() == token)
         try await agent.restart()
         try await agent.answers("unproven")
+        let asked = try await Desk().run(["doctor", "--service", "web", "--agent-socket", agent.socket, "--ask"])
+        #expect(asked.output.contains("[no-endpoint]"), "\(asked.text)")
+        // Nobody said that it may be asked.
+        #expect(!FileManager.default.fileExists(atPath: service.folder.path + "/asked"))
     }
 
     /// Whatever stands where TOKEN should be: the answer comes, says nothing of it, and the next question is answered too.

@@ -160,14 +160,15 @@ public enum Doctor {
     private static func reload(_ sight: Sight, _ kind: ServerKind) -> [DoctorFinding] {
         guard let unit = sight.facts.unit, !unit.entries.isEmpty else { return [] }
         let steps = sight.steps
-        let unitPlace = unit.entries.last?.file ?? ""
+        let unitPlace = unit.last("ExecStart").map { "\($0.file):\($0.line)" } ?? unit.entries.last?.file ?? ""
         guard !steps.isEmpty else {
             // Sidekiq has no reload at all: a restart is the way.
             guard kind != .sidekiq else { return [] }
             return [
                 DoctorFinding(
                     .caution, .noReload, "the unit has no ExecReload", at: [shown(unitPlace)],
-                    why: "`systemctl reload` fails, and a restart turns requests away while the server boots.", mend: reloadLine(kind))
+                    why: "`systemctl reload` fails, and a restart turns requests away while the server boots.",
+                    mend: reloadLine(kind) + ", in the unit's [Service]")
             ]
         }
         var findings: [DoctorFinding] = []

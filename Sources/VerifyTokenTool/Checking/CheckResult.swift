@@ -54,7 +54,9 @@ struct CheckResult: Sendable {
 
     /// Evidence that there is none of.
     var lacks: [String] {
-        everything.evidence.map(oneLine) + everything.hosts.flatMap { host in host.lacks.prefix(20).map { "\(oneLine(host.host)): \(oneLine($0))" } }
+        let alone = "whether the URLs read the token on every request was not seen: an agent sees it, or `doctor --ask`"
+        return everything.evidence.map(oneLine) + (everything.hosts.isEmpty && !everything.urls.isEmpty ? [alone] : [])
+            + everything.hosts.flatMap { host in host.lacks.prefix(20).map { "\(oneLine(host.host)): \(oneLine($0))" } }
     }
 
     /// Lines for a terminal, the verdict in the last.

@@ -61,7 +61,7 @@ import Testing
             finds: ["fault no-directory @process 100, PWD=\(release)"]),
         Case(
             "Puma that is only restarted, by a unit with the link", puma, pwd: nil, unit: unit("/usr/bin/puma", reload: nil),
-            finds: ["caution no-reload @/etc/web.service", "caution no-directory @process 100, without PWD"]),
+            finds: ["caution no-reload @/etc/web.service:3", "caution no-directory @process 100, without PWD"]),
         Case("Puma in place", puma, cwd: "/srv/shop", pwd: nil, unit: pumaUnit, files: [pumaFile: "workers 3\n"], finds: []),
         Case(
             "Puma with one release in its configuration", puma, unit: pumaUnit, files: [pumaFile: "# x\ndirectory \"\(release)\"\n"],
