@@ -209,6 +209,23 @@ private func json(_ text: String) throws -> JSON { try JSON(parsing: text.trimmi
         #expect(check.errors.contains("https://aggregator.example/deploys/\(id)"))
     }
 
+    @Test func passwordsDoNotPassThroughTheAggregator() async throws {
+        let stage = try await Stage(["verify.json": says(state(.verified, new: 2, isFinal: true))])
+        let secret = try stage.folder.write("bearer-secret\n", to: "secret", mode: 0o600)
+        let password = try stage.folder.write("correct horse\n", to: "password", mode: 0o600)
+        let login = ["--token-path", "/token", "--user", "deploy", "--password-file", password]
+        let way = ["--service", "web", "--aggregator", "http://127.0.0.1:\(stage.port)", "--aggregator-token-file", secret]
+        let check = try await stage.run(["check", "--token", "0123456789abcdef"] + login + way)
+        #expect(check.status == 0, "\(check.text)")
+        try stage.write(["status": 200, "body": ["hosts": [["host": "app-1", "prepared": ["host": "app-1", "workers": 2]]]]], to: "prepare.json")
+        let prepared = try await stage.run(["prepare"] + login + way)
+        #expect(prepared.status == 0, "\(prepared.text)")
+        #expect(prepared.errors.contains("passwords do not pass through the aggregator"))
+        #expect(stage.asked.count >= 2)
+        #expect(!stage.text("asked").contains("horse"))
+        #expect(stage.text("asked").contains("\"path\": \"/token\""))
+    }
+
     @Test func aHostThatTheAggregatorDoesNotHearOfIsUnreachable() async throws {
         let prepared: JSON = ["host": "app-2", "prepared": ["host": "app-2", "workers": 2, "warnings": []]]
         let stage = try await Stage([

@@ -18,7 +18,8 @@ private func json(_ text: String) throws -> JSON { try JSON(parsing: text.trimmi
         async let story5: Void = anAgentThatWasStartedAgainKnowsTheBaseline()
         async let story6: Void = whoeverDoesNotKnowThePasswordIsToldSoAndSlowedDown()
         async let story7: Void = anAgentThatIsNotThereIsNoReasonToWriteAToken()
-        _ = try await (story1, story2, story3, story4, story5, story6, story7)
+        async let story8: Void = anAgentThatWasStartedAgainIsToldThePasswordAgain()
+        _ = try await (story1, story2, story3, story4, story5, story6, story7, story8)
     }
 
     /// A service, and an agent that watches it as `web`.
@@ -155,6 +156,23 @@ private func json(_ text: String) throws -> JSON { try JSON(parsing: text.trimmi
         let host = try #require(try json(check.output)["hosts"]?.array?.first)
         #expect(host["baseline"]?.bool == true)
         #expect(host["lacks"]?.array?.contains { $0.string?.contains("the agent was started again") == true } == true, "\(check.output)")
+    }
+
+    /// The password came with the preparation, and nobody keeps it: whoever checks brings it along again.
+    private func anAgentThatWasStartedAgainIsToldThePasswordAgain() async throws {
+        let service = try await TwoWorkers()
+        let agent = try await RealAgent(services: ["web": "pidfile \"\(service.folder.path)/pid\""])
+        let desk = try Desk()
+        let login = ["--token-path", "/about/deploy", "--user", "about", "--password-file", service.folder.path + "/password"]
+        let id = try await desk.prepare(try service.release("2"), ["--agent-socket", agent.socket] + login)
+        try await agent.restart()
+        try service.change(to: "2")
+        service.restart()
+        let check = try await desk.run(["check", "--deploy", id, "--settle", "300ms"])
+        #expect(check.status == 0, "\(check.text)")
+        for file in ["\(agent.folder.path)/state/deploys.json", "\(desk.folder.path)/verify-token/\(id).json"] {
+            #expect(!(try String(contentsOfFile: file, encoding: .utf8)).contains("horse"))
+        }
     }
 
     private func whoeverDoesNotKnowThePasswordIsToldSoAndSlowedDown() async throws {

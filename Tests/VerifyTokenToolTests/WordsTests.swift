@@ -37,6 +37,7 @@ import Transfer
     @Test func aNoteSurvivesItsFile() throws {
         var note = DeployNote(id: "d-0123456789", token: "0123456789abcdef", service: "web", began: Timestamp(seconds: 1_790_000_000))
         note.person = "anna"
+        note.tokenPath = "/about/deploy"
         note.way.agents = "app-1:4677,app-2:4677"
         note.way.agentsAuthorities = "/etc/ca.pem"
         note.urls = ["https://app.example.com/about/deploy"]

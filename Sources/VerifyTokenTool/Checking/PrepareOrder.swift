@@ -30,6 +30,7 @@ struct PrepareOrder {
         note.way = agents.way
         note.urls = try urls.withoutPasswords()
         note.hostHeader = urls.hostHeader
+        note.tokenPath = options.tokenPath
         note.user = login.user
         note.passwordFile = login.passwordFile.map(absolute)
         note.probes = probe.probe

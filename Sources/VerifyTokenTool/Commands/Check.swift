@@ -105,10 +105,11 @@ struct Check: AsyncParsableCommand {
 
     private func agentCheck(_ plan: Plan, _ note: DeployNote?, _ login: Credentials?) -> DeployCheck {
         var check = judging.check(for: plan)
-        // An agent that has the deploy from `prepare` knows how its workers are asked.
-        if note == nil, which.deploy == nil, let tokenPath = which.tokenPath {
-            check.question = TokenQuestion(path: tokenPath, host: urls.hostHeader, user: login?.user, password: login?.password)
-        }
+        // An agent that has the deploy from `prepare` knows how its workers are asked; one that was started again since has kept no password.
+        guard let tokenPath = which.tokenPath ?? note?.tokenPath else { return check }
+        // Passwords do not pass through the aggregator.
+        let known = plan.doors.contains(where: \.isAggregator) ? nil : login
+        check.question = TokenQuestion(path: tokenPath, host: urls.hostHeader ?? note?.hostHeader, user: known?.user, password: known?.password)
         return check
     }
 

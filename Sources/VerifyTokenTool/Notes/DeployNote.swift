@@ -16,6 +16,8 @@ struct DeployNote: Equatable, Sendable {
     var way = AgentWay()
     var urls: [String] = []
     var hostHeader: String?
+    /// Where the workers answer their token, if `prepare` was told.
+    var tokenPath: String?
     var user: String?
     var passwordFile: String?
     /// The hosts that have a baseline.
@@ -32,7 +34,7 @@ struct DeployNote: Equatable, Sendable {
                 "ca": text(way.agentsAuthorities), "aggregator": text(way.aggregator), "aggregator_token_file": text(way.aggregatorTokenFile),
                 "aggregator_ca": text(way.aggregatorAuthorities),
             ],
-            "urls": .array(urls.map(JSON.string)), "host_header": text(hostHeader), "user": text(user), "password_file": text(passwordFile),
+            "urls": .array(urls.map(JSON.string)), "host_header": text(hostHeader), "token_path": text(tokenPath), "user": text(user), "password_file": text(passwordFile),
             "hosts": .array(hosts.map(JSON.string)), "probe": .bool(probes),
         ]
     }
@@ -64,6 +66,7 @@ struct DeployNote: Equatable, Sendable {
         way.aggregatorAuthorities = agents["aggregator_ca"]?.string
         urls = texts(json["urls"])
         hostHeader = json["host_header"]?.string
+        tokenPath = json["token_path"]?.string
         user = json["user"]?.string
         passwordFile = json["password_file"]?.string
         hosts = texts(json["hosts"])
