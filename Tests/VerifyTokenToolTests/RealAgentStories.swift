@@ -19,7 +19,8 @@ private func json(_ text: String) throws -> JSON { try JSON(parsing: text.trimmi
         async let story6: Void = whoeverDoesNotKnowThePasswordIsToldSoAndSlowedDown()
         async let story7: Void = anAgentThatIsNotThereIsNoReasonToWriteAToken()
         async let story8: Void = anAgentThatWasStartedAgainIsToldThePasswordAgain()
-        _ = try await (story1, story2, story3, story4, story5, story6, story7, story8)
+        async let story9: Void = noAgentListensInTheClearToOthers()
+        _ = try await (story1, story2, story3, story4, story5, story6, story7, story8, story9)
     }
 
     /// A service, and an agent that watches it as `web`.
@@ -197,6 +198,16 @@ private func json(_ text: String) throws -> JSON { try JSON(parsing: text.trimmi
             ["check", "--service", "web", "--token", DeployTokenText.new, "--timeout", "500ms", "--settle", "100ms"] + agent.options)
         #expect(check.status == 1 || check.status == 6, "\(check.text)")
         #expect(!agent.log.contains("staple"))
+    }
+
+    private func noAgentListensInTheClearToOthers() async throws {
+        let folder = try TemporaryFolder()
+        try folder.write("battery staple\n", to: "password", mode: 0o600)
+        let login = "set listen_user deploy\nset listen_password_file \(folder.path)/password\n"
+        try folder.write("set state_directory \(folder.path)/state\nset listen 0.0.0.0:\(try freePort())\n\(login)", to: "etc/rollcall.conf")
+        let end = try await ChildProcess.run(built("rollcall-agent"), ["--config", folder.path + "/etc"])
+        #expect(end.status != 0)
+        #expect(end.errors.contains("is not a loopback address: the password would travel in clear"), "\(end.text)")
     }
 
     private func anAgentThatIsNotThereIsNoReasonToWriteAToken() async throws {
