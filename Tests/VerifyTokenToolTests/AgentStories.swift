@@ -59,12 +59,13 @@ private func json(_ text: String) throws -> JSON { try JSON(parsing: text.trimmi
         #expect(unknown.errors.contains("this machine has not prepared it"))
     }
 
-    /// Each of them waits for five seconds: all at once.
-    @Test func nothingElseThanTheLastWordOnThisDeployIsAProof() async throws {
+    /// Three of them wait for five seconds: all at once.
+    @Test func theLastWordOnThisDeployIsTheExitCodeAndNothingElseIsAProof() async throws {
         async let another: Void = whatIsSaidOfAnotherDeployProvesNothing()
         async let early: Void = aVerdictThatIsNotTheLastWordIsNoProof()
         async let nobody: Void = anAgentThatIsNotThereIsUnreachableAfterThreeTries()
-        _ = try await (another, early, nobody)
+        async let codes: Void = theAgentsVerdictIsTheExitCode()
+        _ = try await (another, early, nobody, codes)
     }
 
     private func whatIsSaidOfAnotherDeployProvesNothing() async throws {
@@ -106,7 +107,7 @@ private func json(_ text: String) throws -> JSON { try JSON(parsing: text.trimmi
         #expect(!stage.text("state/verify-token/\(id).json").contains("horse"))
     }
 
-    @Test func theAgentsVerdictIsTheExitCode() async throws {
+    private func theAgentsVerdictIsTheExitCode() async throws {
         let stage = try await Stage()
         for verdict in Verdict.allCases {
             try stage.write(

@@ -34,7 +34,8 @@ struct DeployNote: Equatable, Sendable {
                 "ca": text(way.agentsAuthorities), "aggregator": text(way.aggregator), "aggregator_token_file": text(way.aggregatorTokenFile),
                 "aggregator_ca": text(way.aggregatorAuthorities),
             ],
-            "urls": .array(urls.map(JSON.string)), "host_header": text(hostHeader), "token_path": text(tokenPath), "user": text(user), "password_file": text(passwordFile),
+            "urls": .array(urls.map(JSON.string)), "host_header": text(hostHeader), "token_path": text(tokenPath), "user": text(user),
+            "password_file": text(passwordFile),
             "hosts": .array(hosts.map(JSON.string)), "probe": .bool(probes),
         ]
     }
