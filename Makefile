@@ -5,9 +5,9 @@
 # What to build with: the C libraries that Package.swift names, and how to find them.
 BUILD_PACKAGES := libcurl4-openssl-dev libmariadb-dev libpcre2-dev libpq-dev libsqlite3-dev libssl-dev libsystemd-dev pkg-config zlib1g-dev
 # What the tests start: real init systems, application servers, mail servers, browsers.
-TEST_PACKAGES := $(BUILD_PACKAGES) ansible-core capistrano chromium chromium-driver curl dbus duktape golang-go graphite-carbon gunicorn \
-    haproxy iproute2 mariadb-client-core mariadb-server-core memcached nginx nodejs openrc openssl php-fpm polkitd postgresql procps \
-    prometheus-node-exporter puma python3 python3-aiosmtpd python3-dbus python3-fabric python3-flask python3-gi python3-selenium \
+TEST_PACKAGES := $(BUILD_PACKAGES) ansible-core bundler capistrano chromium chromium-driver curl dbus duktape git golang-go graphite-carbon gunicorn \
+    haproxy iproute2 jq mariadb-client-core mariadb-server-core memcached nginx nodejs openrc openssh-server openssl php-fpm polkitd postgresql procps \
+    prometheus-node-exporter puma python3 python3-aiosmtpd python3-dbus python3-django python3-fabric python3-flask python3-gi python3-selenium \
     python3-yaml redis-server ruby ruby-rack runit s6 sudo supervisor systemd unicorn util-linux \
     uwsgi-core uwsgi-plugin-python3
 # What `make bench` measures beside the agent, and what it needs for that.

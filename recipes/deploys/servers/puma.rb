@@ -9,3 +9,5 @@ threads 1, 5
 preload_app! false
 bind "tcp://127.0.0.1:8080"
 # Not fork_worker: restarts take 5 to 10 s then.
+# The workers of a phased restart have the gems that `bundle exec` loaded when Puma was started: a release with another Gemfile.lock needs a
+# `systemctl restart`, or `prune_bundler` in this file and a Puma from RubyGems (Debian's does not start with it).

@@ -1,20 +1,23 @@
 #!/bin/bash
-# Deploys to one host after the other over ssh, and stops at the first one that is not verified.
+# Plain bash over ssh: to one host after the other; the first one that is not verified goes back, and the others are left alone
 #
 #   deploy-over-ssh.sh build.tar.gz app-1 app-2 app-3
 #
-# On each host: verify-token, an agent that watches the service, and the rights from rights/.
+# Change: the application's folder, the unit, and how long to look, here or as `APP=/srv/shop SERVICE=shop deploy-over-ssh.sh ...`.
+# On each host: verify-token, an agent that watches the service, and the rights from rights/. The exit code is verify-token's.
 set -euo pipefail
-archive=$1
-shift
 app=${APP:-/srv/app}
 service=${SERVICE:-web}
+timeout=${TIMEOUT:-60s}
+watch=${WATCH:-10s}
+archive=$1
+shift
 
 for host in "$@"; do
     ssh "$host" "cat > '$app/incoming.tar.gz'" < "$archive"
-    ssh "$host" bash -s -- "$app" "$service" "$(date -u +%Y%m%d%H%M%S)" <<'ON_THE_HOST'
+    ssh "$host" bash -s -- "$app" "$service" "$timeout" "$watch" "$(date -u +%Y%m%d%H%M%S)" <<'ON_THE_HOST'
 set -euo pipefail
-app=$1 service=$2 release=$1/releases/$3
+app=$1 service=$2 timeout=$3 watch=$4 release=$1/releases/$5
 before=$(readlink "$app/current" || true)
 mkdir -p "$release"
 tar -xzf "$app/incoming.tar.gz" -C "$release"
@@ -24,15 +27,14 @@ switch() { ln -sfn "$1" "$app/current.new" && mv -T "$app/current.new" "$app/cur
 # Before the link changes: the workers that run now are remembered.
 id=$(verify-token prepare --service "$service" --release "$release" --probe --print id)
 switch "$release"
-sudo systemctl reload "$service"
 status=0
-verify-token check --deploy "$id" --timeout 60s --watch 10s --max-stall 1s || status=$?
+sudo systemctl reload-or-restart "$service" && verify-token check --deploy "$id" --timeout "$timeout" --watch "$watch" --max-stall 1s || status=$?
 if [ "$status" != 0 ] && [ -n "$before" ]; then
-    # Back, whatever can be proven of it; old workers may still stand in that release: hence --in-place. A service that is down is started.
+    # Back, whatever can be proven of it; old workers may still stand in that release: hence --in-place.
     switch "$before"
     id=$(verify-token prepare --service "$service" --release "$before" --in-place --force --print id) || id=
-    sudo systemctl reload-or-restart "$service"
-    [ -z "$id" ] || verify-token check --deploy "$id" || true
+    sudo systemctl reload-or-restart "$service" || true
+    [ -z "$id" ] || verify-token check --deploy "$id" --timeout "$timeout" || true
 fi
 exit "$status"
 ON_THE_HOST

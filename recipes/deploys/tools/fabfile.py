@@ -2,10 +2,12 @@
 #
 #   fab -H app-1,app-2,app-3 deploy --archive build.tar.gz
 #
-# One host after the other; the first that is not verified ends it.
+# Change: the two words below. One host after the other; the first that is not verified goes back and ends it. The exit code is verify-token's.
+# On each host: verify-token, an agent that watches the service, and rights/sudoers.
 import time
 
 from fabric import task
+from invoke import UnexpectedExit
 
 APP = "/srv/app"
 SERVICE = "web"
@@ -14,11 +16,29 @@ SERVICE = "web"
 @task
 def deploy(c, archive):
     release = f"{APP}/releases/{time.strftime('%Y%m%d%H%M%S', time.gmtime())}"
+    before = c.run(f"readlink {APP}/current || true", hide="out").stdout.strip()
     c.put(archive, f"{APP}/incoming.tar.gz")
     c.run(f"mkdir -p {release} && tar -xzf {APP}/incoming.tar.gz -C {release}")
     # Before the link changes: the workers that run now are remembered.
-    deploy_id = c.run(f"verify-token prepare --service {SERVICE} --release {release} --print id", hide="out").stdout.strip()
+    deploy_id = prepare(c, release)
+    try:
+        restart(c, release)
+        # Any exit code but 0 raises, and with it the other hosts are left alone.
+        c.run(f"verify-token check --deploy {deploy_id} --timeout 60s")
+    except UnexpectedExit:
+        if before:
+            # Old workers may still stand in that release. Its check also ends this deploy: the next one would be refused for half an hour.
+            back_id = prepare(c, before, "--in-place --force")
+            restart(c, before)
+            c.run(f"verify-token check --deploy {back_id} --timeout 60s", warn=True)
+        raise
+
+
+def prepare(c, release, options=""):
+    return c.run(f"verify-token prepare --service {SERVICE} --release {release} {options} --print id", hide="out").stdout.strip()
+
+
+def restart(c, release):
     c.run(f"ln -sfn {release} {APP}/current.new && mv -T {APP}/current.new {APP}/current")
-    c.run(f"sudo systemctl reload {SERVICE}")
-    # Any exit code but 0 raises, and with it the other hosts are left alone.
-    c.run(f"verify-token check --deploy {deploy_id} --timeout 60s")
+    # A service that is down is started.
+    c.run(f"sudo systemctl reload-or-restart {SERVICE}")

@@ -1,4 +1,7 @@
 # Mina 1: in config/deploy.rb
+#
+# Change: the service. On the host: verify-token, an agent that watches the service, and rights/sudoers. Mina does not go back by itself: `mina
+# rollback`, then reload.
 set :verify_service, "web"
 
 task :deploy do
@@ -10,7 +13,7 @@ task :deploy do
       # would not know the id.
       service = fetch(:verify_service)
       command %(id=$(verify-token prepare --service #{service} --release "$(readlink -f #{fetch(:current_path)})" --print id) && ) +
-              %(sudo systemctl reload #{service} && verify-token check --deploy "$id" --timeout 60s)
+              %(sudo systemctl reload-or-restart #{service} && verify-token check --deploy "$id" --timeout 60s)
     end
   end
 end
