@@ -8,7 +8,7 @@ BUILD_PACKAGES := libcurl4-openssl-dev libmariadb-dev libpcre2-dev libpq-dev lib
 TEST_PACKAGES := $(BUILD_PACKAGES) ansible-core bundler capistrano chromium chromium-driver curl dbus duktape git golang-go graphite-carbon gunicorn \
     haproxy iproute2 jq mariadb-client-core mariadb-server-core memcached nginx nodejs openrc openssh-server openssl php-fpm polkitd postgresql procps \
     prometheus-node-exporter puma python3 python3-aiosmtpd python3-dbus python3-django python3-fabric python3-flask python3-gi python3-selenium \
-    python3-yaml redis-server ruby ruby-rack runit s6 sudo supervisor systemd unicorn util-linux \
+    python3-yaml redis-server ruby ruby-rack ruby-sidekiq runit s6 sudo supervisor systemd unicorn util-linux \
     uwsgi-core uwsgi-plugin-python3
 # What `make bench` measures beside the agent, and what it needs for that.
 BENCH_PACKAGES := binutils dbus gcc libc6-dev monit openssl polkitd prometheus-node-exporter prometheus-process-exporter python3 supervisor systemd util-linux valgrind

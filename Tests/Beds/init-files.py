@@ -238,4 +238,5 @@ def stanza_faults(text):
     return faults + ([opened] if opened else [])
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

@@ -98,6 +98,16 @@ def flask(folder, _programs):
     tells_what_was_loaded("Flask on gunicorn", folder, port, PYTHON, "/usr/bin/gunicorn", "-b", f"127.0.0.1:{port}", "app:app", cwd=folder)
 
 
+def django(folder, _programs):
+    shutil.copy(RECIPES / "endpoints/deploy_token.py", folder)
+    (folder / "urls.py").write_text("urlpatterns = []\n")
+    (folder / "wsgi.py").write_text(
+        "from django.conf import settings\nfrom django.core.wsgi import get_wsgi_application\nfrom deploy_token import DeployToken\n"
+        "settings.configure(ROOT_URLCONF='urls', SECRET_KEY='for a test', ALLOWED_HOSTS=['*'])\napplication = DeployToken(get_wsgi_application())\n")
+    port = free_port()
+    tells_what_was_loaded("Django on gunicorn", folder, port, PYTHON, "/usr/bin/gunicorn", "-b", f"127.0.0.1:{port}", "wsgi:application", cwd=folder)
+
+
 def node(folder, _programs):
     shutil.copy(RECIPES / "endpoints/deploy-token.js", folder)
     port = free_port()
@@ -168,7 +178,7 @@ def nginx(folder, _programs):
     port = free_port()
     (folder / "nginx.conf").write_text(
         f"daemon off;\npid {folder}/nginx.pid;\nerror_log {folder}/error.log;\nevents {{}}\nhttp {{\naccess_log off;\nserver {{\nlisten 127.0.0.1:{port};\n"
-        + recipe.replace("/srv/app/current", str(folder)) + "}\n}\n")
+        + recipe.replace("/srv/app/current", str(folder)) + f"location = /page {{ root {folder}; }}\n" + "}\n}\n")
 
     def prepare(token):
         (folder / "TOKEN").write_text(token)
@@ -179,6 +189,9 @@ def nginx(folder, _programs):
         check("nginx answers its token", ask(port) == (200, TOKENS[0]), ask(port))
         prepare(TOKENS[1])
         check("nginx answers what it has loaded, and not what the file says now", ask(port) == (200, TOKENS[0]), ask(port))
+        # What the recipe owns up to: the token is that of the configuration, and files are new without it.
+        (folder / "page").write_text("new")
+        check("nginx serves new files meanwhile", ask(port, "/page") == (200, "new"), ask(port, "/page"))
         server.process.send_signal(signal.SIGHUP)
         awaits("nginx answers the new token after a reload", port, TOKENS[1])
 
@@ -201,4 +214,4 @@ def awaits(what, port, token):
     check(what, answer == (200, token), answer)
 
 
-PARTS = [rack, wsgi, flask, node, go, php, nginx]
+PARTS = [rack, wsgi, flask, django, node, go, php, nginx]

@@ -1,40 +1,18 @@
 """Units, jobs, rules, rights and configurations, each read by the program that it is for."""
-import re, shutil
+import importlib.machinery, importlib.util, re, shutil
 
-from .harness import PYTHON, RECIPES, RUBY, check, run
-
-def units(folder, _programs):
-    for unit in sorted((RECIPES / "units").glob("*.service")):
-        check(f"systemd understands {unit.name}", not complaints(folder, unit.name, unit.read_text()), complaints(folder, unit.name, unit.read_text()))
-    base = "[Service]\nExecStart=/bin/true\nExecReload=/bin/true\n"
-    for name, drop_in in (("nginx", "units/nginx-drop-in.conf"), ("web", "tools/exec-reload.conf")):
-        text = base + (RECIPES / drop_in).read_text()
-        check(f"systemd understands {drop_in}", not complaints(folder, f"{name}.service", text), complaints(folder, f"{name}.service", text))
-    broken = "[Service]\nExecStart=/bin/true\nNoSuchSetting=1\n"
-    check("a setting that does not exist is found", complaints(folder, "x.service", broken))
-
-
-def complaints(folder, name, text):
-    """What systemd says of a unit whose programs and users are there."""
-    text = re.sub(r"/usr/(local/)?(s?bin)/(bundle|gunicorn|nginx|verify-token)\b", "/bin/true", text)
-    text = re.sub(r"^User=.*$", "User=daemon", text, flags=re.M)
-    unit = folder / name
-    unit.write_text(text)
-    status, output = run("systemd-analyze", "verify", "--man=no", "--recursive-errors=no", unit)
-    return [line for line in output.splitlines() if name in line] or ([output] if status else [])
-
-
-STANZAS = {
-    "chdir", "description", "end", "env", "exec", "expect", "kill", "post-start", "post-stop", "pre-start", "pre-stop", "reload", "respawn", "script",
-    "setgid", "setuid", "start", "stop", "umask",
-}
-
+from .harness import PYTHON, RECIPES, ROOT, RUBY, check, run
 
 def jobs(folder, _programs):
+    """Upstart has no package any more: its files are held to the stanzas that Tests/Beds/init-files.py knows from the manual, and one of 1.11."""
+    loader = importlib.machinery.SourceFileLoader("init_files", str(ROOT / "Tests/Beds/init-files.py"))
+    init_files = importlib.util.module_from_spec(importlib.util.spec_from_loader("init_files", loader))
+    loader.exec_module(init_files)
+    init_files.STANZAS.append(r"reload signal [A-Z0-9]+")
     for job in sorted((RECIPES / "upstart").glob("*.conf")):
-        lines = [line.split() for line in job.read_text().splitlines() if line.strip() and not line.startswith("#")]
-        check(f"{job.name} has stanzas of Upstart alone", all(words[0] in STANZAS for words in lines), job)
-        check(f"{job.name} starts something", sum(words[0] == "exec" for words in lines) == 1, job)
+        faults = init_files.stanza_faults(job.read_text())
+        check(f"Upstart has every stanza of {job.name}", not faults, faults)
+        check(f"{job.name} has exactly one main process", len(re.findall(r"^exec ", job.read_text(), re.MULTILINE)) == 1)
 
 
 def rights(folder, _programs):
@@ -70,4 +48,45 @@ def server_files(folder, _programs):
     check("gunicorn reads servers/gunicorn.conf.py", status == 0, output)
 
 
-PARTS = [units, jobs, rights, services, server_files]
+# On a host
+
+
+def units(host):
+    """systemd itself reads them, with the programs and the user there that they name."""
+    for unit in sorted((RECIPES / "units").glob("*.service")):
+        host.must("cp", unit, f"/etc/systemd/system/{unit.name}")
+        check(f"systemd understands {unit.name}", not complaints(host, unit.name), complaints(host, unit.name))
+    # nginx's own unit with the drop-in; and the one for `web`, on a unit of this name.
+    host.must("cp", RECIPES / "units/puma.service", "/etc/systemd/system/web.service")
+    host.must("install", "-D", "-m", "644", RECIPES / "tools/exec-reload.conf", "/etc/systemd/system/web.service.d/verify.conf")
+    for unit, drop_in in (("nginx.service", "reload.conf"), ("web.service", "verify.conf")):
+        check(f"systemd understands {unit} with its drop-in", not complaints(host, unit), complaints(host, unit))
+        check(f"systemd reads the drop-in of {unit}", drop_in in host.must("systemctl", "cat", unit))
+    host.write("/etc/systemd/system/wrong.service", "[Service]\nExecStart=/bin/true\nNoSuchSetting=1\n")
+    check("a setting that does not exist is found", complaints(host, "wrong.service"))
+    host.must("sh", "-c", "cd /etc/systemd/system && rm -r wrong.service puma.service unicorn.service gunicorn.service sidekiq.service web.service*")
+
+
+def complaints(host, name):
+    host.must("systemctl", "daemon-reload")
+    status, output = host.run("systemd-analyze", "verify", "--man=no", "--recursive-errors=no", name)
+    return [line for line in output.splitlines() if name in line] or ([output] if status else [])
+
+
+def rights_in_force(host):
+    """sudo and polkit let the user do what the files name, and nothing else."""
+    host.serve("gunicorn")
+    for words in (["systemctl", "reload", "web"], ["systemctl", "restart", "web"], ["systemctl", "reload-or-restart", "web"]):
+        for how in (["sudo", "-n"], []):
+            status, output = host.run(*how, *words, user="deploy")
+            check(f"the user may {' '.join(how + words)}", status == 0, output)
+    for words in (["systemctl", "stop", "web"], ["systemctl", "reload", "nginx"], ["systemctl", "reload", "web", "nginx"]):
+        for how in (["sudo", "-n"], []):
+            status, output = host.run(*how, *words, user="deploy")
+            check(f"the user may not {' '.join(how + words)}", status != 0, output)
+    status, output = host.run("systemctl", "reload", "web", user="nobody")
+    check("another user may not", status != 0, output)
+
+
+PARTS = [jobs, rights, services, server_files]
+ON_HOST = [units, rights_in_force]

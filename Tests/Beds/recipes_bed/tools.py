@@ -28,21 +28,18 @@ def bash_over_ssh(host):
     """On Puma."""
     script = TOOLS / "deploy-over-ssh.sh"
 
-    def deploy(version, *hosts):
-        return host.run(script, host.archive(version), *hosts, user="deploy", WATCH="1s", TIMEOUT="6s")
+    def deploy(version, *hosts, timeout="60s"):
+        return host.run(script, host.archive(version), *hosts, user="deploy", WATCH="1s", TIMEOUT=timeout)
 
     host.serve("puma")
-    status, output = deploy("good", "app-1", "app-2")
-    went_forward("bash over ssh", host, status, output, "good")
-    check("bash over ssh: two hosts, two deploys", output.count("VERIFIED (token") == 2 and len(host.releases()) == 3, (host.releases(), output))
-    before = len(host.releases())
+    went_forward("bash over ssh", host, *deploy("good", "app-1"), "good")
     status, output = deploy("broken", "app-1", "app-2")
     went_back("bash over ssh", host, status, output, [CRASH_LOOP], "good")
-    check("bash over ssh: the second host is left alone", len(host.releases()) == before + 1, host.releases())
+    check("bash over ssh: the second host is left alone", len(host.releases()) == 3, host.releases())
     check("bash over ssh: the way back is proven too", "VERIFIED" in output, output)
 
     host.serve("puma", reload="/bin/true")
-    status, output = deploy("good", "app-1")
+    status, output = deploy("good", "app-1", timeout="4s")
     went_back("bash over ssh, the signal is lost", host, status, output, [STALE])
 
 
@@ -50,8 +47,8 @@ def bash_on_the_host(host):
     """On Unicorn, with polkit's rule instead of sudo; then on nginx, which refuses a faulty configuration before any signal."""
     script = TOOLS / "deploy-here.sh"
     host.serve("unicorn")
-    went_forward("bash on the host, Unicorn", host, *host.run(script, host.archive("good"), user="deploy", TIMEOUT="20s"), "good")
-    status, output = host.run(script, host.archive("broken"), user="deploy", TIMEOUT="20s")
+    went_forward("bash on the host, Unicorn", host, *host.run(script, host.archive("good"), user="deploy"), "good")
+    status, output = host.run(script, host.archive("broken"), user="deploy")
     went_back("bash on the host, Unicorn", host, status, output, [CRASH_LOOP], "good")
 
     host.serve("nginx")
@@ -161,6 +158,32 @@ def exec_reload(host):
             check("ExecReload: the reload of a bad release fails", status == 1, (status, output))
             check("ExecReload: the journal says why", "CRASH_LOOP" in output, output)
             check("ExecReload: the service goes on", host.run("systemctl", "is-active", "web")[1].strip() == "active", output)
+
+
+def sidekiq(host):
+    """It has no listener and loads new code only when it is restarted; the service's rule file says how that is proven."""
+    host.serve("puma")
+    release = host.unpack("good", "20300101000001")
+    host.must("sh", "-c", f"sed 's|sidekiq -e|sidekiq -r ./jobs.rb -e|' {RECIPES}/units/sidekiq.service > /etc/systemd/system/sidekiq.service")
+    for folder in (FIRST, release):
+        host.write(f"{folder}/jobs.rb", 'require "sidekiq"\n')
+    host.must("systemctl", "daemon-reload")
+    host.must("systemctl", "start", "redis-server", "sidekiq")
+    host.until("Sidekiq works", lambda: "busy" in host.run("sh", "-c", "tr '\\0' ' ' < /proc/$(systemctl show -p MainPID --value sidekiq)/cmdline")[1])
+
+    def deploy(restart):
+        script = f"""
+            id=$(verify-token prepare --service sidekiq --release {release} --force --print id)
+            ln -sfn {release} /srv/app/current
+            {restart}
+            verify-token check --deploy "$id" --evidence process --timeout 4s"""
+        return host.run("bash", "-euc", script)
+
+    status, output = deploy("systemctl kill -s TSTP sidekiq")
+    check("Sidekiq: TSTP loads no new code, and that is told", status == STALE, (status, output))
+    status, output = deploy("systemctl restart sidekiq")
+    check("Sidekiq: a restart is proven by its process", status == 0, (status, output))
+    host.must("systemctl", "stop", "sidekiq", "redis-server")
 
 
 def codedeploy(host):

@@ -1,5 +1,7 @@
 # gunicorn: /etc/app/gunicorn.conf.py, for a reload with HUP
 #
+# Change: the number, the address, /srv/app.
+
 # Without it a reload goes back to the folder where gunicorn was started, which is the old release.
 chdir = "/srv/app/current"
 workers = 3

@@ -1,5 +1,7 @@
 # Puma: config/puma.rb
 #
+# Change: the numbers, the address, /srv/app.
+
 # Without it a restart goes back to the folder where Puma was started, which is the old release: the processes are new, their code is not.
 directory "/srv/app/current"
 # A phased restart, one worker after the other: nobody waits while one boots. It needs more than one worker.

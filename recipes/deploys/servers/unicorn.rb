@@ -1,5 +1,7 @@
 # Unicorn: config/unicorn.rb, for a reload with HUP
 #
+# Change: the number, the address, /srv/app.
+
 # Without it a restart goes back to the folder where Unicorn was started, which is the old release.
 working_directory "/srv/app/current"
 worker_processes 3
