@@ -1,7 +1,10 @@
 #!/bin/bash
-# ApplicationStart: the link, then the signal. A service that is down is started, as in the deploy that CodeDeploy goes back with.
+# ApplicationStart: the link, then the signal. After a deployment that was not verified, as when CodeDeploy goes back, the service is started anew:
+# what dies while it boots hears no signals.
 set -euo pipefail
 app=/srv/app
 ln -sfn "$app/releases/$DEPLOYMENT_ID" "$app/current.new"
 mv -T "$app/current.new" "$app/current"
-systemctl reload-or-restart web
+verb=reload-or-restart
+[ ! -e "$app/not-verified" ] || verb=restart
+systemctl "$verb" web
