@@ -6,7 +6,7 @@
 BUILD_PACKAGES := libcurl4-openssl-dev libmariadb-dev libpcre2-dev libpq-dev libsqlite3-dev libssl-dev libsystemd-dev pkg-config zlib1g-dev
 # What the tests start: real init systems, application servers, mail servers, browsers.
 TEST_PACKAGES := $(BUILD_PACKAGES) ansible-core bundler capistrano chromium chromium-driver curl dbus duktape git golang-go graphite-carbon gunicorn \
-    haproxy iproute2 jq mariadb-client-core mariadb-server-core memcached nginx nodejs openrc openssh-server openssl php-fpm polkitd postgresql procps \
+    haproxy iproute2 jq mariadb-client-core mariadb-server-core memcached mina nginx nodejs openrc openssh-server openssl php-fpm polkitd postgresql procps \
     prometheus-node-exporter puma python3 python3-aiosmtpd python3-dbus python3-django python3-fabric python3-flask python3-gi python3-selenium \
     python3-yaml redis-server ruby ruby-rack ruby-sidekiq runit s6 sudo supervisor systemd unicorn util-linux \
     uwsgi-core uwsgi-plugin-python3
