@@ -29,7 +29,7 @@ def bash_over_ssh(host):
     script = TOOLS / "deploy-over-ssh.sh"
 
     def deploy(version, *hosts, timeout="60s"):
-        return host.run(script, host.archive(version), *hosts, user="deploy", WATCH="1s", TIMEOUT=timeout)
+        return host.run(script, host.archive(version), *hosts, user="deploy", WATCH="1s", STALL="20s", TIMEOUT=timeout)
 
     host.serve("puma")
     went_forward("bash over ssh", host, *deploy("good", "app-1"), "good")
@@ -39,7 +39,7 @@ def bash_over_ssh(host):
     check("bash over ssh: the way back is proven too", "VERIFIED" in output, output)
 
     host.serve("puma", reload="/bin/true")
-    status, output = deploy("good", "app-1", timeout="4s")
+    status, output = deploy("good", "app-1", timeout="3s")
     went_back("bash over ssh, the signal is lost", host, status, output, [STALE])
 
 

@@ -9,3 +9,4 @@ worker_processes 3
 preload_app false
 listen "127.0.0.1:8080"
 timeout 30
+# New workers have the gems that `bundle exec` loaded when Unicorn was started: a release with another Gemfile.lock needs a `systemctl restart`.
