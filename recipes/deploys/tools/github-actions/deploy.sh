@@ -5,7 +5,7 @@
 set -euo pipefail
 git archive --format tar.gz --output "$RUNNER_TEMP/build.tar.gz" HEAD
 for host in $HOSTS; do
-    ssh "$host" "mkdir -p '$RELEASE' && tar -xzf - -C '$RELEASE' && readlink /srv/app/current > '$RELEASE/PREVIOUS'" < "$RUNNER_TEMP/build.tar.gz"
+    ssh "$host" "mkdir -p '$RELEASE' && tar -xzf - -C '$RELEASE' && { readlink /srv/app/current || true; } > '$RELEASE/PREVIOUS'" < "$RUNNER_TEMP/build.tar.gz"
     # Not among the words of a command, which others can see; without a newline; before the restart.
     printf %s "$DEPLOY_TOKEN" | ssh "$host" "cat > '$RELEASE/TOKEN'"
     ssh -n "$host" "ln -sfn '$RELEASE' /srv/app/current.new && mv -T /srv/app/current.new /srv/app/current && sudo systemctl reload-or-restart web"
