@@ -130,11 +130,25 @@ extension Array where Element == Evidence {
         var verifier = verifier(consecutive: 2)
         #expect(verifier.pause(of: 0) == .milliseconds(500))
         verifier.observe(.rightToken, of: 0, at: .seconds(101))
-        #expect(verifier.pause(of: 0) == .milliseconds(50))
+        #expect(verifier.pause(of: 0) == .milliseconds(20))
         verifier.observe(.rightToken, of: 0, at: .seconds(101))
         #expect(verifier.pause(of: 0) == .milliseconds(500))
         verifier.observe(old, of: 0, at: .seconds(101))
         #expect(verifier.pause(of: 0) == .milliseconds(500))
+        #expect(verifier.pause(of: 0, isDue: true) == .milliseconds(20))
+    }
+
+    @Test func itIsRightFromTheFirstOfTheRightAnswersOn() {
+        var verifier = verifier(consecutive: 2)
+        verifier.observe(.rightToken, of: 0, at: .seconds(101))
+        #expect(verifier.rightSince == nil)
+        verifier.observe(.rightToken, of: 0, at: .seconds(102))
+        #expect(verifier.rightSince == .seconds(101))
+        #expect(verifier.hasOnlyBeenRight)
+        verifier.observe(old, of: 0, at: .seconds(103))
+        for second in 104...106 { verifier.observe(.rightToken, of: 0, at: .seconds(second)) }
+        #expect(verifier.rightSince == .seconds(104))
+        #expect(!verifier.hasOnlyBeenRight)
     }
 
     @Test func whatWasSeenIsToldInWords() {

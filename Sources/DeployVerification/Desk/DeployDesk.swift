@@ -304,24 +304,19 @@ public final class DeployDesk {
         if check.evidence == .process { question = check.question ?? question ?? TokenQuestion(path: "/") }
         verifier.asks = question != nil
         verifier.begin(check, at: now)
-        var last: (outline: [String], at: Duration)?
+        var last: (outline: HostVerifier.Outline, at: Duration)?
         watch.add(
             number,
             .init(verifier: verifier, question: question) { [weak self] verifier in
                 guard let self, checks[number] != nil else { return }
                 let now = time.now()
-                let account = verifier.account(at: now)
-                let outline = Self.outline(account)
-                guard account.isFinal || last.map({ $0.outline != outline || now.uptime - $0.at >= .seconds(1) }) ?? true else { return }
+                let outline = verifier.outline
+                guard verifier.verdict != nil || last.map({ $0.outline != outline || now.uptime - $0.at >= .seconds(1) }) ?? true else { return }
                 last = (outline, now.uptime)
+                let account = verifier.account(at: now)
                 if account.isFinal { end(number, account) }
                 changed(account)
             })
-    }
-
-    /// What a change of is worth telling at once.
-    private static func outline(_ account: HostDeploy) -> [String] {
-        [account.state.rawValue] + account.processes.map { "\($0.pid) \($0.class?.rawValue ?? "") \($0.role.rawValue)" }
     }
 
     private func end(_ number: Int, _ account: HostDeploy) {

@@ -28,6 +28,7 @@ final class ServiceWatch {
     private var isAsking = false
     private var isEnded = false
     private var lastLook: Duration?
+    private var lastAnswer: Duration?
     private var lastFound: Duration
     private var isFinding = false
     private var known: [ServiceListener] = []
@@ -139,13 +140,16 @@ final class ServiceWatch {
             for number in participants.keys where participants[number]?.question == question {
                 participants[number]?.verifier.asked(unaccepted: unaccepted, refused: refused, at: now)
             }
+            // What was answered counts from the next look on.
+            if lastAnswer.map({ $0 >= lastLook ?? .zero }) ?? false { schedule(in: .zero) }
         }
     }
 
     private func hear(_ answer: WorkerAnswer, to question: TokenQuestion) {
         guard !isEnded else { return }
+        lastAnswer = answer.at
         for number in participants.keys where participants[number]?.question == question { participants[number]?.verifier.observe(answer) }
-        // An answer counts when a later look shows the process still there.
+        // The others' answers may be late.
         schedule(in: Self.leastPause)
     }
 

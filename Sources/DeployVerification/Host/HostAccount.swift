@@ -23,6 +23,24 @@ extension HostVerifier {
         return account
     }
 
+    /// What a change of is worth telling at once.
+    struct Outline: Equatable {
+        struct Process: Equatable {
+            var mark: ProcessMark
+            var role: HostDeploy.Role
+            var `class`: HostDeploy.Class?
+        }
+
+        var state: Verdict
+        var processes: [Process]
+    }
+
+    var outline: Outline {
+        let masters = (roles?.masters ?? []).map { Outline.Process(mark: $0.mark, role: .master, class: nil) }
+        let workers = judged.map { Outline.Process(mark: $0.process.mark, role: .worker, class: $0.class) }
+        return Outline(state: state, processes: masters + workers + draining.map { .init(mark: $0.mark, role: .worker, class: .draining) })
+    }
+
     private var evidence: String {
         if check?.evidence == .process { return "process" }
         return heard.values.contains { $0.latest != nil } ? "attributed-http" : "none"

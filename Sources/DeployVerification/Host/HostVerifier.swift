@@ -39,6 +39,10 @@ public struct HostVerifier: Sendable {
     static let deniedFor = (count: 3, time: Duration.seconds(5))
     static let oldCodeFor = Duration.seconds(5)
     static let quietFor = Duration.seconds(2)
+    /// As `quietFor`, when it is known that the new program has failed: who supervises it has mostly started it again a second later.
+    static let failedFor = Duration.milliseconds(1500)
+    /// The same where it was started beside the old one, which goes on: since its first death, and since its last.
+    static let failedBesideFor = (first: Duration.milliseconds(1250), last: Duration.milliseconds(500))
 
     public let service: String
     public let host: String
@@ -123,14 +127,16 @@ public struct HostVerifier: Sendable {
         before[mark.pid].flatMap { $0.mark.startTicks == mark.startTicks ? $0 : nil }
     }
 
-    /// From now on it is to come to a verdict.
+    /// From now on it is to come to a verdict. What was right before counts as well, for as long as it stays so.
     public mutating func begin(_ check: DeployCheck, at now: Moment) {
         self.check = check
         hasNews = true
         began = now.uptime
         lastChange = now.uptime
         lastRound = nil
-        (rightSince, firstRight, settledAt, oldCodeSince, nothingSince) = (nil, nil, nil, nil, nil)
+        // Nobody has looked for this kind of evidence yet.
+        if check.evidence != .http { rightSince = nil }
+        (firstRight, settledAt, oldCodeSince, nothingSince) = (rightSince, nil, nil, nil)
         stateSince = now.wall
     }
 
@@ -415,7 +421,8 @@ public struct HostVerifier: Sendable {
     private func settle(_ check: DeployCheck) -> Duration { max(check.settle, churn.proof) }
 
     private mutating func isProven(_ check: DeployCheck, at now: Duration) -> Bool {
-        guard let look, let rightSince, isRight, look.at - rightSince >= settle(check) else { return false }
+        // A check that has just begun takes a look of its own.
+        guard let look, let rightSince, isRight, look.at >= began, look.at - rightSince >= settle(check) else { return false }
         if settledAt == nil { settledAt = look.at }
         if let settledAt, look.at - settledAt < check.watch { return false }
         if case .wait(let time) = check.draining, !draining.isEmpty, let firstRight, look.at - firstRight < time { return false }
@@ -436,22 +443,11 @@ public struct HostVerifier: Sendable {
             guard let loop = churn.loop(at: now), now - loop.third >= Self.quietFor else { return nil }
             return state
         case .stale, .down:
-            let lastBirth = churn.lastBirth ?? .zero
-            let isQuiet = now - lastBirth >= Self.quietFor && !isBooting
-            if let failed = churn.failedStart, failed.status != 0, now - failed.at >= Self.quietFor, isQuiet,
-                state == .down ? isNothing && draining.isEmpty : true
-            {
-                ending =
-                    "the new program (process \(failed.pid)) ended\(failed.status.map { " with \(endOfProcess($0))" } ?? "") and nothing has been started since"
+            if let ending = endOfNewProgram(look, state, at: now) {
+                self.ending = ending
                 return state
             }
             guard state == .down else { return nil }
-            // The workers could not boot, and took their master with them.
-            let isEmpty = look.processes.allSatisfy { $0.isGone || $0.isForeign }
-            if isEmpty, isQuiet, let last = churn.deaths.last, now - last.died >= Self.quietFor {
-                ending = "the new processes ended soon after their start (the last was \(last.pid)), and nothing of the service is left"
-                return state
-            }
             guard let nothingSince, now - max(nothingSince, began) >= Self.nothingFor else { return nil }
             ending = "for 5 s nobody has accepted connections, and nobody is about to"
             return state
@@ -466,6 +462,29 @@ public struct HostVerifier: Sendable {
             return state
         default: return nil
         }
+    }
+
+    /// Why nothing will come of the new program any more; `nil`: something may.
+    private func endOfNewProgram(_ look: ServiceLook, _ state: Verdict, at now: Duration) -> String? {
+        guard !isBooting else { return nil }
+        let quiet = now - (churn.lastBirth ?? .zero)
+        if let failed = churn.failedStart, failed.status != 0, state == .stale || (isNothing && draining.isEmpty) {
+            let first = min(failed.at, churn.deaths.first?.died ?? failed.at)
+            let isOver =
+                if failed.status == nil {
+                    min(quiet, now - failed.at) >= Self.quietFor
+                } else if state == .down {
+                    min(quiet, now - failed.at) >= Self.failedFor
+                } else {
+                    min(quiet, now - first) >= Self.failedBesideFor.first && now - failed.at >= Self.failedBesideFor.last
+                }
+            let how = failed.status.map { " with \(endOfProcess($0))" } ?? ""
+            if isOver { return "the new program (process \(failed.pid)) ended\(how) and nothing has been started since" }
+        }
+        // The workers could not boot, and took their master with them.
+        let isEmpty = look.processes.allSatisfy { $0.isGone || $0.isForeign }
+        guard state == .down, isEmpty, let last = churn.deaths.last, min(quiet, now - last.died) >= Self.failedFor else { return nil }
+        return "the new processes ended soon after their start (the last was \(last.pid)), and nothing of the service is left"
     }
 
     /// Every worker has said what it carries.
@@ -483,11 +502,13 @@ public struct HostVerifier: Sendable {
         if token == nil { return step(now, wait: .milliseconds(500), ask: .milliseconds(50)) }
         guard check != nil else {
             let isLively = lastIncident.map { now - $0 < .seconds(10) } ?? false
-            return step(now, wait: .milliseconds(isLively ? 100 : 500), ask: .milliseconds(isLively ? 250 : 2000))
+            // The sooner new workers have answered, the less is left to do for the check that comes.
+            return step(now, wait: .milliseconds(isLively ? 100 : 500), ask: .milliseconds(isLively ? (isAnswerMissing ? 50 : 250) : 2000))
         }
         let quiet = now - lastChange
         var wait = Duration.milliseconds(quiet < .seconds(3) ? 50 : quiet < .seconds(15) ? 100 : 200)
-        var pause = Duration.milliseconds(250)
+        // Old workers are asked only because one that answers with the new token shows that the question proves nothing.
+        var pause = Duration.milliseconds(quiet < .seconds(3) ? 250 : quiet < .seconds(15) ? 500 : 1000)
         if isAnswerMissing {
             pause = .milliseconds(quiet < .seconds(2) ? 20 : quiet < .seconds(5) ? 50 : quiet < .seconds(20) ? 100 : 250)
             wait = min(wait, pause)
@@ -519,7 +540,6 @@ public struct HostVerifier: Sendable {
         } else if check?.evidence == .process {
             isWanted = isAnswerMissing
         } else {
-            // Old ones too: one that answers with the new token shows that the question proves nothing.
             isWanted = judged.isEmpty || judged.contains { $0.class != .new }
         }
         guard isWanted else { return Step(wait: wait, ask: []) }

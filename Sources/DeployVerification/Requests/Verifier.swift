@@ -39,7 +39,7 @@ public struct Verifier: Sendable {
     }
 
     /// Between two looks at a target that has begun to answer right.
-    static let quickInterval = Duration.milliseconds(50)
+    static let quickInterval = Duration.milliseconds(20)
     /// How long and how often a target must bar us before we believe that waiting does not help.
     static let barredAfter = (looks: 3, time: Duration.seconds(5))
     /// A look or two may fall into the moment in which a server changes over; more at the end are a state.
@@ -86,10 +86,11 @@ public struct Verifier: Sendable {
     }
 
     /// How long to wait before the next look at a target: while right answers gather, not long.
-    public func pause(of index: Int) -> Duration {
+    /// - Parameter isDue: somebody else has seen that the right answer must come now.
+    public func pause(of index: Int, isDue: Bool = false) -> Duration {
         let target = targets[index]
-        let gathers = target.last == .rightToken && target.streak < patience.consecutive
-        return gathers ? min(Self.quickInterval, patience.interval) : patience.interval
+        let gathers = isDue || target.last == .rightToken
+        return gathers && !isProven(target) ? min(Self.quickInterval, patience.interval) : patience.interval
     }
 
     /// The verdict, as soon as there is one; `nil` means to go on looking.
@@ -98,6 +99,12 @@ public struct Verifier: Sendable {
         if now - start >= patience.timeout || targets.contains(where: { isBarred($0, at: now) }) { return verdictByNow }
         return nil
     }
+
+    /// Since when every target has answered right, without a break; `nil` while one of them is not proven.
+    public var rightSince: Duration? { targets.allSatisfy(isProven) ? targets.map(\.streakStart).max() : nil }
+
+    /// Whether nobody has ever answered anything but right.
+    public var hasOnlyBeenRight: Bool { targets.allSatisfy { $0.last == .rightToken && $0.streak == $0.looks } }
 
     /// What would be the verdict if the time were over.
     public var verdictByNow: Verdict { targets.map(verdict(of:)).min() ?? .unproven }

@@ -79,6 +79,29 @@ private struct Play {
 private let new = [process(201, started: 1001, release: 2), process(202, started: 1001, release: 2)]
 
 @Suite struct HostVerifierTests {
+    @Test func whatWasRightBeforeTheCheckNeedsNotSettleAgain() {
+        var play = Play(check: DeployCheck(deploy: "d-0", settle: .seconds(10)))
+        play.look([master] + new, answers: new.map { ($0, .token(token)) }, for: .seconds(2))
+        #expect(play.verifier.verdict == nil)
+        play.verifier.begin(DeployCheck(deploy: "d-0", settle: .seconds(1)), at: play.moment)
+        // What was seen before the check is no look of its own.
+        play.verifier.conclude(at: play.moment)
+        #expect(play.verifier.verdict == nil)
+        play.look([master] + new, for: .milliseconds(50))
+        #expect(play.verifier.verdict == .verified)
+    }
+
+    @Test func whatOneWorkerLostBeforeTheCheckMustSettleAgain() {
+        var play = Play(check: DeployCheck(deploy: "d-0", settle: .seconds(10)))
+        play.look([master] + new, answers: new.map { ($0, .token(token)) }, for: .seconds(2))
+        play.verifier.begin(DeployCheck(deploy: "d-0", settle: .seconds(1)), at: play.moment)
+        let third = process(203, started: 1002, release: 2)
+        play.look([master, new[0], third], answers: [(third, .token(token))], for: .milliseconds(900))
+        #expect(play.verifier.verdict == nil)
+        play.look([master, new[0], third], for: .milliseconds(500))
+        #expect(play.verifier.verdict == .verified)
+    }
+
     // MARK: Classes
 
     struct Row: Sendable, CustomTestStringConvertible {
@@ -299,15 +322,28 @@ private let new = [process(201, started: 1001, release: 2), process(202, started
         #expect(play.verifier.verdict == .verified)
     }
 
-    @Test func aNewMasterThatDiedIsKnownTwoSecondsLater() {
+    @Test func aNewMasterThatFailedBesideTheOldOneIsKnownSoon() {
         var play = Play()
         let fresh = process(300, exec: 2, started: 1000, release: 2)
         play.look([master] + oldWorkers + [fresh], for: .seconds(1))
         play.happens(300, .exit(status: 1 << 8))
         play.look([master] + oldWorkers, for: .seconds(10))
         #expect(play.verifier.verdict == .stale)
-        #expect((3...4).contains((play.now - .seconds(1000)).components.seconds))
+        #expect((Duration.milliseconds(2250)...(.milliseconds(2400))).contains(play.now - .seconds(1000)))
         #expect(play.account.reasons.first?.contains("process 300) ended with exit status 1") == true, "\(play.account.reasons)")
+    }
+
+    @Test func whatFailedAloneMayBeStartedAgainASecondLater() {
+        var play = Play()
+        for (pid, exec) in [(Int32(300), UInt64(2)), (310, 3)] {
+            play.look([process(pid, exec: exec, started: 1000, release: 2)], for: .milliseconds(300))
+            play.happens(pid, .exit(status: 1 << 8))
+            play.look([], for: .milliseconds(1200))
+            #expect(play.verifier.verdict == nil)
+        }
+        play.look([], for: .seconds(1))
+        #expect(play.verifier.verdict == .down)
+        #expect(play.account.reasons.first?.contains("process 310) ended with exit status 1") == true, "\(play.account.reasons)")
     }
 
     @Test func aProgramThatEndsWithSuccessHasNotFailed() {
