@@ -10,10 +10,14 @@ import Platform
 /// Each connection is sent a request without its last line end. A worker that has accepted it waits for the rest, so that it cannot take
 /// the next one; meanwhile the kernel says which socket the server's end is, and /proc which process has it open. Then the request is
 /// completed. No worker is held for longer than 50 ms.
+///
+/// A worker with threads can take several, and leave another one without any: then more connections follow while those are held.
 final class AttributedProbe {
-    private static let most = 8
+    private static let mostAtFirst = 8
     private static let hold = Duration.milliseconds(50)
+    /// The shortest time between two looks at who has taken the connections, but for the first ones: whoever is free takes them at once.
     private static let step = Duration.milliseconds(1)
+    private static let quickTurns = 4
     private static let patience = Duration.seconds(5)
     private static let endOfRequest = Array("\r\n".utf8)
 
@@ -26,7 +30,14 @@ final class AttributedProbe {
 
     private let observer: ServiceObserver
     private let service: InspectedService
+    private let question: TokenQuestion
+    private let addresses: [ServiceListener.Address]
     private let look: ServiceLook
+    /// Workers from which an answer is wanted before all others.
+    private var wanted: Set<ProcessMark>
+    /// How many connections have begun, and how many may: a worker that still boots takes none, however many there are.
+    private var begun = 0
+    private let most: Int
     private let loop: Loop
     private let time: any TimeSource
     private let heard: (WorkerAnswer, ServiceListener.Address) -> Void
@@ -35,18 +46,26 @@ final class AttributedProbe {
     private var isHolding = true
     private var unaccepted = 0
     private var refused = 0
+    private var turns = 0
     private var timer: Loop.Timer?
 
     /// - Parameters:
+    ///   - workers: how many there are.
+    ///   - wanted: those of them that have not answered yet.
     ///   - addresses: where to ask, in turn.
     ///   - done: called once, later.
     init(
-        _ question: TokenQuestion, of service: InspectedService, look: ServiceLook, workers: Int, addresses: [ServiceListener.Address],
-        observer: ServiceObserver, loop: Loop, time: any TimeSource, heard: @escaping (WorkerAnswer, ServiceListener.Address) -> Void,
-        done: @escaping (_ unaccepted: Int, _ refused: Int) -> Void
+        _ question: TokenQuestion, of service: InspectedService, look: ServiceLook, workers: Int, wanted: Set<ProcessMark>,
+        addresses: [ServiceListener.Address], observer: ServiceObserver, loop: Loop, time: any TimeSource,
+        heard: @escaping (WorkerAnswer, ServiceListener.Address) -> Void, done: @escaping (_ unaccepted: Int, _ refused: Int) -> Void
     ) {
         self.service = service
+        self.question = question
+        self.addresses = addresses
         self.look = look
+        self.wanted = wanted
+        let first = min(Self.mostAtFirst, max(1, workers))
+        most = first + 2 * min(first, wanted.count)
         self.observer = observer
         self.loop = loop
         self.time = time
@@ -56,16 +75,9 @@ final class AttributedProbe {
             timer = loop.after(.zero) { [weak self] in self?.finishIfOver() }
             return
         }
-        let count = min(Self.most, max(1, workers))
-        for index in 0..<count {
-            let address = addresses[index % addresses.count]
-            let connection = ServiceConnection(
-                to: address, request: question.head(to: address), held: Self.endOfRequest, patience: Self.patience, on: loop
-            ) { [weak self] connection, outcome in self?.ended(connection, outcome) }
-            attempts[ObjectIdentifier(connection)] = (Attempt(connection: connection), address)
-        }
+        for _ in 0..<first { connect() }
         let start = time.now().uptime
-        timer = loop.every(Self.step) { [weak self] in self?.attribute(since: start) }
+        timer = loop.after(.zero) { [weak self] in self?.attribute(since: start) }
     }
 
     func cancel() {
@@ -77,18 +89,46 @@ final class AttributedProbe {
 
     deinit { cancel() }
 
+    private func connect() {
+        let address = addresses[begun % addresses.count]
+        begun += 1
+        let connection = ServiceConnection(
+            to: address, request: question.head(to: address), held: Self.endOfRequest, patience: Self.patience, on: loop
+        ) { [weak self] connection, outcome in self?.ended(connection, outcome) }
+        attempts[ObjectIdentifier(connection)] = (Attempt(connection: connection), address)
+    }
+
     // MARK: Who has it
 
     private func attribute(since start: Duration) {
         guard isHolding else { return }
+        var open: [UInt64: ObjectIdentifier] = [:]
         for (id, entry) in attempts where entry.attempt.worker == nil && entry.attempt.connection.isHeld {
-            attempts[id]?.attempt.worker = holder(of: entry.attempt.connection)
+            if let inode = try? inode(of: entry.attempt.connection), inode != 0 { open[inode] = id }
         }
-        let now = time.now().uptime
-        guard now - start >= Self.hold || attempts.values.allSatisfy({ $0.attempt.worker != nil }) else { return }
+        for (inode, worker) in holders(of: Set(open.keys)) {
+            guard let id = open[inode] else { continue }
+            attempts[id]?.attempt.worker = worker
+            wanted.remove(worker)
+        }
+        let passed = time.now().uptime - start
+        let isAllTaken = attempts.values.allSatisfy { $0.attempt.worker != nil }
+        guard passed < Self.hold, !isAllTaken || (!wanted.isEmpty && begun < most && !attempts.isEmpty) else { return letGo() }
+        if isAllTaken {
+            for _ in 0..<min(wanted.count, most - begun) { connect() }
+            turns = 0
+        }
+        turns += 1
+        // Whoever is not free may take a while.
+        let wait = turns <= Self.quickTurns ? .zero : max(Self.step, passed / 4)
+        timer = loop.after(wait) { [weak self] in self?.attribute(since: start) }
+    }
+
+    private func letGo() {
         isHolding = false
         if let timer { loop.cancel(timer) }
         timer = nil
+        let now = time.now().uptime
         for (id, entry) in attempts {
             if entry.attempt.worker != nil {
                 attempts[id]?.attempt.released = now
@@ -103,13 +143,16 @@ final class AttributedProbe {
         finishIfOver()
     }
 
-    private func holder(of connection: ServiceConnection) -> ProcessMark? {
-        guard let inode = try? inode(of: connection), inode != 0 else { return nil }
+    private func holders(of inodes: Set<UInt64>) -> [UInt64: ProcessMark] {
+        guard !inodes.isEmpty else { return [:] }
         // The masters of a look are asked last; who was born since the look is not in it.
         let seen = look.processes.map(\.mark.pid)
-        let pid =
-            observer.holder(of: inode, among: seen) ?? observer.holder(of: inode, among: observer.pids(of: service).filter { !seen.contains($0) })
-        return pid.flatMap { observer.mark(of: $0) }
+        var found = observer.holders(of: inodes, among: seen)
+        if found.count < inodes.count {
+            let others = observer.pids(of: service).filter { !seen.contains($0) }
+            found.merge(observer.holders(of: inodes.subtracting(found.keys), among: others)) { known, _ in known }
+        }
+        return found.compactMapValues { observer.mark(of: $0) }
     }
 
     private func inode(of connection: ServiceConnection) throws(SystemError) -> UInt64? {

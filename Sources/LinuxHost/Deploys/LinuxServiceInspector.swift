@@ -8,12 +8,16 @@ public import Platform
 /// Looks at a service's processes and asks them. It lives on the loop of the deploy desk and waits for nobody; a file system that hangs
 /// below a worker's folder makes that loop wait, and no other.
 public final class LinuxServiceInspector: ServiceExaminer {
+    private static let mostAnswered = 4096
+
     private let loop: Loop
     private let time: any TimeSource
     private let observer = ServiceObserver()
     private var probes: [ObjectIdentifier: AttributedProbe] = [:]
     /// Where a service has answered something that is a token: nobody asks elsewhere then, as at a port for metrics.
     private var tokenAddresses: [String: Set<ServiceListener.Address>] = [:]
+    /// Who has said something.
+    private var answered: Set<ProcessMark> = []
     private var watches: [String: Watch] = [:]
     private var events: ProcessEvents?
     private var hasNoEvents = false
@@ -54,9 +58,10 @@ public final class LinuxServiceInspector: ServiceExaminer {
         }
         var id: ObjectIdentifier?
         let probe = AttributedProbe(
-            question, of: service, look: look, workers: max(workers.count, addresses.count), addresses: addresses, observer: observer, loop: loop,
-            time: time,
+            question, of: service, look: look, workers: max(workers.count, addresses.count), wanted: Set(workers).subtracting(answered),
+            addresses: addresses, observer: observer, loop: loop, time: time,
             heard: { [weak self] answer, address in
+                self?.note(answer.mark)
                 if case .token = answer.content { self?.tokenAddresses[service.name, default: []].insert(address) }
                 heard(answer)
             },
@@ -66,6 +71,11 @@ public final class LinuxServiceInspector: ServiceExaminer {
             })
         id = ObjectIdentifier(probe)
         probes[ObjectIdentifier(probe)] = probe
+    }
+
+    private func note(_ mark: ProcessMark) {
+        if answered.count >= Self.mostAnswered { answered = answered.filter { observer.isAlive($0.pid, startTicks: $0.startTicks) } }
+        if answered.count < Self.mostAnswered { answered.insert(mark) }
     }
 
     // MARK: What happens to processes

@@ -8,10 +8,19 @@ import Platform
 /// Sees which processes a service has, which exec each descends from, where each stands, and who can accept connections.
 ///
 /// What a process has open is read anew at every look only for processes that have changed: of others, it is enough to see that the
-/// descriptors at which the listeners were found still are the listeners.
+/// descriptors at which the listeners were found still are the listeners. Likewise the exec is read anew only where one may have been.
 final class ServiceObserver {
     private static let mostProcesses = 1000
-    private static let mostDescriptors = 65536
+    /// With more threads than this it costs less to look at all processes than at the children of each thread.
+    private static let manyThreads = 32
+    /// Connections are for people, and to count them the kernel walks through all of the machine's.
+    private static let betweenCounts = Duration.seconds(1)
+
+    private struct Seen {
+        var startTicks: UInt64
+        var mark: ExecMark
+        var generation: ExecGeneration
+    }
 
     let proc = ProcFileSystem(root: "/")
     private let reader = FileReader()
@@ -23,10 +32,17 @@ final class ServiceObserver {
     private var members: [String: [Int32: UInt64]] = [:]
     /// At which descriptor a process holds which listener, as it was found.
     private var held: [ProcessMark: [Int32: UInt64]] = [:]
+    /// Which exec a process descends from, as it was read last.
+    private var generations: [Int32: Seen] = [:]
+    /// Of the look that is being taken: each process is read once.
+    private var stats: [Int32: ProcessStat]?
+    private var counted: [String: (at: Duration, connections: [ProcessMark: Int])] = [:]
 
     init() { hierarchies = CgroupHierarchies(at: "/sys/fs/cgroup") }
 
     func look(at service: InspectedService, known: [ServiceListener], now: Duration) -> ServiceLook {
+        stats = [:]
+        defer { stats = nil }
         var look = ServiceLook(at: now)
         let listeners: [UInt64: ServiceListener]
         do {
@@ -51,7 +67,7 @@ final class ServiceObserver {
         if seen.contains(where: { $0.mark.generation == .unknown }) { look.lacks.append("exec evidence of some processes: that may not be read") }
         look.listeners = inodes.compactMap { listeners[$0] }.sorted { "\($0.address)" < "\($1.address)" }
         look.processes = seen
-        countConnections(&look)
+        countConnections(&look, of: service.name)
         forgetEnded(seen)
         return look
     }
@@ -62,10 +78,16 @@ final class ServiceObserver {
         return ProcessMark(pid: pid, startTicks: stat.startTicks, generation: generation(of: pid, stat))
     }
 
-    /// Which of these processes has this socket open; with several, a child before its parent.
-    func holder(of inode: UInt64, among pids: [Int32]) -> Int32? {
-        let name = "socket:[\(inode)]"
-        return pids.last { pid in descriptors(of: pid)?.contains { $0.target == name } ?? false }
+    /// Which of these processes has which of these sockets open; with several, a child before its parent.
+    func holders(of inodes: Set<UInt64>, among pids: [Int32]) -> [UInt64: Int32] {
+        var found: [UInt64: Int32] = [:]
+        for pid in pids.reversed() where found.count < inodes.count {
+            forEachSocket(in: proc.path(of: pid, "fd")) { _, inode in
+                if inodes.contains(inode), found[inode] == nil { found[inode] = pid }
+                return found.count < inodes.count
+            }
+        }
+        return found
     }
 
     func pids(of service: InspectedService) -> [Int32] {
@@ -80,7 +102,7 @@ final class ServiceObserver {
         for (pid, start) in members[service.name] ?? [:] where !pids.contains(pid) && isAlive(pid, startTicks: start) {
             pids.formUnion(descendants(of: pid))
         }
-        members[service.name] = Dictionary(uniqueKeysWithValues: pids.compactMap { pid in proc.stat(of: pid).map { (pid, $0.startTicks) } })
+        members[service.name] = Dictionary(uniqueKeysWithValues: pids.compactMap { pid in stat(of: pid).map { (pid, $0.startTicks) } })
         return pids.sorted()
     }
 
@@ -92,7 +114,7 @@ final class ServiceObserver {
     }
 
     func isAlive(_ pid: Int32, startTicks: UInt64) -> Bool {
-        guard let stat = proc.stat(of: pid) else { return false }
+        guard let stat = stat(of: pid) else { return false }
         return stat.startTicks == startTicks && !stat.hasEnded
     }
 
@@ -100,21 +122,48 @@ final class ServiceObserver {
 
     // MARK: Processes
 
+    private func stat(of pid: Int32) -> ProcessStat? {
+        if let known = stats?[pid] { return known }
+        let stat = proc.stat(of: pid)
+        stats?[pid] = stat
+        return stat
+    }
+
     private func descendants(of root: Int32) -> [Int32] {
         var found = [root]
         var index = 0
         while index < found.count, found.count < Self.mostProcesses {
-            let reader = ProcessReader(found[index], proc: proc, reader: FileReader())
-            if !reader.appendChildren(to: &found), let stat = proc.stat(of: found[index]), !stat.hasEnded {
-                return ProcessTable(reading: proc).tree(below: ProcessIdentity(pid: root, startTicks: proc.stat(of: root)?.startTicks ?? 0)).sorted()
+            if let stat = stat(of: found[index]), !appendChildren(of: stat, to: &found), !stat.hasEnded {
+                let start = self.stat(of: root)?.startTicks ?? 0
+                return ProcessTable(reading: proc).tree(below: ProcessIdentity(pid: root, startTicks: start)).sorted()
             }
             index += 1
         }
         return Array(Set(found)).sorted()
     }
 
+    /// Appends the pids of its children; `false` when the kernel does not tell them cheaply.
+    private func appendChildren(of stat: ProcessStat, to pids: inout [Int32]) -> Bool {
+        guard stat.counters.threads <= Self.manyThreads else { return false }
+        let folder = proc.path(of: stat.pid, "task")
+        var threads = [stat.pid]
+        // A child belongs to the thread that made it.
+        if stat.counters.threads > 1 {
+            threads = []
+            guard forEachEntry(of: folder, { name, _ in decimal(name).map { threads.append(Int32(clamping: $0)) } }) else { return false }
+        }
+        for thread in threads {
+            guard let text = readFile("\(folder)/\(thread)/children", limit: 1 << 16) else {
+                if thread == stat.pid { return false }
+                continue
+            }
+            appendProcesses(parsing: text.span, to: &pids)
+        }
+        return true
+    }
+
     private func process(_ pid: Int32, among listeners: [UInt64: ServiceListener]) -> ServiceProcess? {
-        guard let stat = proc.stat(of: pid) else { return nil }
+        guard let stat = stat(of: pid) else { return nil }
         let mark = ProcessMark(pid: pid, startTicks: stat.startTicks, generation: generation(of: pid, stat))
         var process = ServiceProcess(
             mark: mark, parent: stat.parent, command: stat.command, state: stat.counters.state,
@@ -134,23 +183,28 @@ final class ServiceObserver {
     }
 
     private func generation(of pid: Int32, _ stat: ProcessStat) -> ExecGeneration {
+        let mark = stat.counters.execMark
+        if let known = generations[pid], known.startTicks == stat.startTicks, known.mark == mark { return known.generation }
         guard let bytes = readFile(proc.path(of: pid, "auxv"), limit: 4096) else { return .unknown }
-        return ExecGeneration(auxiliaryVector: bytes[...])
+        let generation = ExecGeneration(auxiliaryVector: bytes[...])
+        // Who may not see where the stack is would not see an exec either.
+        if let mark, mark.stack != 0 { generations[pid] = Seen(startTicks: stat.startTicks, mark: mark, generation: generation) }
+        return generation
     }
 
     // MARK: Sockets
 
     /// The listeners that a process has open; `nil` when that may not be read.
     private func held(by mark: ProcessMark, among listeners: [UInt64: ServiceListener]) -> Set<UInt64>? {
-        if let known = held[mark], !known.isEmpty, known.allSatisfy({ socketInode(of: mark.pid, descriptor: $0.key) == $0.value }) {
+        if let known = held[mark], !known.isEmpty, known.allSatisfy({ socketInode("\(proc.path(of: mark.pid, "fd"))/\($0.key)") == $0.value }) {
             return Set(known.values).filter { listeners[$0] != nil }
         }
-        guard let open = descriptors(of: mark.pid) else { return nil }
         var found: [Int32: UInt64] = [:]
-        for descriptor in open {
-            guard let inode = socketInode(descriptor.target), listeners[inode] != nil else { continue }
-            found[descriptor.number] = inode
+        let isSeen = forEachSocket(in: proc.path(of: mark.pid, "fd")) { descriptor, inode in
+            if listeners[inode] != nil { found[descriptor] = inode }
+            return true
         }
+        guard isSeen else { return nil }
         held[mark] = found
         return Set(found.values)
     }
@@ -166,59 +220,41 @@ final class ServiceObserver {
         }
     }
 
-    /// Accepted connections to the service's ports, to each process that has them open.
-    private func countConnections(_ look: inout ServiceLook) {
+    /// Accepted connections to the service's ports, to each process that has them open; as they were a second ago at most.
+    private func countConnections(_ look: inout ServiceLook, of service: String) {
+        if counted[service].map({ look.at - $0.at >= Self.betweenCounts }) ?? true {
+            counted[service] = (look.at, connections(of: look))
+        }
+        let known = counted[service]?.connections ?? [:]
+        for index in look.processes.indices where look.processes[index].listeners != nil {
+            look.processes[index].connections = known[look.processes[index].mark] ?? 0
+        }
+    }
+
+    private func connections(of look: ServiceLook) -> [ProcessMark: Int] {
         var accepted: Set<UInt64> = []
         for listener in look.listeners {
-            guard case .tcp(_, let port) = listener.address, let connections = try? table().connections(port: port) else { continue }
+            guard case .tcp(let address, let port) = listener.address,
+                let connections = try? table().connections(port: port, isIPv6: address.utf8.contains(UInt8(ascii: ":")))
+            else { continue }
             accepted.formUnion(connections)
         }
-        for index in look.processes.indices {
-            guard look.processes[index].listeners != nil else { continue }
-            guard !accepted.isEmpty else {
-                look.processes[index].connections = 0
-                continue
-            }
-            look.processes[index].connections = descriptors(of: look.processes[index].mark.pid)?.count { descriptor in
-                socketInode(descriptor.target).map { accepted.contains($0) } ?? false
+        guard !accepted.isEmpty else { return [:] }
+        var found: [ProcessMark: Int] = [:]
+        for process in look.processes where process.listeners != nil {
+            forEachSocket(in: proc.path(of: process.mark.pid, "fd")) { _, inode in
+                if accepted.contains(inode) { found[process.mark, default: 0] += 1 }
+                return true
             }
         }
+        return found
     }
 
     private func forgetEnded(_ seen: [ServiceProcess]) {
-        guard held.count > 4 * Self.mostProcesses else { return }
+        guard max(held.count, generations.count) > 4 * Self.mostProcesses else { return }
         let marks = Set(seen.map(\.mark))
         held = held.filter { marks.contains($0.key) }
-    }
-
-    private struct Descriptor {
-        var number: Int32
-        /// `socket:[1234]`
-        var target: String
-    }
-
-    /// The sockets that a process has open; `nil` when they may not be read.
-    private func descriptors(of pid: Int32) -> [Descriptor]? {
-        let folder = proc.path(of: pid, "fd")
-        var numbers: [Int32] = []
-        guard
-            forEachEntry(
-                of: folder,
-                { name, _ in if numbers.count < Self.mostDescriptors, let number = decimal(name) { numbers.append(Int32(clamping: number)) } })
-        else { return nil }
-        return numbers.compactMap { number in
-            guard let target = linkTarget("\(folder)/\(number)"), target.utf8.starts(with: "socket:".utf8) else { return nil }
-            return Descriptor(number: number, target: target)
-        }
-    }
-
-    private func socketInode(of pid: Int32, descriptor: Int32) -> UInt64? {
-        linkTarget("\(proc.path(of: pid, "fd"))/\(descriptor)").flatMap { socketInode($0) }
-    }
-
-    private func socketInode(_ target: String) -> UInt64? {
-        guard target.utf8.starts(with: "socket:[".utf8), target.utf8.last == UInt8(ascii: "]") else { return nil }
-        return UInt64(target.utf8.dropFirst(8).dropLast().reduce(into: "") { $0.unicodeScalars.append(UnicodeScalar($1)) })
+        generations = [:]
     }
 }
 
