@@ -7,6 +7,9 @@ import Transfer
 
 /// One check: what is known, shared by everything that looks and listens.
 actor Examination {
+    /// For how long a URL is looked at often after the agents have told that all workers are new.
+    private static let dueFor = Duration.seconds(2)
+
     private let plan: Plan
     private let time: any TimeSource
     private let begin: Moment
@@ -15,9 +18,15 @@ actor Examination {
     private var board: Board
     /// How many states have come through each door.
     private var heard: [Int: Int] = [:]
-    /// Since when every URL is proven, without a break.
+    /// Since when every URL has answered right, without a break; once it is proven.
     private var provenSince: Duration?
     private var hasSettled = false
+    /// What the agents have told of the workers, how often that has changed, and since when all of them are new.
+    private var progress = HostBook.Progress()
+    private var turns = 0
+    private var newSince: Duration?
+    /// Pauses between looks at a URL.
+    private var naps: [Int: Task<Void, any Error>] = [:]
     private let changes: AsyncStream<Void>
     private let changed: AsyncStream<Void>.Continuation
 
@@ -42,7 +51,7 @@ actor Examination {
             }
             group.addTask { [time, changed] in
                 while !Task.isCancelled {
-                    try? await time.sleep(.milliseconds(100))
+                    try? await time.sleep(self.untilNextTurn)
                     changed.yield()
                 }
             }
@@ -61,14 +70,34 @@ actor Examination {
 
     private func look(at request: HTTPRequest, _ index: Int, with transfers: Transfers) async {
         while !Task.isCancelled {
+            let turnsBefore = turns
             let evidence = await evidence(request, transfers)
             // A look that the end of the time cut short saw nothing.
             guard !Task.isCancelled else { return }
             verifier.observe(evidence, of: index, at: time.now().uptime)
             changed.yield()
-            // Not quite regular: else the looks could fall in step with others' requests, and a balancer give us always the same backend.
-            try? await time.sleep(verifier.pause(of: index) * Double.random(in: 0.8...1.2))
+            if turns == turnsBefore { await rest(index) }
         }
+    }
+
+    /// Until the next look at a URL, or until an agent tells of workers that have turned over.
+    private func rest(_ index: Int) async {
+        let isDue = newSince.map { time.now().uptime - $0 < Self.dueFor } ?? false
+        // Not quite regular: else the looks could fall in step with others' requests, and a balancer give us always the same backend.
+        let pause = verifier.pause(of: index, isDue: isDue) * Double.random(in: 0.8...1.2)
+        let nap = Task { [time] in try await time.sleep(pause) }
+        naps[index] = nap
+        await withTaskCancellationHandler { _ = await nap.result } onCancel: { nap.cancel() }
+    }
+
+    /// Looks at the URLs at once when the agents tell what must change their answers.
+    private func noteProgress(at now: Duration) {
+        let latest = book.progress
+        guard latest != progress else { return }
+        progress = latest
+        newSince = latest.isEveryHostNew ? newSince ?? now : nil
+        turns += 1
+        for nap in naps.values { nap.cancel() }
     }
 
     private func evidence(_ request: HTTPRequest, _ transfers: Transfers) async -> Evidence {
@@ -149,11 +178,21 @@ actor Examination {
         // What is said of another deploy proves nothing of this one.
         if let token = plan.token, let prefix = deploy.tokenPrefix, !token.text.hasPrefix(prefix) { return }
         heard[door, default: 0] += 1
-        book.observe(deploy, through: door, ofMany: ofMany, at: time.now().uptime)
+        let now = time.now().uptime
+        book.observe(deploy, through: door, ofMany: ofMany, at: now)
+        noteProgress(at: now)
         changed.yield()
     }
 
     // MARK: Deciding
+
+    /// How long to wait at most before it may be over though nothing is heard.
+    private var untilNextTurn: Duration {
+        let tick = Duration.milliseconds(100)
+        guard let provenSince else { return tick }
+        let left = provenSince + plan.settle + plan.watch - time.now().uptime
+        return left > .zero ? min(left, tick) : tick
+    }
 
     /// Whether nothing better is to be had by looking on.
     private func isOver(at now: Duration) -> Bool {
@@ -180,7 +219,9 @@ actor Examination {
             hasSettled = false
             return false
         }
-        let since = provenSince ?? now
+        // Where the agents have looked at the workers all the time, a URL has nothing to settle that was never wrong.
+        let isVouchedFor = !plan.doors.isEmpty && verifier.hasOnlyBeenRight
+        let since = isVouchedFor ? begin.uptime - plan.settle : verifier.rightSince ?? now
         provenSince = since
         if now - since >= plan.settle { hasSettled = true }
         return true

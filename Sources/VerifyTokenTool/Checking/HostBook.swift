@@ -97,6 +97,24 @@ struct HostBook: Sendable {
         return .open
     }
 
+    /// How far all hosts are together: what an answer over HTTP depends on.
+    struct Progress: Equatable, Sendable {
+        var newWorkers = 0
+        /// Hosts on which nothing but the new release is left.
+        var newHosts = 0
+        var isEveryHostNew = false
+    }
+
+    var progress: Progress {
+        var progress = Progress()
+        for case let deploy? in entries.map(\.deploy) {
+            progress.newWorkers += deploy.count(.new)
+            if deploy.state == .inProgress || !deploy.state.isFailure { progress.newHosts += 1 }
+        }
+        progress.isEveryHostNew = unfinished.isEmpty && !entries.isEmpty && progress.newHosts == entries.count
+        return progress
+    }
+
     /// What the verdict rests on: all hosts; when it is given before all have concluded, those that have failed.
     var deciding: [HostDeploy] {
         guard !entries.allSatisfy(\.isFinal) else { return deploys }
