@@ -1,5 +1,5 @@
 """Who was right, and how fast: verify-token and the plain poll, side by side."""
-import statistics
+import math, statistics
 
 from story import EXIT_CODES
 
@@ -33,24 +33,32 @@ def of_poll(scenario, result):
     return "FALSE ALARM" if scenario.expect.split()[0] == "VERIFIED" else "right"
 
 
+COLUMNS = f"{'scenario':34} {'expected':24} {'verify-token says':38} {'after':>7} {'latency':>8}  {'a plain poll says':26} {'stall':>7} {'lost':>11}"
+
+
 def line(scenario, result):
+    """A row of the table. `+1` is another verdict that is right as well; `after` is measured from the deploy's signal, the latency from the last worker's turn, without the settle time."""
     if "fault" in result:
         return f"{scenario.name:34} FAULT {' '.join(result['fault'].split())}"
     poll = result["poll"]
-    text = f"{scenario.name:34} {result['truth']:5}"
+    expected = scenario.expect.split()
+    text = f"{scenario.name:34} {expected[0] + (f' +{len(expected) - 1}' if len(expected) > 1 else ''):24} "
     if "check" in result:
         said = result["check"]
-        text += f"  {said['verdict']:20} {said['since_action']:5.1f} s {of_check(scenario, result):12}"
-    text += f" | poll {'ok' if poll['ok'] else 'no':2} {poll['since_action']:5.1f} s {of_poll(scenario, result):11}"
-    text += f" | stall {result['stall']:5.2f} s, {result['failed']:3} of {result['asked']} lost"
+        latency = f"{said['latency'] * 1000:.0f} ms" if "latency" in said else ""
+        text += f"{said['verdict'] + ', ' + of_check(scenario, result):38} {said['since_action']:5.1f} s {latency:>8}  "
+    else:
+        text += f"{'':38} {'':7} {'':8}  "
+    told = f"{'yes' if poll['ok'] else 'no'} after {poll['since_action']:.1f} s, {of_poll(scenario, result)}"
+    text += f"{told:26} {result['stall']:5.2f} s {result['failed']:5} of {result['asked']}"
     if result["truth"] not in scenario.truth.split():
-        text += f" | THE BED: the table says {scenario.truth}"
+        text += f"  THE BED: {result['truth']}, and the table says {scenario.truth}"
     return text
 
 
 def report(scenarios, results, with_check):
     """Prints everything; 0 when all is well."""
-    print()
+    print(f"\n{COLUMNS}")
     faults = []
     counts = {"check": {}, "poll": {}}
     for scenario, result in zip(scenarios, results):
@@ -80,8 +88,12 @@ def report(scenarios, results, with_check):
     measured = [result for result in results if "check" in result]
     latencies = sorted(result["check"]["latency"] for result in measured if "latency" in result["check"])
     if latencies:
+        late = latencies[math.ceil(0.95 * len(latencies)) - 1]
         print(f"from the last worker's turn to the exit, without settle: median {statistics.median(latencies) * 1000:.0f} ms, "
-              f"{latencies[0] * 1000:.0f} to {latencies[-1] * 1000:.0f} ms, {len(latencies)} deploys")
+              f"95 % within {late * 1000:.0f} ms, {latencies[0] * 1000:.0f} to {latencies[-1] * 1000:.0f} ms, {len(latencies)} deploys")
+    agents = [result["check"]["agent_latency"] for result in measured if "agent_latency" in result["check"]]
+    if agents:
+        print(f"of it until the agent's verdict: median {statistics.median(agents) * 1000:.0f} ms")
     boots = [(result["check"]["since_action"], scenario.name) for scenario, result in zip(scenarios, results)
              if scenario.bad_boot and "check" in result and result["check"]["code"] != 0]
     if boots:

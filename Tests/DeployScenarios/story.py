@@ -1,5 +1,5 @@
 """One scenario, from the first release to what everybody said about the second."""
-import base64, http.client, json, os, select, signal, socket, subprocess, sys, threading, time
+import base64, datetime, http.client, json, os, select, signal, socket, subprocess, sys, threading, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "../Beds"))
@@ -27,27 +27,36 @@ def token():
 
 
 class Ends:
-    """When processes end, to the millisecond."""
+    """When processes of servers end, to the millisecond: of those that are there, and of those that are found later."""
 
-    def __init__(self, pids):
+    def __init__(self, services):
         self.at = {}
+        self._services, self._known, self._files = services, set(), {}
         self._poll = select.poll()
-        self._files = {}
-        for pid in pids:
+        self._find()
+        threading.Thread(target=self._wait, daemon=True).start()
+
+    def _find(self):
+        for pid in {pid for service in self._services for pid in service.processes()} - self._known:
+            self._known.add(pid)
             try:
                 file = os.pidfd_open(pid)
-            except ProcessLookupError:
+            except OSError:
                 continue
             self._files[file] = pid
             self._poll.register(file, select.POLLIN)
-        threading.Thread(target=self._wait, daemon=True).start()
 
     def _wait(self):
-        while self._files:
-            for file, _ in self._poll.poll():
+        looked = time.monotonic()
+        while True:
+            for file, _ in self._poll.poll(50):
                 self.at[self._files.pop(file)] = time.monotonic()
                 self._poll.unregister(file)
                 os.close(file)
+            # Every end is looked for; who comes is of interest only when it goes.
+            if time.monotonic() - looked >= 0.05:
+                self._find()
+                looked = time.monotonic()
 
 
 class Poll(threading.Thread):
@@ -164,7 +173,7 @@ class Story:
 
     def mark_start_of_action(self):
         self.acted = time.monotonic()
-        self.ends = Ends([pid for service in self.services for pid in service.processes()])
+        self.ends = Ends(self.services)
         self.boots_before = [len(service.boots()) for service in self.services]
 
     def step_release(self):
@@ -185,7 +194,7 @@ class Story:
             return
         for number, service in enumerate(self.services):
             words = ["prepare", "--service", self.unit(number), "--release", service.path("releases", self.target), *in_place]
-            words += ["--url", service.url, "--token-path", "/about/deploy", "--user", "about", "--password-file", self.password, "--agent-socket", self.path("agent/deploy.sock")]
+            words += ["--url", self.url(number), "--token-path", "/about/deploy", "--user", "about", "--password-file", self.password, "--agent-socket", self.path("agent/deploy.sock")]
             words += ["--token", self.token] if self.token else []
             words += self.scenario.prepare.split()
             done = subprocess.run([self.programs + "/verify-token", *words, "--print", "id"], capture_output=True, text=True, timeout=30,
@@ -195,6 +204,11 @@ class Story:
             self.deploys[number] = done.stdout.strip()
             with open(service.path("releases", self.target, "TOKEN")) as file:
                 self.token = file.read().strip()
+
+    def url(self, number):
+        """Where one server is asked alone: one behind a Unix socket at its proxy."""
+        port = self.port if self.services[number].options.get("unix") else self.services[number].port
+        return f"http://127.0.0.1:{port}/about/deploy"
 
     def environment(self):
         """verify-token keeps what it has prepared here."""
@@ -285,7 +299,12 @@ class Story:
                 verdict=worst["verdict"], code=worst["code"], reasons=worst["reasons"], json=[mark["json"] for mark in self.marks.values()],
                 errors=" ".join(mark["errors"] for mark in self.marks.values()), agent=round(used / max(0.01, at - began), 3))
             if worst["code"] == 0:
-                result["check"]["latency"] = round(at - self.last_turn(began, at, alive) - scenario.settle, 3)
+                turned = max(began, self.last_turn(at, alive) + scenario.settle)
+                result["check"]["latency"] = round(at - turned, 3)
+                # Of it, what the agents took; the rest is the URL and the program.
+                told = [told for mark in self.marks.values() if (told := verdict_of_agent(mark["json"])) is not None]
+                if told:
+                    result["check"]["agent_latency"] = round(max(told) - turned, 3)
         return result
 
     def sweep(self, began):
@@ -310,14 +329,12 @@ class Story:
 
     def check(self, number):
         scenario = self.scenario
-        url = f"http://127.0.0.1:{self.port if self.front else self.services[number].port}/about/deploy"
         password = self.services[0].path("wrong-password") if scenario.wrong_password else self.password
         words = ["check", "--user", "about", "--password-file", password]
         if scenario.agent:
             words += ["--deploy", self.deploys[number], "--agent-socket", self.path("agent/deploy.sock")]
-            words += [] if self.front else ["--url", url]
         else:
-            words += ["--token", self.token, "--url", url]
+            words += ["--token", self.token, "--url", f"http://127.0.0.1:{self.port}/about/deploy"]
         words += ["--timeout", f"{scenario.timeout}s", "--settle", f"{scenario.settle}s", "--watch", f"{scenario.watch}s", "--json", *scenario.check.split()]
         try:
             done = subprocess.run(
@@ -341,9 +358,9 @@ class Story:
             "ok": ok, "seconds": round(at - began, 2), "since_action": round(at - self.acted, 2), "wrong_after": len(wrong),
             "last_wrong": round(max((one[0] for one in wrong), default=at) - at, 2), "examples": [one[2] for one in wrong[:3]]}
 
-    def last_turn(self, began, at, alive):
+    def last_turn(self, at, alive):
         """When the last worker became new: it was started, its code was loaded, and the last old process had ended."""
-        turns = [began]
+        turns = [self.acted]
         for service, before in zip(self.services, self.boots_before):
             turns += [boot[0] for boot in service.boots()[before:] if boot[0] <= at]
         turns += [end for end in self.ends.at.values() if end <= at]
@@ -372,6 +389,12 @@ class Story:
         for service in [self.front, *self.services]:
             if service:
                 service.stop()
+
+
+def verdict_of_agent(said):
+    """When the last agent had its verdict, on the monotonic clock; None when none was asked."""
+    since = [datetime.datetime.fromisoformat(host["since"]).timestamp() for host in said.get("hosts") or []]
+    return max(since) - (time.time() - time.monotonic()) if since else None
 
 
 def reasons(said):
