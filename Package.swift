@@ -92,7 +92,9 @@ let package = Package(
         .systemLibrary(name: "CSystemd", path: "Sources/CLibraries/CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
         .systemLibrary(name: "CZlib", path: "Sources/CLibraries/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
-        // Measured by `make bench`; nobody installs it
+        // Measured by `make bench` and `make bench-deploys`; nobody installs them
+        .executableTarget(
+            name: "DeployBenchmark", dependencies: ["AgentAPI", "DeployVerification", "LinuxHost", "Platform"], path: "Benchmarks/DeployBenchmark"),
         .executableTarget(
             name: "SamplerBenchmark", dependencies: ["AgentCore", "LinuxHost", "Platform", "RuleLanguage", .logging],
             path: "Benchmarks/SamplerBenchmark"),

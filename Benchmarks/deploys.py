@@ -1,0 +1,172 @@
+#!/usr/bin/env python3
+"""Measures what judging a deploy costs, how late a verdict comes, and what many hosts at once do to it. It needs root, for only root may see
+which process answered whom.
+
+The costs are those of Benchmarks/DeployBenchmark over 8 workers of gunicorn. Latencies are those of real deploys (Tests/DeployScenarios), one
+after the other: from the last worker's turn to verify-token's exit, without the settle time. For many hosts each has an agent and a gunicorn
+of its own, on this machine.
+"""
+import argparse, datetime, json, math, os, secrets, shutil, statistics, subprocess, sys, tempfile, time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(HERE)
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(ROOT, "Tests/Beds"))
+from deploys_bed.gunicorn import Gunicorn
+from deploys_bed.service import free_port
+
+GOOD = [
+    "puma-hot", "puma-phased", "puma-phased-slow-boot", "unicorn-usr2", "unicorn-hup", "gunicorn-hup", "gunicorn-hup-gthread",
+    "gunicorn-usr2-then-term", "uwsgi-hup", "nginx-hup", "haproxy-reload"]
+BAD = ["puma-hot-raises", "puma-phased-raises", "unicorn-usr2-raises-preload", "gunicorn-hup-raises", "gunicorn-usr2-raises", "uwsgi-hup-raises"]
+SETTLE = 0.3
+
+
+def server(folder, workers, traits=()):
+    """A gunicorn that serves release 1, and a release 2 beside it."""
+    service = Gunicorn(folder, [f"workers={workers}"])
+    os.makedirs(service.folder)
+    service.release("1")
+    service.write("releases/1/TOKEN", secrets.token_hex(16))
+    service.switch("1")
+    service.start()
+    service.release("2", traits)
+    return service
+
+
+def costs(folder, programs):
+    service = server(f"{folder}/costs", 8)
+    try:
+        words = [f"{programs}/DeployBenchmark", str(service.pid()), "/about/deploy", "about", service.path("password")]
+        return subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip().splitlines()
+    finally:
+        service.stop()
+
+
+def latencies(folder, programs, rounds):
+    """In milliseconds: of good deploys the latency, of bad ones the time from the signal to the verdict; and what went wrong."""
+    good, bad, faults = [], [], []
+    for number in range(rounds):
+        results = f"{folder}/results-{number}"
+        done = subprocess.run(
+            [f"{ROOT}/Tests/DeployScenarios/run", "--parallel", "1", "--programs", programs, "--results", results, *GOOD, *BAD],
+            capture_output=True, text=True)
+        faults += [line for line in done.stdout.splitlines() if line.startswith("FAILED")]
+        with open(results) as file:
+            for result in map(json.loads, file):
+                said = result.get("check", {})
+                if result["name"] in GOOD and "latency" in said:
+                    good.append(said["latency"] * 1000)
+                elif result["name"] in BAD and said:
+                    bad.append(said["since_action"] * 1000)
+    return good, bad, faults
+
+
+class Host:
+    """An agent with a server of its own."""
+
+    def __init__(self, folder, programs, number):
+        self.folder, self.port = f"{folder}/host-{number}", free_port()
+        os.makedirs(f"{self.folder}/etc/services.d")
+        self.service = server(f"{self.folder}/web", 2, ["slow=1"])
+        self.write("password", "correct horse battery\n")
+        self.write("etc/services.d/web.inq", f'check service web with pidfile "{self.service.path("pid")}"\n')
+        self.write("etc/rollcall.conf", "\n".join([
+            f"set hostname host-{number}", f'set state_directory "{self.folder}/state"', f'set socket "{self.folder}/socket"', "set cycle_time 1",
+            f"set listen 127.0.0.1:{self.port}", "set listen_user deploy", f'set listen_password_file "{self.folder}/password"', ""]))
+        with open(f"{self.folder}/log", "wb") as log:
+            self.agent = subprocess.Popen(
+                [f"{programs}/rollcall-agent", "--config", f"{self.folder}/etc"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def write(self, name, text):
+        with open(f"{self.folder}/{name}", "w") as file:
+            file.write(text)
+        os.chmod(f"{self.folder}/{name}", 0o600)
+
+    def end(self):
+        self.agent.terminate()
+        self.agent.wait(20)
+        self.service.stop()
+
+
+def hosts_at_once(folder, programs, count):
+    """Seconds from the signals to the verdict on all of them, and to that of the slowest agent."""
+    hosts = []
+    try:
+        for number in range(count):
+            hosts.append(Host(folder, programs, number))
+        time.sleep(3)
+        agents = ",".join(f"http://127.0.0.1:{host.port}" for host in hosts)
+        way = ["--agents", agents, "--agents-user", "deploy", "--agents-password-file", f"{hosts[0].folder}/password"]
+        login = ["--user", "about", "--password-file", hosts[0].service.path("password")]
+        environment = {**os.environ, "XDG_STATE_HOME": f"{folder}/state"}
+
+        def ask(*words):
+            return subprocess.run([f"{programs}/verify-token", *words, *login, *way], capture_output=True, text=True, env=environment)
+
+        token = secrets.token_hex(16)
+        done = ask("prepare", "--service", "web", "--token", token, "--token-path", "/about/deploy", "--print", "id")
+        if done.returncode != 0:
+            raise RuntimeError(f"verify-token prepare: {done.stderr}")
+        for host in hosts:
+            host.service.write("releases/2/TOKEN", token)
+            host.service.switch("2")
+        began, wall = time.monotonic(), time.time()
+        for host in hosts:
+            host.service.hup()
+        done = ask("check", "--deploy", done.stdout.strip(), "--settle", f"{SETTLE}s", "--json")
+        took = time.monotonic() - began
+        said = json.loads(done.stdout)
+        if done.returncode != 0 or len(said["hosts"]) != count:
+            raise RuntimeError(f"{said['verdict']} of {len(said['hosts'])} hosts: {said['reasons']}")
+        slowest = max(moment(host["since"]) for host in said["hosts"]) - wall
+        return took, slowest
+    finally:
+        for host in hosts:
+            host.end()
+
+
+def moment(text):
+    return datetime.datetime.fromisoformat(text).timestamp()
+
+
+def late(times):
+    return sorted(times)[math.ceil(0.95 * len(times)) - 1]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--programs", default=f"{ROOT}/.build/release", help="where rollcall-agent, verify-token and DeployBenchmark are")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each deploy is done")
+    parser.add_argument("--hosts", type=int, default=16)
+    parser.add_argument("--only", choices=["costs", "latencies", "hosts"])
+    options = parser.parse_args()
+    if os.getuid() != 0:
+        sys.exit("only root may see which process answered whom: run it as root")
+    programs = os.path.realpath(options.programs)
+    folder = tempfile.mkdtemp(prefix="bench-deploys-")
+    faults = []
+    try:
+        print(f"load average before it: {os.getloadavg()[0]:.1f}", flush=True)
+        if options.only in (None, "costs"):
+            print("\n".join(costs(folder, programs)), flush=True)
+        if options.only in (None, "latencies"):
+            good, bad, faults = latencies(folder, programs, options.rounds)
+            print(f"from the last worker's turn to the exit, {len(good)} deploys: median {statistics.median(good):.0f} ms, 95 % within {late(good):.0f} ms")
+            print(f"from the signal to the verdict, {len(bad)} deploys whose code does not boot: median {statistics.median(bad):.0f} ms, at most {max(bad):.0f} ms",
+                  flush=True)
+        if options.only in (None, "hosts"):
+            for count in (1, options.hosts):
+                took, slowest = hosts_at_once(f"{folder}/{count}", programs, count)
+                print(f"{count} {'host' if count == 1 else 'hosts at once'}: {took:.2f} s from the signals to the exit; the slowest agent took {slowest:.2f} s",
+                      flush=True)
+        print(f"load average after it: {os.getloadavg()[0]:.1f}")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    for fault in faults:
+        print(fault)
+    sys.exit(1 if faults else 0)
+
+
+if __name__ == "__main__":
+    main()
