@@ -87,7 +87,11 @@ actor Examination {
         let pause = verifier.pause(of: index, isDue: isDue) * Double.random(in: 0.8...1.2)
         let nap = Task { [time] in try await time.sleep(pause) }
         naps[index] = nap
-        await withTaskCancellationHandler { _ = await nap.result } onCancel: { nap.cancel() }
+        await withTaskCancellationHandler {
+            _ = await nap.result
+        } onCancel: {
+            nap.cancel()
+        }
     }
 
     /// Looks at the URLs at once when the agents tell what must change their answers.
