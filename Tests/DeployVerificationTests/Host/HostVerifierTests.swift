@@ -83,6 +83,7 @@ private let new = [process(201, started: 1001, release: 2), process(202, started
         var play = Play(check: DeployCheck(deploy: "d-0", settle: .seconds(10)))
         play.look([master] + new, answers: new.map { ($0, .token(token)) }, for: .seconds(2))
         #expect(play.verifier.verdict == nil)
+        play.now += .milliseconds(10)
         play.verifier.begin(DeployCheck(deploy: "d-0", settle: .seconds(1)), at: play.moment)
         // What was seen before the check is no look of its own.
         play.verifier.conclude(at: play.moment)
@@ -98,7 +99,7 @@ private let new = [process(201, started: 1001, release: 2), process(202, started
         let third = process(203, started: 1002, release: 2)
         play.look([master, new[0], third], answers: [(third, .token(token))], for: .milliseconds(900))
         #expect(play.verifier.verdict == nil)
-        play.look([master, new[0], third], for: .milliseconds(500))
+        play.look([master, new[0], third], for: .seconds(3))
         #expect(play.verifier.verdict == .verified)
     }
 
