@@ -37,7 +37,7 @@ import Testing
         let stage = try await Stage()
         try stage.folder.write("0123456789abcdef", to: "answer")
         let check = try await stage.run([
-            "check", "--url", url(stage), "--token", "0123456789abcdef", "--timeout", "700ms", "--settle", "0.65", "--interval", "50ms", "--json",
+            "check", "--url", url(stage), "--token", "0123456789abcdef", "--timeout", "700ms", "--settle", "0.699", "--interval", "50ms", "--json",
             "--quiet",
         ])
         #expect(check.status == 9, "\(check.text)")
