@@ -25,7 +25,7 @@ SHELL := /bin/bash
 # swift uses all cores by itself.
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help run test test-deploys fuzz build install bench order bench-packages build-packages test-packages swift format-test init-test swift-test
+.PHONY: help run test test-deploys fuzz build install bench bench-deploys order bench-packages build-packages test-packages swift format-test init-test swift-test
 
 help:
 	@echo 'make run      build, then start an aggregator and an agent that watches this machine; Ctrl-C ends both'
@@ -34,6 +34,7 @@ help:
 	@echo 'make fuzz     let libFuzzer look for input that a parser cannot bear, $(FUZZ_SECONDS) s for each parser'
 	@echo 'make build    build the programs as they are installed: optimised, with the Swift runtime inside'
 	@echo 'make bench    build, then measure the agent beside what Debian packages for the same job (root, 20 minutes)'
+	@echo 'make bench-deploys  build, then measure what judging a deploy costs and how late its verdict comes (root, 10 minutes)'
 	@echo 'make order    build, then find out which functions the agent runs all the time, so that they are linked side by side (root)'
 	@echo 'make install  build, then install programs, units and polkit rule (PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) INIT=$(INIT))'
 
@@ -149,6 +150,13 @@ endef
 
 bench: build bench-packages
 	@if [ "$$(id -u)" != 0 ]; then $(needs-root); sudo=sudo; fi; $${sudo:-} Benchmarks/bench.py --programs "$$($(BUILD) --show-bin-path)"
+
+# What judging a deploy costs; prints its figures.
+bench-deploys: test-packages swift
+	$(BUILD) --product rollcall-agent
+	$(BUILD) --product verify-token
+	$(BUILD) --product DeployBenchmark
+	@if [ "$$(id -u)" != 0 ]; then $(needs-root); sudo=sudo; fi; $${sudo:-} Benchmarks/deploys.py --programs "$$($(BUILD) --show-bin-path)"
 
 # What the agent runs once it is past its start: writes Benchmarks/agent.order, which the next build links by.
 order: build bench-packages
