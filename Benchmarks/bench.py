@@ -585,6 +585,16 @@ The sampler alone, cycle after cycle without a pause (warm caches: real cycles, 
 """
 
 
+def of_deploys(path):
+    """What Benchmarks/deploys.py has written below it."""
+    try:
+        with open(path) as file:
+            _, heading, section = file.read().partition("\n## Deploys\n")
+    except FileNotFoundError:
+        return ""
+    return heading + section
+
+
 KINDS = [Agent, AgentOnSystemd, Floor, Monit, ProcessExporter, NodeExporter, Supervisord]
 
 
@@ -625,7 +635,7 @@ def main():
                 targets.end()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    text = results(rows, sampler_lines(options), began, options)
+    text = results(rows, sampler_lines(options), began, options) + of_deploys(options.output)
     with open(options.output, "w") as file:
         file.write(text)
     print(text)

@@ -4,9 +4,9 @@ which process answered whom.
 
 The costs are those of Benchmarks/DeployBenchmark over 8 workers of gunicorn. Latencies are those of real deploys (Tests/DeployScenarios), one
 after the other: from the last worker's turn to verify-token's exit, without the settle time. For many hosts each has an agent and a gunicorn
-of its own, on this machine.
+of its own, on this machine. What is measured is printed, and becomes the section *Deploys* of RESULTS.md.
 """
-import argparse, datetime, json, math, os, secrets, shutil, statistics, subprocess, sys, tempfile, time
+import argparse, datetime, json, math, os, platform, secrets, shutil, statistics, subprocess, sys, tempfile, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
@@ -139,33 +139,64 @@ def main():
     parser.add_argument("--programs", default=f"{ROOT}/.build/release", help="where rollcall-agent, verify-token and DeployBenchmark are")
     parser.add_argument("--rounds", type=int, default=3, help="how often each deploy is done")
     parser.add_argument("--hosts", type=int, default=16)
-    parser.add_argument("--only", choices=["costs", "latencies", "hosts"])
+    parser.add_argument("--remark", default="", help="what a reader of the results should know")
+    parser.add_argument("--output", default=f"{HERE}/RESULTS.md")
+    parser.add_argument("--only", help="measure that alone, and write nothing", choices=["costs", "latencies", "hosts"])
     options = parser.parse_args()
     if os.getuid() != 0:
         sys.exit("only root may see which process answered whom: run it as root")
     programs = os.path.realpath(options.programs)
     folder = tempfile.mkdtemp(prefix="bench-deploys-")
-    faults = []
+    began, load = datetime.datetime.now(datetime.timezone.utc), os.getloadavg()[0]
+    lines, faults = [], []
+
+    def tell(line):
+        print(line, flush=True)
+        lines.append(line)
+
     try:
-        print(f"load average before it: {os.getloadavg()[0]:.1f}", flush=True)
         if options.only in (None, "costs"):
-            print("\n".join(costs(folder, programs)), flush=True)
+            for line in costs(folder, programs):
+                tell(line)
         if options.only in (None, "latencies"):
             good, bad, faults = latencies(folder, programs, options.rounds)
-            print(f"from the last worker's turn to the exit, {len(good)} deploys: median {statistics.median(good):.0f} ms, 95 % within {late(good):.0f} ms")
-            print(f"from the signal to the verdict, {len(bad)} deploys whose code does not boot: median {statistics.median(bad):.0f} ms, at most {max(bad):.0f} ms",
-                  flush=True)
+            tell(f"from the last worker's turn to the exit, {len(good)} deploys: median {statistics.median(good):.0f} ms, "
+                 f"95 % within {late(good):.0f} ms")
+            tell(f"from the signal to the verdict, {len(bad)} deploys whose code does not boot: median {statistics.median(bad):.0f} ms, "
+                 f"at most {max(bad):.0f} ms")
         if options.only in (None, "hosts"):
             for count in (1, options.hosts):
                 took, slowest = hosts_at_once(f"{folder}/{count}", programs, count)
-                print(f"{count} {'host' if count == 1 else 'hosts at once'}: {took:.2f} s from the signals to the exit; the slowest agent took {slowest:.2f} s",
-                      flush=True)
-        print(f"load average after it: {os.getloadavg()[0]:.1f}")
+                tell(f"{count} {'host' if count == 1 else 'hosts at once'}: {took:.2f} s from the signals to the exit; "
+                     f"the slowest agent took {slowest:.2f} s")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     for fault in faults:
         print(fault)
+    if options.only is None and not faults:
+        write(options, began, load, lines)
     sys.exit(1 if faults else 0)
+
+
+def write(options, began, load, lines):
+    """Replaces the section of RESULTS.md."""
+    commit = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip() or "?"
+    model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")
+    try:
+        with open(options.output) as file:
+            before = file.read().partition("\n## Deploys\n")[0]
+    except FileNotFoundError:
+        before = ""
+    remark = options.remark + "\n" if options.remark else ""
+    with open(options.output, "w") as file:
+        file.write(f"""{before}
+## Deploys
+
+`make bench-deploys` wrote this: {began:%Y-%m-%d %H:%M} UTC, commit {commit}, {os.cpu_count()} x {model}, Linux {platform.release()}; load average
+{load:.1f} before it, {os.getloadavg()[0]:.1f} after it. The settle time is not in the latencies; new code of the hosts takes 1 s to boot.
+{remark}
+```
+""" + "\n".join(lines) + "\n```\n")
 
 
 if __name__ == "__main__":

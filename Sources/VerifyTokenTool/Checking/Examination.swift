@@ -210,7 +210,7 @@ actor Examination {
     }
 
     private func areURLsOver(_ areRight: Bool, at now: Duration) -> Bool {
-        if areRight, let provenSince, now - provenSince >= plan.settle + plan.watch { return true }
+        if areRight, isSettled(at: now - plan.watch) { return true }
         // A watch begins only when everything is right, and may end after the timeout.
         let isWatching = areRight && hasSettled
         return isBarred(at: now) || (now - begin.uptime >= plan.patience.timeout && !isWatching)
@@ -227,8 +227,15 @@ actor Examination {
         let isVouchedFor = !plan.doors.isEmpty && verifier.hasOnlyBeenRight
         let since = isVouchedFor ? begin.uptime - plan.settle : verifier.rightSince ?? now
         provenSince = since
-        if now - since >= plan.settle { hasSettled = true }
+        if isSettled(at: now) { hasSettled = true }
         return true
+    }
+
+    /// Whether the URLs had been right for long enough by then, and were so in time.
+    private func isSettled(at moment: Duration) -> Bool {
+        guard let provenSince else { return false }
+        let settled = provenSince + plan.settle
+        return moment >= settled && settled <= begin.uptime + plan.patience.timeout
     }
 
     /// A URL that will not be asked with success however long it takes.
@@ -259,7 +266,7 @@ actor Examination {
     }
 
     private func urls(at now: Duration) -> [DeployRecord.URL] {
-        let isSettled = provenSince.map { now - $0 >= plan.settle } ?? false
+        let isSettled = isSettled(at: now)
         return plan.requests.enumerated().map { index, request in
             let state = verifier.verdict(of: index)
             return DeployRecord.URL(
