@@ -33,11 +33,13 @@ def of_poll(scenario, result):
     return "FALSE ALARM" if scenario.expect.split()[0] == "VERIFIED" else "right"
 
 
-COLUMNS = f"{'scenario':34} {'expected':24} {'verify-token says':38} {'after':>7} {'latency':>8}  {'a plain poll says':26} {'stall':>7} {'lost':>11}"
+COLUMNS = (f"{'scenario':34} {'expected':24} {'verify-token says':38} {'after':>7} {'latency':>8}  {'a plain poll says':26} "
+           f"{'stall':>7} {'lost':>11}")
 
 
 def line(scenario, result):
-    """A row of the table. `+1` is another verdict that is right as well; `after` is measured from the deploy's signal, the latency from the last worker's turn, without the settle time."""
+    """A row of the table. `+1`: another verdict would be right as well. `after` is measured from the deploy's signal, the latency from the last
+    worker's turn, without the settle time."""
     if "fault" in result:
         return f"{scenario.name:34} FAULT {' '.join(result['fault'].split())}"
     poll = result["poll"]

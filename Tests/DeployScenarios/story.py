@@ -194,7 +194,8 @@ class Story:
             return
         for number, service in enumerate(self.services):
             words = ["prepare", "--service", self.unit(number), "--release", service.path("releases", self.target), *in_place]
-            words += ["--url", self.url(number), "--token-path", "/about/deploy", "--user", "about", "--password-file", self.password, "--agent-socket", self.path("agent/deploy.sock")]
+            words += ["--url", self.url(number), "--token-path", "/about/deploy", "--user", "about", "--password-file", self.password]
+            words += ["--agent-socket", self.path("agent/deploy.sock")]
             words += ["--token", self.token] if self.token else []
             words += self.scenario.prepare.split()
             done = subprocess.run([self.programs + "/verify-token", *words, "--print", "id"], capture_output=True, text=True, timeout=30,
@@ -335,7 +336,8 @@ class Story:
             words += ["--deploy", self.deploys[number], "--agent-socket", self.path("agent/deploy.sock")]
         else:
             words += ["--token", self.token, "--url", f"http://127.0.0.1:{self.port}/about/deploy"]
-        words += ["--timeout", f"{scenario.timeout}s", "--settle", f"{scenario.settle}s", "--watch", f"{scenario.watch}s", "--json", *scenario.check.split()]
+        words += ["--timeout", f"{scenario.timeout}s", "--settle", f"{scenario.settle}s", "--watch", f"{scenario.watch}s", "--json"]
+        words += scenario.check.split()
         try:
             done = subprocess.run(
                 [self.programs + "/verify-token", *words], capture_output=True, text=True, timeout=scenario.timeout + scenario.watch + 20,
