@@ -341,6 +341,9 @@ public final class DeployDesk {
         return nil
     }
 
+    /// The service that a deploy was prepared for; `nil` when there is no such deploy.
+    public func service(ofDeploy id: String) -> String? { book.entry(id)?.preparation.service }
+
     /// Nothing more is heard of this check.
     public func cancel(_ check: CheckNumber) { forget(check.number) }
 
