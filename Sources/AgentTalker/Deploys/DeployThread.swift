@@ -169,6 +169,20 @@ public final class DeployThread: @unchecked Sendable {
         loop.post { [self] in done(desk.end(deploy)) }
     }
 
+    /// The service that a deploy was prepared for on this host; `nil` when nobody knows it.
+    func service(ofDeploy id: String?, _ done: @escaping @Sendable (String?) -> Void) {
+        loop.post { [self] in done(id.flatMap { desk.service(ofDeploy: $0) }) }
+    }
+
+    /// A question that came through the aggregator has no login: the agent's own is for the service's workers.
+    func withOwnLogin(_ asked: TokenQuestion) -> TokenQuestion {
+        guard asked.user == nil, asked.password == nil, let own = question.value else { return asked }
+        var asked = asked
+        (asked.user, asked.password) = (own.user, own.password)
+        asked.host = asked.host ?? own.host
+        return asked
+    }
+
     public func status(of service: String, _ done: @escaping @Sendable (Result<ServiceStatus, DeployRefusal>) -> Void) {
         loop.post { [self] in desk.status(of: service, done) }
     }
