@@ -23,6 +23,8 @@ public enum AgentRequest: Equatable, Sendable {
     case prepareDeploy(DeployPreparation)
     /// Judges a deploy; it is answered when the verdict is final.
     case checkDeploy(DeployCheck)
+    /// Ends a deploy without a verdict: another may be prepared.
+    case cancelDeploy(id: String)
     /// - Parameter length: when watching begins again by itself; `nil`: when somebody says so.
     case stopMonitoring(units: [String], reason: String?, length: Duration?)
     case resumeMonitoring(units: [String])

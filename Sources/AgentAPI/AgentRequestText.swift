@@ -35,6 +35,7 @@ extension AgentRequest {
         case .finishDeploy: "deploy_finish"
         case .prepareDeploy: "deploy_prepare"
         case .checkDeploy: "deploy_check"
+        case .cancelDeploy: "deploy_cancel"
         case .stopMonitoring: "unmonitor"
         case .resumeMonitoring: "monitor"
         case .jobs: "jobs"
@@ -47,8 +48,8 @@ extension AgentRequest {
     /// Every verb that there is.
     public static let verbs =
         [
-            "status", "show", "export", "explain", "history", "deploy_start", "deploy_finish", "deploy_prepare", "deploy_check", "unmonitor",
-            "monitor", "jobs", "job_started", "job_done",
+            "status", "show", "export", "explain", "history", "deploy_start", "deploy_finish", "deploy_prepare", "deploy_check", "deploy_cancel",
+            "unmonitor", "monitor", "jobs", "job_started", "job_done",
         ] + UnitOrder.allCases.map(\.rawValue)
 
     public var json: JSON {
@@ -85,6 +86,7 @@ extension AgentRequest {
             check.question?.user = nil
             check.question?.password = nil
             members.append(.init("check", check.json))
+        case .cancelDeploy(let id): add("deploy_id", id)
         case .stopMonitoring(let units, let reason, let length):
             add(units)
             add("reason", reason)
@@ -116,6 +118,7 @@ extension AgentRequest {
         case "deploy_finish": self = .finishDeploy(units: try reader.units(), owner: try reader.optionalText("owner"))
         case "deploy_prepare": self = .prepareDeploy(try DeployPreparation(json["preparation"] ?? .null))
         case "deploy_check": self = .checkDeploy(try DeployCheck(json["check"] ?? .null))
+        case "deploy_cancel": self = .cancelDeploy(id: try reader.text("deploy_id"))
         case "unmonitor":
             self = .stopMonitoring(units: try reader.units(), reason: try reader.optionalText("reason"), length: try reader.length())
         case "monitor": self = .resumeMonitoring(units: try reader.units())

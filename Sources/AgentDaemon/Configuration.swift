@@ -109,7 +109,8 @@ extension AggregatorPermission {
     fileprivate var orders: [AllowedOrder] {
         switch self {
         case .silence: ["unmonitor", "monitor"].map { AllowedOrder(verb: $0, pattern: "*") }
-        case .deploy: ["deploy_start", "deploy_finish", "deploy_prepare", "deploy_check"].map { AllowedOrder(verb: $0, pattern: "*") }
+        case .deploy:
+            ["deploy_start", "deploy_finish", "deploy_prepare", "deploy_check", "deploy_cancel"].map { AllowedOrder(verb: $0, pattern: "*") }
         case .order(let order, let units): [AllowedOrder(verb: order.rawValue, pattern: units)]
         }
     }

@@ -36,6 +36,8 @@ extension DeployThread {
                 case .state: break
                 }
             }
+        case .cancelDeploy(let id):
+            end(id) { refusal in answer(refusal.map { .refused($0.description) } ?? AgentAnswer(text: "deploy \(id) is over\n", json: [:])) }
         default: return false
         }
         return true

@@ -12,6 +12,7 @@ import Testing
         .finishDeploy(units: ["puma"], owner: "mika"), .stopMonitoring(units: ["puma"], reason: "disk swap", length: .seconds(7200)),
         .resumeMonitoring(units: []), .jobStarted(name: "backup"), .jobDone(name: "backup", exitStatus: nil), .jobDone(name: "backup", exitStatus: 3),
         .act(.restart, unit: "puma"), .act(.reload, unit: "puma"), .act(.start, unit: "puma"), .act(.stop, unit: "puma"),
+        .cancelDeploy(id: "d-0a1b"),
     ]
 
     @Test("every request reads back what it writes", arguments: requests)

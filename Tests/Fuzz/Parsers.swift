@@ -28,6 +28,12 @@ let agentParsers: [String: @Sendable ([UInt8]) -> Void] = [
         let parsed = SettingsFile.parse(bytes, file: "f")
         _ = AgentSettings.read(parsed.file, file: "f", defaults: .init(hostname: "h", stateDirectory: nil))
     },
+    "order-line": { bytes in
+        guard let json = try? JSON(parsing: bytes) else { return }
+        _ = try? OrderCall(json)
+        _ = try? OrderHandout(json)
+        _ = try? OrderAnswers(json)
+    },
     "aggregator-answer": { bytes in
         for status in [200, 400, 401, 503] { _ = ReportOutcome(status: status, body: bytes) }
     },

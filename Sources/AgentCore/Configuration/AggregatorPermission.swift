@@ -32,7 +32,7 @@ extension AgentSettings {
     public func permits(_ request: AgentRequest) -> Bool {
         switch request {
         case .status, .show, .export, .explain, .history, .jobs: true
-        case .startDeploy, .finishDeploy, .prepareDeploy, .checkDeploy: permissions.contains(.deploy)
+        case .startDeploy, .finishDeploy, .prepareDeploy, .checkDeploy, .cancelDeploy: permissions.contains(.deploy)
         case .stopMonitoring, .resumeMonitoring: permissions.contains(.silence)
         case .act(let order, let unit):
             permissions.contains { permission in

@@ -19,7 +19,7 @@ extension AgentLoop {
         case .startDeploy(let units, let owner, let reason, let length):
             return startDeploy(units, owner: owner ?? asker, reason, length ?? plan.deployLength, at: now)
         case .finishDeploy(let units, let owner): return finishDeploy(units, owner: owner ?? asker, at: now)
-        case .prepareDeploy, .checkDeploy: return .refused("deploys are not judged by the watcher")
+        case .prepareDeploy, .checkDeploy, .cancelDeploy: return .refused("deploys are not judged by the watcher")
         case .stopMonitoring(let units, let reason, let length): return stopMonitoring(units, owner: asker, reason, length, at: now)
         case .resumeMonitoring(let units): return resumeMonitoring(units, asker: asker, at: now)
         case .jobs: return jobsAnswer(at: now)
