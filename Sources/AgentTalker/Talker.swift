@@ -59,6 +59,7 @@ public final class Talker: Sendable {
             spool: spool, reporter: reporter,
             endpoint: deploys.map { DeployEndpoint(deploys: $0, time: time, limits: limits, eventLoop: eventLoop, logger: logger) },
             socket: answering.map { AgentSocket(handler: $0, limits: socketLimits, eventLoop: eventLoop, logger: logger) },
+            orders: deploys.map { DeployOrders(deploys: $0, time: time, eventLoop: eventLoop, logger: logger) },
             pushes: MetricPushes(time: time, eventLoop: eventLoop, logger: logger), configuration: checked, time: time, eventLoop: eventLoop,
             logger: logger)
         self.duties = .makeBoxSendingValue(duties, eventLoop: eventLoop)
@@ -133,6 +134,7 @@ private final class Duties {
     let endpoint: DeployEndpoint?
     let metrics: MetricsEndpoint
     private let socket: AgentSocket?
+    private let orders: DeployOrders?
     private let pushes: MetricPushes
     private let spool: Spool
     private let reporter: Reporter
@@ -142,10 +144,11 @@ private final class Duties {
     private var configuration: CheckedConfiguration
 
     init(
-        spool: Spool, reporter: Reporter, endpoint: DeployEndpoint?, socket: AgentSocket?, pushes: MetricPushes,
-        configuration: CheckedConfiguration, time: any TimeSource, eventLoop: any EventLoop, logger: Logger
+        spool: Spool, reporter: Reporter, endpoint: DeployEndpoint?, socket: AgentSocket?, orders: DeployOrders?,
+        pushes: MetricPushes, configuration: CheckedConfiguration, time: any TimeSource, eventLoop: any EventLoop, logger: Logger
     ) {
         self.socket = socket
+        self.orders = orders
         self.pushes = pushes
         metrics = MetricsEndpoint(time: time, eventLoop: eventLoop, logger: logger) { [pushes] in
             OwnMetrics(
@@ -168,6 +171,7 @@ private final class Duties {
         metrics.listen(configuration.metrics)
         pushes.push(as: configuration)
         socket?.listen(configuration.socket)
+        orders?.listen(as: configuration)
     }
 
     func reconfigure(_ new: CheckedConfiguration) {
@@ -181,6 +185,7 @@ private final class Duties {
         metrics.close()
         pushes.close()
         socket?.close()
+        orders?.close()
         reporter.finish { [self] in
             spool.close(at: time.now().wall)
             done()

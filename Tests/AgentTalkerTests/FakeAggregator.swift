@@ -49,6 +49,10 @@ final class FakeAggregator: Sendable {
         var orders: [AgentOrder] = []
         var results: [OrderResult] = []
         var unpacks = true
+        var line: [AgentOrder] = []
+        var over: Set<String> = []
+        var calls: [OrderCall] = []
+        var answers: [OrderAnswer] = []
     }
 
     private let state = Mutex(State())
@@ -64,6 +68,14 @@ final class FakeAggregator: Sendable {
 
     /// Sends these with every answer, as an aggregator does until it has their results.
     func order(_ orders: [AgentOrder]) { state.withLock { $0.orders = orders } }
+
+    /// Hands these out on the line of orders, which this aggregator answers at once in any case.
+    func orderOnTheLine(_ orders: [AgentOrder]) { state.withLock { $0.line = orders } }
+    /// Nobody wants to hear of this order any more.
+    func endOnTheLine(_ id: String) { state.withLock { _ = $0.over.insert(id) } }
+    /// What agents asked and said on it.
+    var calls: [OrderCall] { state.withLock { $0.calls } }
+    var answers: [OrderAnswer] { state.withLock { $0.answers } }
 
     /// Forgets how hosts are, as another database would.
     func forgetState() { state.withLock { $0.state = nil } }
@@ -108,6 +120,7 @@ final class FakeAggregator: Sendable {
             let fields = Dictionary(head.headers.map { ($0.name.lowercased(), $0.value) }) { $1 }
             let isPacked = fields["content-encoding"] == "gzip"
             let content = isPacked ? (try? gunzip(body, limit: ReportLimits.bytes)) ?? [] : body
+            if head.uri == OrderLine.callPath || head.uri == OrderLine.answersPath { return answerOnTheLine(head, content, &state) }
             let report = isPacked && !state.unpacks ? nil : (try? JSON(parsing: content)).flatMap { try? Report($0) }
             let isRepeated = report != nil && report?.snapshot == state.state?.snapshot
             let applied = isRepeated ? state.state : report.flatMap { $0.applied(to: state.state) }
@@ -134,6 +147,20 @@ final class FakeAggregator: Sendable {
             if case .wellThenClose = behaviour { return .body("close" + acknowledgement) }
             return .body(acknowledgement)
         }
+    }
+
+    private func answerOnTheLine(_ head: HTTPRequestHead, _ content: [UInt8], _ state: inout State) -> Behaviour {
+        guard let json = try? JSON(parsing: content) else { return .status(400, "{}") }
+        var handout = OrderHandout()
+        if let call = try? OrderCall(json) {
+            state.calls.append(call)
+            let finished = state.answers.filter(\.isFinal).map(\.id)
+            handout.orders = state.line.filter { !call.underWay.contains($0.id) && !finished.contains($0.id) && !state.over.contains($0.id) }
+            handout.over = call.underWay.filter(state.over.contains)
+        } else if let answers = try? OrderAnswers(json) {
+            state.answers += answers.answers
+        }
+        return .body(handout.json.text)
     }
 
     private final class Handler: ChannelInboundHandler {

@@ -122,6 +122,32 @@ import Testing
         #expect([try AllowedOrder(parsing: text)].allow(request) == isAllowed)
     }
 
+    @Test(
+        "an order about a deploy is allowed by the pattern of its service, however either is written",
+        arguments: [
+            ("deploy_check puma", ["puma.service"], true), ("deploy_check puma.service", ["puma"], true), ("deploy_check puma*", ["puma@1"], true),
+            ("deploy_check puma", ["nginx"], false), ("deploy_check puma", ["puma", "nginx"], false), ("deploy_prepare puma", ["puma"], false),
+            ("deploy_check", ["anything"], true),
+            // A deploy that nobody knows.
+            ("deploy_check puma", [], true), ("restart", [], false),
+        ])
+    func allowedDeploys(text: String, services: [String], isAllowed: Bool) throws {
+        #expect([try AllowedOrder(parsing: text)].allow("deploy_check", ofServices: services) == isAllowed)
+    }
+
+    @Test("orders about deploys come over the line alone, and their tokens are in no log")
+    func deploysAreForTheLine() async throws {
+        let aggregator = try FakeAggregator()
+        defer { aggregator.stop() }
+        let token = "0123456789abcdef0123456789abcdef"
+        aggregator.order([order("1", .prepareDeploy(DeployPreparation(id: "d-0a", service: "puma", token: token)))])
+        let talker = try talker(aggregator.port, allowed: ["deploy_prepare"])
+        defer { talker.stop() }
+        talker.update(snapshot())
+        try await eventually { aggregator.results.contains { $0.id == "1" && !$0.isGood } }
+        #expect(asked.requests.isEmpty && !log.text.contains(token))
+    }
+
     @Test("an allowed order that makes no sense is told why", arguments: ["", "dance puma", "restart puma nginx"])
     func faults(text: String) {
         #expect(throws: TalkerError.self) { try AllowedOrder(parsing: text) }

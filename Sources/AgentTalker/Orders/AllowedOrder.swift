@@ -35,9 +35,29 @@ extension [AllowedOrder] {
         guard !request.subjects.isEmpty else { return patterns.contains("*") }
         return request.subjects.allSatisfy { subject in patterns.contains { fits(subject, pattern: $0) } }
     }
+
+    /// Whether an order about a deploy of these services is allowed. A deploy that nobody knows is nobody's: saying so is allowed to who
+    /// may ask about any.
+    /// - Parameter services: their names, with or without `.service` as the pattern may be.
+    func allow(_ verb: String, ofServices services: [String]) -> Bool {
+        let patterns = lazy.filter { $0.verb == verb }.map(\.pattern)
+        guard !services.isEmpty else { return !patterns.isEmpty }
+        return services.allSatisfy { service in
+            let names = [service, service.hasSuffix(".service") ? String(service.dropLast(8)) : service + ".service"]
+            return patterns.contains { pattern in names.contains { fits($0, pattern: pattern) } }
+        }
+    }
 }
 
 extension AgentRequest {
+    /// Whether it comes over the line of orders, and not with the answers to reports: see `DeployOrders`.
+    var isForTheLine: Bool {
+        switch self {
+        case .prepareDeploy, .checkDeploy, .cancelDeploy: true
+        default: false
+        }
+    }
+
     /// The units or the job that it is about; none for the whole host.
     fileprivate var subjects: [String] {
         switch self {
@@ -45,8 +65,9 @@ extension AgentRequest {
         case .show(let unit, _), .explain(let unit, _): unit.map { [$0] } ?? []
         case .startDeploy(let units, _, _, _), .finishDeploy(let units, _), .stopMonitoring(let units, _, _), .resumeMonitoring(let units): units
         case .prepareDeploy(let preparation): [preparation.service]
-        // By its id alone it may be any service's.
         case .checkDeploy(let check): check.service.map { [$0] } ?? []
+        // By its id alone it may be any service's.
+        case .cancelDeploy: []
         case .jobStarted(let name), .jobDone(let name, _): [name]
         case .act(_, let unit): [unit]
         }

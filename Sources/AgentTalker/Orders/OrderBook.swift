@@ -62,6 +62,11 @@ final class OrderBook {
     }
 
     private func carryOut(_ request: AgentRequest, _ id: String, allowed: [AllowedOrder]) {
+        // Its answer is for somebody who waits, and its token is not for this file and the log.
+        guard !request.isForTheLine else {
+            end(id, .refused("this agent hears of `\(request.verb)` only on the line of orders"))
+            return
+        }
         guard allowed.allow(request) else {
             logger.warning("an order of the aggregator was refused: it is not allowed here", metadata: ["order": "\(request.json.text)"])
             end(id, .refused("this agent's configuration does not allow the aggregator to order `\(request.verb)` there"))

@@ -21,17 +21,19 @@ struct ConnectionFailure: Error, Equatable {
 
 /// Posts bodies, one at a time. Its names are looked up on a thread of NIO's; all else happens on the event loop.
 final class AggregatorConnection {
-    /// Answers of an aggregator are a few bytes; whoever sends more is none.
+    /// Answers to reports are a few bytes; whoever sends more is no aggregator.
     static let answerLimit = 64 << 10
 
     private let aggregator: CheckedConfiguration.Aggregator
     private let userAgent: String
     private let eventLoop: any EventLoop
+    private let answerLimit: Int
     private var channel: (any Channel)?
     private var exchange: Exchange?
 
     private struct Exchange {
         var number: UInt64
+        var path: String
         var body: [UInt8]
         var isPacked: Bool
         var deadline: Scheduled<Void>
@@ -42,22 +44,29 @@ final class AggregatorConnection {
 
     private var exchanges: UInt64 = 0
 
-    init(to aggregator: CheckedConfiguration.Aggregator, userAgent: String, eventLoop: any EventLoop) {
+    init(
+        to aggregator: CheckedConfiguration.Aggregator, userAgent: String, answerLimit: Int = AggregatorConnection.answerLimit,
+        eventLoop: any EventLoop
+    ) {
         self.aggregator = aggregator
+        self.answerLimit = answerLimit
         self.userAgent = userAgent
         self.eventLoop = eventLoop
     }
 
-    /// Posts a report and answers once. Connecting, TLS and the answer together take no longer than `deadline`.
+    /// Posts a body and answers once. Connecting, TLS and the answer together take no longer than `deadline`.
     /// - Parameter isPacked: whether the body is gzip.
-    func post(_ body: [UInt8], isPacked: Bool, deadline: TimeAmount, then: @escaping (Result<HTTPAnswer, ConnectionFailure>) -> Void) {
+    func post(
+        _ body: [UInt8], to path: String = "/v1/reports", isPacked: Bool, deadline: TimeAmount,
+        then: @escaping (Result<HTTPAnswer, ConnectionFailure>) -> Void
+    ) {
         exchanges += 1
         let number = exchanges
         let timer = eventLoop.assumeIsolated().scheduleTask(in: deadline) { [weak self] in
             guard let self else { return }
             end(number, with: .failure(ConnectionFailure(why: "no answer within \(deadline.nanoseconds / 1_000_000) ms")), closing: true)
         }
-        exchange = Exchange(number: number, body: body, isPacked: isPacked, deadline: timer, isReusing: false, then: then)
+        exchange = Exchange(number: number, path: path, body: body, isPacked: isPacked, deadline: timer, isReusing: false, then: then)
         if let channel, channel.isActive {
             exchange?.isReusing = true
             transmit(number, over: channel)
@@ -75,7 +84,7 @@ final class AggregatorConnection {
     }
 
     private func connect(_ number: UInt64) {
-        let (tls, host) = (aggregator.tls, aggregator.address.host)
+        let (tls, host, answerLimit) = (aggregator.tls, aggregator.address.host, answerLimit)
         ClientBootstrap(group: eventLoop)
             .connectTimeout(.seconds(10))
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
@@ -87,7 +96,7 @@ final class AggregatorConnection {
                         try channel.pipeline.syncOperations.addHandler(handler)
                     }
                     try channel.pipeline.syncOperations.addHTTPClientHandlers()
-                    try channel.pipeline.syncOperations.addHandler(AnswerCollector(limit: Self.answerLimit))
+                    try channel.pipeline.syncOperations.addHandler(AnswerCollector(limit: answerLimit))
                 }
             }
             .connect(host: host, port: aggregator.address.port)
@@ -116,7 +125,7 @@ final class AggregatorConnection {
             "Content-Length": "\(exchange.body.count)", "Accept": "application/json", "User-Agent": userAgent,
         ]
         if exchange.isPacked { fields.add(name: "Content-Encoding", value: "gzip") }
-        let head = HTTPRequestHead(version: .http1_1, method: .POST, uri: "\(aggregator.address.path)/v1/reports", headers: fields)
+        let head = HTTPRequestHead(version: .http1_1, method: .POST, uri: aggregator.address.path + exchange.path, headers: fields)
         collector.send(head, body: channel.allocator.buffer(bytes: exchange.body)) { [weak self] result in
             switch result {
             case .success(let (answer, isLast)): self?.end(number, with: .success(answer), closing: isLast)
