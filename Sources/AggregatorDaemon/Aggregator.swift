@@ -40,10 +40,12 @@ struct Aggregator {
         let manager = ServiceManager()
         let setupCode = randomHex(bytes: 8)
         let needsSetup = try await !store.hasUsers()
+        let board = OrderBoard(time: time)
         let dashboard = try DashboardServer(
             configuration: dashboardConfiguration(configuration), store: store,
             ingest: Ingestion(store: store, plan: plan, vitals: vitals, changes: changes),
-            deploys: DeployIntake(store: store, plan: plan, changes: changes), health: AggregatorHealth(vitals: vitals, store: store, time: time),
+            deploys: DeployIntake(store: store, plan: plan, changes: changes), relay: DeployRelay(store: store, board: board, time: time),
+            board: board, health: AggregatorHealth(vitals: vitals, store: store, time: time),
             changes: changes, time: time, setupCode: setupCode,
             runbook: { name in current.value.configuration.services.first { $0.name == name }?.runbook }, logger: Logger(label: "dashboard")
         ) { _ in

@@ -27,6 +27,8 @@ struct DashboardResponder: HTTPResponder {
     let reports: ReportsAPI
     let status: StatusAPI
     let deploys: DeploysAPI
+    let relay: RelayAPI
+    let orders: OrdersAPI
     let time: any TimeSource
     let logger: Logger
 
@@ -56,6 +58,11 @@ struct DashboardResponder: HTTPResponder {
         let isReading = request.method == .get || request.method == .head
         switch (isReading, request.method == .post, route) {
         case (_, true, .reports): return try await reports.answer(request, at: now.wall)
+        case (_, true, .orders): return try await orders.hand(request, context.channel)
+        case (_, true, .orderAnswers): return try await orders.take(request)
+        case (_, _, .orders), (_, _, .orderAnswers): return DeploysAPI.wrongMethod(allowed: "POST")
+        case (_, true, .relay(let verb, let service)): return try await relay.answer(verb, service, request, context.channel, at: now)
+        case (_, _, .relay): return DeploysAPI.wrongMethod(allowed: "POST")
         case (_, true, .deploysAPI): return try await deploys.file(request, at: now)
         case (_, _, .deploysAPI), (_, _, .deployAPI): return try await tellDeploys(request, route, isReading: isReading, at: now)
         case (true, _, .status): return await status.answer(at: now.wall)

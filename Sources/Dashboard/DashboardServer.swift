@@ -15,6 +15,9 @@ public typealias DashboardStore = StoreReading & AccountStoring & AgentTokenStor
 
 /// Serves the pages, `/status/` and the API until it is told to shut down.
 public struct DashboardServer: Service {
+    /// Of each agent two: one reports, the other listens for orders.
+    private static let mostConnections = 5000
+
     private let configuration: DashboardConfiguration
     private let tls: TLSConfiguration?
     private let responder: DashboardResponder
@@ -23,24 +26,24 @@ public struct DashboardServer: Service {
 
     /// - Parameters:
     ///   - deploys: where deploys go that scripts tell of.
+    ///   - relay: asks agents about deploys for scripts; they listen at `board`.
     ///   - runbook: what to do about a service that is in trouble, if somebody wrote it down: a link, or words.
     ///   - setupCode: what the first user has to know to become it; once there is a user it opens nothing.
     ///   - onListening: hears the port as soon as connections are accepted.
     public init(
         configuration: DashboardConfiguration, store: any DashboardStore, ingest: any ReportIngesting, deploys: any DeployTaking,
-        health: any HealthReading, changes: Changes,
+        relay: DeployRelay, board: OrderBoard, health: any HealthReading, changes: Changes,
         time: any TimeSource, setupCode: String, runbook: @escaping @Sendable (_ service: String) -> String? = { _ in nil }, logger: Logger,
         onListening: @escaping @Sendable (_ port: Int) -> Void = { _ in }
     ) throws(DashboardConfigurationError) {
         try self.init(
-            configuration: configuration, store: store, ingest: ingest, deploys: deploys, health: health, changes: changes, time: time,
-            setupCode: setupCode,
-            passwordCost: .standard, runbook: runbook, logger: logger, onListening: onListening)
+            configuration: configuration, store: store, ingest: ingest, deploys: deploys, relay: relay, board: board, health: health,
+            changes: changes, time: time, setupCode: setupCode, passwordCost: .standard, runbook: runbook, logger: logger, onListening: onListening)
     }
 
     init(
         configuration: DashboardConfiguration, store: any DashboardStore, ingest: any ReportIngesting, deploys: any DeployTaking,
-        health: any HealthReading, changes: Changes, time: any TimeSource, setupCode: String, passwordCost: PasswordHash.Cost,
+        relay: DeployRelay, board: OrderBoard, health: any HealthReading, changes: Changes, time: any TimeSource, setupCode: String, passwordCost: PasswordHash.Cost,
         runbook: @escaping @Sendable (_ service: String) -> String?,
         logger: Logger, onListening: @escaping @Sendable (_ port: Int) -> Void
     ) throws(DashboardConfigurationError) {
@@ -54,7 +57,9 @@ public struct DashboardServer: Service {
             accounts: Accounts(store: store, setupCode: Secret(setupCode), cost: passwordCost),
             live: LiveUpdates(changes: changes, time: time) { [pages] route in await pages.mainPart(route) },
             reports: ReportsAPI(tokens: store, ingest: ingest, logger: logger), status: StatusAPI(health: health, logger: logger),
-            deploys: DeploysAPI(store: store, intake: deploys, publicURL: configuration.publicURL, logger: logger), time: time, logger: logger)
+            deploys: DeploysAPI(store: store, intake: deploys, publicURL: configuration.publicURL, logger: logger),
+            relay: RelayAPI(tokens: store, relay: relay, logger: logger), orders: OrdersAPI(tokens: store, board: board, logger: logger), time: time,
+            logger: logger)
     }
 
     public func run() async throws {
@@ -66,7 +71,7 @@ public struct DashboardServer: Service {
         let application = Application(
             responder: responder, server: try tls.map { try .tls(http, tlsConfiguration: $0) } ?? http,
             configuration: .init(
-                address: .hostname(configuration.address, port: configuration.port), availableConnectionsDelegate: .maximum(2000, logger: logger)),
+                address: .hostname(configuration.address, port: configuration.port), availableConnectionsDelegate: .maximum(Self.mostConnections, logger: logger)),
             services: [responder.live],
             onServerRunning: { channel in
                 guard let port = channel.localAddress?.port else { return }

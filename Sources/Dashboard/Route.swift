@@ -1,5 +1,7 @@
 // Which address is which page.
 
+import AgentAPI
+
 /// What a path asks for.
 enum Route: Hashable, Sendable {
     case services
@@ -22,6 +24,14 @@ enum Route: Hashable, Sendable {
     case reports
     case deploysAPI
     case deployAPI(String)
+    /// A deploy of a service on all its hosts.
+    case relay(RelayVerb, service: String)
+    /// Where agents listen for orders, and where they answer.
+    case orders, orderAnswers
+
+    enum RelayVerb: String, CaseIterable, Sendable {
+        case prepare, verify, cancel
+    }
 
     /// Reads the path of a URL, without its query; a slash at the end makes no difference. `nil` when there is nothing there.
     init?(path: String) {
@@ -57,10 +67,15 @@ enum Route: Hashable, Sendable {
             case ("status", "details"): self = .health
             case ("assets", let name): self = .asset(name)
             case ("v1", "reports"): self = .reports
+            case ("v1", "orders"): self = .orders
             default: return nil
             }
+        case 3 where segments[...] == ["v1", "orders", "answers"]: self = .orderAnswers
         case 3 where segments[...] == ["api", "v1", "deploys"]: self = .deploysAPI
         case 4 where segments[..<3] == ["api", "v1", "deploys"]: self = .deployAPI(segments[3])
+        case 6 where segments[..<3] == ["api", "v1", "services"] && segments[4] == "deploys":
+            guard let verb = RelayVerb(rawValue: segments[5]) else { return nil }
+            self = .relay(verb, service: segments[3])
         default: return nil
         }
     }
@@ -87,6 +102,9 @@ enum Route: Hashable, Sendable {
         case .reports: "/v1/reports"
         case .deploysAPI: "/api/v1/deploys"
         case .deployAPI(let id): "/api/v1/deploys/\(percentEncoded(id))"
+        case .relay(let verb, let service): "/api/v1/services/\(percentEncoded(service))/deploys/\(verb.rawValue)"
+        case .orders: OrderLine.callPath
+        case .orderAnswers: OrderLine.answersPath
         }
     }
 
@@ -101,7 +119,7 @@ enum Route: Hashable, Sendable {
     /// Whether programs ask there, and want answers that they can read.
     var isForPrograms: Bool {
         switch self {
-        case .deploysAPI, .deployAPI: true
+        case .deploysAPI, .deployAPI, .relay, .orders, .orderAnswers: true
         default: false
         }
     }

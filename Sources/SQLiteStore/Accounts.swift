@@ -67,6 +67,12 @@ extension SQLiteStore: AgentTokenStoring {
         }
     }
 
+    public func agent(ofToken digest: String) async throws(StoreError) -> String? {
+        try await read("looking for the agent of a token") { db in
+            try String.fetchOne(db, sql: "SELECT agent FROM agent_tokens WHERE digest = ? AND agent IS NOT NULL", arguments: [digest])
+        }
+    }
+
     public func useAgentToken(
         name: String, agent: String, _ decide: @escaping @Sendable (_ holder: HostState?) -> TokenUse
     ) async throws(StoreError) -> TokenUse {

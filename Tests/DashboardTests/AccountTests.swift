@@ -135,11 +135,12 @@ import Testing
         let configuration = try DashboardConfiguration(
             address: "::", port: 1, tls: .init(certificate: "/nowhere.pem", privateKey: "/nowhere.key"), publicURL: "https://x")
         let store = MemoryStore()
+        let board = OrderBoard(time: SystemTime())
         let error = #expect(throws: DashboardConfigurationError.self) {
             _ = try DashboardServer(
-                configuration: configuration, store: store, ingest: store, deploys: store, health: store, changes: Changes(), time: SystemTime(),
-                setupCode: "x",
-                passwordCost: cheap, runbook: { _ in nil }, logger: Logger(label: "test"), onListening: { _ in })
+                configuration: configuration, store: store, ingest: store, deploys: store,
+                relay: DeployRelay(store: store, board: board, time: SystemTime()), board: board, health: store, changes: Changes(),
+                time: SystemTime(), setupCode: "x", passwordCost: cheap, runbook: { _ in nil }, logger: Logger(label: "test"), onListening: { _ in })
         }
         #expect(error?.description == "certificate /nowhere.pem is not a readable PEM file of certificates")
     }

@@ -19,6 +19,7 @@ struct DashboardUnderTest: Sendable {
     let store: MemoryStore
     let changes: Changes
     let time: ManualTime
+    let board: OrderBoard
     let port: Int
 
     /// Runs a dashboard for as long as `use` takes, and shuts it down as a service manager would.
@@ -28,9 +29,10 @@ struct DashboardUnderTest: Sendable {
     ) async throws {
         let (time, changes) = (ManualTime(), Changes())
         let (ports, heard) = AsyncStream<Int>.makeStream()
+        let board = OrderBoard(time: time)
         let server = try DashboardServer(
             configuration: try DashboardConfiguration(address: "127.0.0.1", port: 0, publicURL: publicURL), store: store,
-            ingest: store, deploys: store, health: store, changes: changes, time: time, setupCode: setupCode, passwordCost: cheap,
+            ingest: store, deploys: store, relay: DeployRelay(store: store, board: board, time: time), board: board, health: store, changes: changes, time: time, setupCode: setupCode, passwordCost: cheap,
             runbook: { runbooks[$0] },
             logger: logger
         ) { port in heard.yield(port) }
@@ -40,7 +42,7 @@ struct DashboardUnderTest: Sendable {
             var iterator = ports.makeAsyncIterator()
             guard let port = await iterator.next() else { throw ClientError(problem: "the dashboard does not listen") }
             let result: Result<Void, any Error>
-            do { result = .success(try await use(DashboardUnderTest(store: store, changes: changes, time: time, port: port))) } catch {
+            do { result = .success(try await use(DashboardUnderTest(store: store, changes: changes, time: time, board: board, port: port))) } catch {
                 result = .failure(error)
             }
             await group.triggerGracefulShutdown()

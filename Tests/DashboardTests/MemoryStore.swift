@@ -22,6 +22,8 @@ final class MemoryStore: StoreReading, AccountStoring, AgentTokenStoring, Deploy
         var users: [UserRecord] = []
         var sessions: [SessionRecord] = []
         var tokens: [(name: String, digest: String, createdAt: Timestamp)] = []
+        /// Agents by the names of their tokens.
+        var tokenHolders: [String: String] = [:]
         var reports: [Report] = []
         /// Newest first.
         var deploys: [DeployRecord] = []
@@ -136,6 +138,9 @@ final class MemoryStore: StoreReading, AccountStoring, AgentTokenStoring, Deploy
     }
 
     func agentToken(digest: String) async throws(StoreError) -> String? { try answer { $0.tokens.first { $0.digest == digest }?.name } }
+    func agent(ofToken digest: String) async throws(StoreError) -> String? {
+        try answer { content in content.tokens.first { $0.digest == digest }.flatMap { content.tokenHolders[$0.name] } }
+    }
     func useAgentToken(
         name: String, agent: String, _ decide: @escaping @Sendable (_ holder: HostState?) -> TokenUse
     ) async throws(StoreError) -> TokenUse { try answer { _ in decide(nil) } }

@@ -26,10 +26,11 @@ private let hasTools = ["/usr/bin/openssl", "/usr/bin/curl"].allSatisfy(FileMana
         let (ports, heard) = AsyncStream<Int>.makeStream()
         let configuration = try DashboardConfiguration(
             address: "127.0.0.1", port: 0, tls: .init(certificate: certificate, privateKey: key), publicURL: "https://localhost")
+        let board = OrderBoard(time: SystemTime())
         let server = try DashboardServer(
-            configuration: configuration, store: store, ingest: store, deploys: store, health: store, changes: Changes(), time: SystemTime(),
-            setupCode: "x",
-            passwordCost: cheap, runbook: { _ in nil }, logger: quiet
+            configuration: configuration, store: store, ingest: store, deploys: store,
+            relay: DeployRelay(store: store, board: board, time: SystemTime()), board: board, health: store, changes: Changes(), time: SystemTime(),
+            setupCode: "x", passwordCost: cheap, runbook: { _ in nil }, logger: quiet
         ) { port in heard.yield(port) }
         let group = ServiceGroup(configuration: .init(services: [.init(service: server)], logger: quiet))
         try await withThrowingTaskGroup { tasks in

@@ -183,7 +183,10 @@ struct AggregatorStorePromises {
     private func aTokenIsItsFirstAgents() async throws {
         let store = try await makeStore()
         try await store.addAgentToken(name: "web1", digest: "d", at: start)
+        #expect(try await store.agent(ofToken: "d") == nil)
         #expect(try await store.useAgentToken(name: "web1", agent: agent) { $0 == nil ? .own : .takenOver(from: "") } == .own)
+        #expect(try await store.agent(ofToken: "d") == agent)
+        #expect(try await store.agent(ofToken: "nobody's") == nil)
         try await store.take(report())
         let use = try await store.useAgentToken(name: "web1", agent: "other") { holder in
             holder?.agent == agent ? .belongs(toAgent: agent, host: "web1") : .own

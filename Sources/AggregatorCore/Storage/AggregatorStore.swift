@@ -53,6 +53,8 @@ public protocol AgentTokenStoring: Sendable {
     func addAgentToken(name: String, digest: String, at now: Timestamp) async throws(StoreError)
     /// The name of the token with that digest.
     func agentToken(digest: String) async throws(StoreError) -> String?
+    /// The agent that the token with that digest belongs to; `nil` when there is no such token, or no agent has reported with it yet.
+    func agent(ofToken digest: String) async throws(StoreError) -> String?
     /// Decides whether an agent may report with a token: `decide` gets the host of the agent that the token belongs to, `nil` when that
     /// is none or unknown. What was nobody's is the agent's own from then on, in the same transaction.
     func useAgentToken(

@@ -25,6 +25,8 @@ func readPage(
     case .health: try await HealthPage(health: health, at: now)
     case .deploys: try await DeploysPage(store: store)
     case .deploy(let id): try await DeployPage(id, store: store)
-    case .addHost, .removeToken, .tokens, .revokeToken, .login, .logout, .setup, .status, .live, .asset, .reports, .deploysAPI, .deployAPI: nil
+    case .addHost, .removeToken, .tokens, .revokeToken, .login, .logout, .setup, .status, .live, .asset, .reports, .deploysAPI, .deployAPI, .relay,
+        .orders, .orderAnswers:
+        nil
     }
 }
