@@ -126,6 +126,11 @@ struct Door: Sendable {
             }
             path = "/api/v1/services/\(escaped(service))/deploys/verify"
         }
+        var check = check
+        if isAggregator {
+            check.question?.user = nil
+            check.question?.password = nil
+        }
         var request = try request("POST", path, check.json)
         request.deadline = limit
         // An agent gives a sign of life every 5 s.
@@ -138,10 +143,9 @@ struct Door: Sendable {
         _ = try await answered(request, with: transfers)
     }
 
-    func cancel(_ deploy: String, with transfers: Transfers) async {
-        // The aggregator has no such question: what it relayed ends by itself, or with the next preparation and --force.
-        guard !isAggregator else { return }
-        _ = try? await ask("POST", "/v1/cancel", ["deploy_id": .string(deploy)], 5, transfers)
+    func cancel(_ deploy: String, of service: String, with transfers: Transfers) async {
+        let path = isAggregator ? "/api/v1/services/\(escaped(service))/deploys/cancel" : "/v1/cancel"
+        _ = try? await ask("POST", path, ["deploy_id": .string(deploy)], isAggregator ? 15 : 5, transfers)
     }
 
     /// What every worker carries now; of all services when none is named.

@@ -111,7 +111,7 @@ struct PrepareOrder {
 
     func cancel(_ transfers: Transfers) async {
         await withDiscardingTaskGroup { group in
-            for door in doors { group.addTask { await door.cancel(note.id, with: transfers) } }
+            for door in doors { group.addTask { await door.cancel(note.id, of: note.service ?? "", with: transfers) } }
         }
     }
 
