@@ -43,8 +43,8 @@ public struct DashboardServer: Service {
 
     init(
         configuration: DashboardConfiguration, store: any DashboardStore, ingest: any ReportIngesting, deploys: any DeployTaking,
-        relay: DeployRelay, board: OrderBoard, health: any HealthReading, changes: Changes, time: any TimeSource, setupCode: String, passwordCost: PasswordHash.Cost,
-        runbook: @escaping @Sendable (_ service: String) -> String?,
+        relay: DeployRelay, board: OrderBoard, health: any HealthReading, changes: Changes, time: any TimeSource, setupCode: String,
+        passwordCost: PasswordHash.Cost, runbook: @escaping @Sendable (_ service: String) -> String?,
         logger: Logger, onListening: @escaping @Sendable (_ port: Int) -> Void
     ) throws(DashboardConfigurationError) {
         self.configuration = configuration
@@ -71,7 +71,8 @@ public struct DashboardServer: Service {
         let application = Application(
             responder: responder, server: try tls.map { try .tls(http, tlsConfiguration: $0) } ?? http,
             configuration: .init(
-                address: .hostname(configuration.address, port: configuration.port), availableConnectionsDelegate: .maximum(Self.mostConnections, logger: logger)),
+                address: .hostname(configuration.address, port: configuration.port),
+                availableConnectionsDelegate: .maximum(Self.mostConnections, logger: logger)),
             services: [responder.live],
             onServerRunning: { channel in
                 guard let port = channel.localAddress?.port else { return }

@@ -101,8 +101,8 @@ import Testing
 
     /// Two that are taken for one would be a false "verified".
     @Test func twoHostsOfOneNameStayTwo() {
-        let targets = RelayTarget.all(
-            of: "web", units: [unit("aaaaaaaaaaaa", "web"), unit("bbbbbbbbbbbb", "web")], hosts: [host("aaaaaaaaaaaa", "web1"), host("bbbbbbbbbbbb", "web1")])
+        let agents = ["aaaaaaaaaaaa", "bbbbbbbbbbbb"]
+        let targets = RelayTarget.all(of: "web", units: agents.map { unit($0, "web") }, hosts: agents.map { host($0, "web1") })
         #expect(targets.map(\.host) == ["web1 (aaaaaaaa)", "web1 (bbbbbbbb)"])
     }
 

@@ -32,7 +32,8 @@ struct DashboardUnderTest: Sendable {
         let board = OrderBoard(time: time)
         let server = try DashboardServer(
             configuration: try DashboardConfiguration(address: "127.0.0.1", port: 0, publicURL: publicURL), store: store,
-            ingest: store, deploys: store, relay: DeployRelay(store: store, board: board, time: time), board: board, health: store, changes: changes, time: time, setupCode: setupCode, passwordCost: cheap,
+            ingest: store, deploys: store, relay: DeployRelay(store: store, board: board, time: time), board: board, health: store, changes: changes,
+            time: time, setupCode: setupCode, passwordCost: cheap,
             runbook: { runbooks[$0] },
             logger: logger
         ) { port in heard.yield(port) }

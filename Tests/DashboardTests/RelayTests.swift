@@ -83,7 +83,8 @@ import Testing
                 guard case .success(.prepareDeploy(let asked)) = order.request else { throw ClientError(problem: "\(order)") }
                 #expect(asked.service == "puma.service" && asked.token == Self.deployToken && asked.id == "d-0a")
                 if name == "web1" {
-                    try await agent.say(order, AgentAnswer(text: "", json: DeployPrepared(id: "d-0a", service: "puma.service", host: "x", workers: 3).json))
+                    let prepared = DeployPrepared(id: "d-0a", service: "puma.service", host: "x", workers: 3)
+                    try await agent.say(order, AgentAnswer(text: "", json: prepared.json))
                 } else {
                     try await agent.say(order, .refused("another deploy is under way"))
                 }

@@ -21,7 +21,8 @@ final class DeployOrders {
         /// How long a message of answers may take.
         var deadline = Duration.seconds(10)
         var firstRetry = Duration.milliseconds(250)
-        var lastRetry = Duration.seconds(15)
+        /// Shorter than an aggregator that was started again waits for its agents before it calls a host unreachable.
+        var lastRetry = Duration.seconds(5)
         /// An answer without orders that comes sooner is no patient aggregator's.
         var shortest = Duration.seconds(1)
     }

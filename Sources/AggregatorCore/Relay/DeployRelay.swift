@@ -177,7 +177,9 @@ public struct DeployRelay: Sendable {
         case .success(let answer) where !answer.isGood: heard(unreachable(target, check, answer.problem))
         case .success(let answer):
             // What is final is so by the agent's own word, and not by that of the line alone.
-            guard var state = try? HostDeploy(answer.json), state.isFinal else { return heard(unreachable(target, check, Lost.strange.description)) }
+            guard var state = try? HostDeploy(answer.json), state.isFinal else {
+                return heard(unreachable(target, check, Lost.strange.description))
+            }
             state.host = target.host
             heard(state)
         }

@@ -22,7 +22,7 @@ struct OrdersAPI: Sendable {
     func hand(_ request: Request, _ channel: any Channel) async throws(StoreError) -> Response {
         guard let agent = try await agent(request) else { return Self.unknownAgent }
         let board = board
-        // The answer begins only with what is to be done, so that an agent that went away gets no order.
+        // Its end tells who listens: an agent that hangs up meanwhile is handed nothing, and gets its order with the next question.
         return Response(
             status: .ok, headers: [.contentType: "application/json", .cacheControl: "no-store"],
             body: ResponseBody { writer in
@@ -31,7 +31,9 @@ struct OrdersAPI: Sendable {
                     let handout = try await request.body.consumeWithCancellationOnInboundClose { body in
                         var bytes = ByteBuffer()
                         for try await var piece in body {
-                            guard bytes.readableBytes + piece.readableBytes <= Self.mostCallBytes else { throw NIOTooManyBytesError(maxBytes: Self.mostCallBytes) }
+                            guard bytes.readableBytes + piece.readableBytes <= Self.mostCallBytes else {
+                                throw NIOTooManyBytesError(maxBytes: Self.mostCallBytes)
+                            }
                             bytes.writeBuffer(&piece)
                         }
                         let handout = await board.call(try OrderCall(JSON(parsing: Array(bytes.readableBytesView))), of: agent)
