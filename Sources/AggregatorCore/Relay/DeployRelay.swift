@@ -210,7 +210,7 @@ public struct DeployRelay: Sendable {
             switch self {
             case .ambiguous(let problem): problem
             case .silent(let since): "its agent has not reported since \(since.text(fraction: false))"
-            case .notComing: "its agent does not ask for orders: does it run, is it older than the aggregator, does it reach \(OrderLine.callPath) there?"
+            case .notComing: "its agent does not ask for orders: does it run, is it as new as the aggregator, does it reach \(OrderLine.callPath)?"
             case .quiet: "its agent has said nothing for \(DeployRelay.silence.inSeconds.rounded().formatted) s"
             case .slow(let limit): "its agent gave no answer within \(limit.inSeconds.rounded().formatted) s"
             case .strange: "its agent does not answer like a Rollcall agent of this version"
