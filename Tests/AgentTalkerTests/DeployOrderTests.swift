@@ -28,7 +28,7 @@ import Testing
                 guard ["puma", "puma.service"].contains(name) else { return found(nil) }
                 found(WatchedService(InspectedService(name: "puma.service", mainProcess: 17, cgroup: nil), initSystem: "systemd"))
             }, list: { $0(["puma.service"]) }, judged: { _ in }, tell: { _ in })
-        let deploys = try DeployThread(surroundings, question: nil) { _ in OneOldWorker() }
+        let deploys = try DeployThread(surroundings, question: { _ in nil }) { _ in OneOldWorker() }
         #expect(deploys.start())
         defer { deploys.finish() }
         let configuration = TalkerConfiguration(

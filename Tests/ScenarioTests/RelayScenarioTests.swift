@@ -79,9 +79,6 @@ private final class RelaySite {
             set aggregator http://127.0.0.1:\(port)
             set aggregator_token_file "\(home)/token"
             \(isAllowing ? "set aggregator_commands \"deploy\"" : "")
-            set deploy_path /about/deploy
-            set deploy_user about
-            set deploy_password_file "\(home)/app/password"
 
             """, to: "\(host)/etc/rollcall.conf")
     }
@@ -92,7 +89,10 @@ private final class RelaySite {
         guard added.status == 0 else { throw NeverHappened(description: "add-agent failed: \(added.text)") }
         try folder.write(added.output, to: "\(host)/token", mode: 0o600)
         try configure(host)
-        try folder.write("check service web with pidfile \"\(home)/app/pid\"\n", to: "\(host)/etc/services.d/web.inq")
+        try folder.write("""
+            check service web with pidfile "\(home)/app/pid", deploy_path /about/deploy, deploy_user about, deploy_password_file "\(home)/app/password"
+
+            """, to: "\(host)/etc/services.d/web.inq")
         agents[host] = try ChildProcess(built("rollcall-agent"), ["--config", "\(home)/etc"])
     }
 

@@ -174,9 +174,9 @@ public final class DeployThread: @unchecked Sendable {
         loop.post { [self] in done(id.flatMap { desk.service(ofDeploy: $0) }) }
     }
 
-    /// A question that came through the aggregator has no login: the agent's own is for the service's workers.
-    func withOwnLogin(_ asked: TokenQuestion) -> TokenQuestion {
-        guard asked.user == nil, asked.password == nil, let own = question.value else { return asked }
+    /// A question that came through the aggregator has no login: the one that the service's own file gives is for its workers.
+    func withOwnLogin(_ asked: TokenQuestion, of service: String) -> TokenQuestion {
+        guard asked.user == nil, asked.password == nil, let own = questions.of(service) else { return asked }
         var asked = asked
         (asked.user, asked.password) = (own.user, own.password)
         asked.host = asked.host ?? own.host

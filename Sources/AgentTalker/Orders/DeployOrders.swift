@@ -156,7 +156,7 @@ final class DeployOrders {
         switch request {
         case .prepareDeploy(var preparation):
             guard isAllowed(request, about: preparation.id, of: [preparation.service], id) else { return }
-            preparation.question = preparation.question.map(deploys.withOwnLogin)
+            preparation.question = preparation.question.map { deploys.withOwnLogin($0, of: preparation.service) }
             deploys.prepare(preparation) { [eventLoop] result in
                 let answer: AgentAnswer =
                     switch result {
@@ -181,7 +181,9 @@ final class DeployOrders {
     private func judge(_ check: DeployCheck, of known: String?, _ request: AgentRequest, _ id: String) {
         guard underWay[id] != nil, isAllowed(request, about: check.deploy, of: [known, check.service].compactMap(\.self), id) else { return }
         var check = check
-        check.question = check.question.map(deploys.withOwnLogin)
+        check.question = check.question.map { question in
+            (known ?? check.service).map { deploys.withOwnLogin(question, of: $0) } ?? question
+        }
         let orders = NIOLoopBound(self, eventLoop: eventLoop)
         underWay[id]?.check = deploys.check(check) { [eventLoop] news in
             eventLoop.execute { orders.value.hear(news, id) }

@@ -22,7 +22,7 @@ public enum RelayRefusal: Error, Equatable, Sendable, CustomStringConvertible {
         case .noHost(let service): "no host reports a unit of the service \(service): do its agents run, and do they watch it?"
         case .tooManyHosts(let count): "the service is on \(count) hosts, and at most \(DeployLimits.hosts) are asked at once"
         case .busy: "\(DeployRelay.most) deploys are relayed at once already: try again in a moment"
-        case .hasLogin: "a login does not pass through the aggregator: each agent uses its own `set deploy_user` and `set deploy_password_file`"
+        case .hasLogin: "a login does not pass through the aggregator: each agent uses the service's own `deploy_user` and `deploy_password_file`"
         }
     }
 }
