@@ -89,7 +89,8 @@ private final class RelaySite {
         guard added.status == 0 else { throw NeverHappened(description: "add-agent failed: \(added.text)") }
         try folder.write(added.output, to: "\(host)/token", mode: 0o600)
         try configure(host)
-        try folder.write("""
+        try folder.write(
+            """
             check service web with pidfile "\(home)/app/pid", deploy_path /about/deploy, deploy_user about, deploy_password_file "\(home)/app/password"
 
             """, to: "\(host)/etc/services.d/web.inq")
