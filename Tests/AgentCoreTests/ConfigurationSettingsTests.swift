@@ -121,7 +121,7 @@ private let user = "set listen_user deploy\nset listen_password_file /p\n"
     @Test func withoutASettingItsDefaultHolds() {
         let (settings, faults, warnings) = read("")
         #expect(faults == [])
-        #expect(warnings == ["1:1 there is no `aggregator`: nobody hears of alerts"])
+        #expect(warnings == ["0:0 there is no `aggregator`: nobody hears of alerts"])
         #expect(settings.cycleTime == .seconds(15))
         #expect(settings.logLevel == .info)
         #expect(settings.aggregator == nil)

@@ -29,8 +29,8 @@ final class BadServer: Sendable {
         Thread.detachNewThread { [self] in
             var open: [Int32] = []
             while true {
-                let connection = accept(listener, nil, nil)
-                guard connection >= 0, !isStopped.load(ordering: .acquiring) else { break }
+                let connection = accept4(listener, nil, nil, Int32(SOCK_CLOEXEC.rawValue))
+                guard connection >= 0 else { break }
                 var entry = pollfd(fd: connection, events: Int16(POLLIN), revents: 0)
                 poll(&entry, 1, 50)
                 var buffer = [UInt8](repeating: 0, count: 65536)
@@ -39,13 +39,14 @@ final class BadServer: Sendable {
                 if closes { close(connection) } else { open.append(connection) }
             }
             for connection in open { close(connection) }
+            // Not before: another server's listener would get its number, and this thread would accept from it.
+            close(listener)
         }
     }
 
     func stop() {
         guard !isStopped.exchange(true, ordering: .acquiringAndReleasing) else { return }
         shutdown(listener, Int32(SHUT_RDWR))
-        close(listener)
     }
 
     deinit { stop() }

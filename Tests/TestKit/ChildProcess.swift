@@ -47,6 +47,10 @@ public final class ChildProcess: Sendable {
             posix_spawn_file_actions_addopen(&actions, number, "\(folder)/\(name)", O_WRONLY | O_CREAT | O_APPEND, 0o600)
         }
         // Swift's threads block most signals, and a child would inherit that.
+        // Else a child keeps connections of this process open, and begins with many open files. One that is closed by then does no harm.
+        for number in try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").compactMap({ Int32($0) }) where number > 2 {
+            posix_spawn_file_actions_addclose(&actions, number)
+        }
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }

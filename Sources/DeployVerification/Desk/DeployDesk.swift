@@ -418,11 +418,11 @@ public final class DeployDesk {
         done(.success(status))
     }
 
+    /// While no deploy is prepared. One token in all workers proves nothing then: it may be that of any deploy.
     private static func state(of carried: CarriedToken) -> Verdict {
         switch carried {
-        case .token: .verified
         case .mixed: .mixed
-        case .none, .unproven: .unproven
+        case .token, .none, .unproven: .unproven
         case .down: .down
         }
     }

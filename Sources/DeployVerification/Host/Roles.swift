@@ -34,8 +34,8 @@ struct Roles: Sendable {
 
     /// A holder that is the parent of another holder is no worker, with four exceptions. One that has taken a request is one, whatever
     /// it looks like. One that was forked by a holder is one (others may be forked from it in turn, as from Puma's first worker). One that was
-    /// a worker before the deploy stays one: else a child that inherits a listener would hide it. And of what is alone, a former
-    /// master stays a master: its workers are gone.
+    /// a worker before the deploy stays one: else a child that inherits a listener would hide it; but not one that never answered and whose children
+    /// do: that was a master whose workers were still to come. And of what is alone, a former master stays a master: its workers are gone.
     init(_ look: ServiceLook, before: Baseline?, memory: RoleMemory) {
         let alive = look.processes.filter { !$0.isGone }
         unseen = alive.filter { $0.listeners == nil && !$0.isForeign }
@@ -47,10 +47,12 @@ struct Roles: Sendable {
         let holders = alive.filter { !($0.listeners ?? []).subtracting(aside).isEmpty }
         let byPid = Dictionary(holders.map { ($0.mark.pid, $0) }, uniquingKeysWith: { first, _ in first })
         let parents = Set(holders.map(\.parent))
+        func wasWorker(_ holder: ServiceProcess) -> Bool {
+            guard let known = before?.processes.first(where: { $0.mark == holder.mark && $0.role == .worker }) else { return false }
+            return known.answer != nil || !holders.contains { $0.parent == holder.mark.pid && memory.answered.contains($0.mark) }
+        }
         for holder in holders {
-            if memory.answered.contains(holder.mark)
-                || before?.processes.contains(where: { $0.mark == holder.mark && $0.role == .worker }) == true
-            {
+            if memory.answered.contains(holder.mark) || wasWorker(holder) {
                 workers.append(holder)
             } else if holder.isForeign {
                 masters.append(holder)

@@ -490,6 +490,18 @@ private let new = [process(201, started: 1001, release: 2), process(202, started
         #expect(play.verifier.verdict == .verified)
     }
 
+    @Test func aMasterThatHadNoWorkersYetIsNone() {
+        var play = Play([master], answers: [])
+        play.look([master] + new, answers: [(new[0], .token(token))])
+        #expect(play.verifier.verdict == nil)
+        play.look([master] + new, answers: [(new[1], .token(token))], for: .seconds(2))
+        #expect(play.verifier.verdict == .verified)
+        // One that answered is a worker, whatever it forks.
+        var busy = Play([master], answers: [(master, .token(otherToken))])
+        busy.look([master] + new, answers: new.map { ($0, .token(token)) }, for: .seconds(3))
+        #expect(busy.account.state == .mixed)
+    }
+
     @Test func withoutABaselineAnswersDecide() {
         var play = Play(nil)
         play.look([master] + oldWorkers, answers: oldWorkers.map { ($0, .token(otherToken)) })
