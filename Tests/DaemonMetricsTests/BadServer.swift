@@ -29,7 +29,7 @@ final class BadServer: Sendable {
         Thread.detachNewThread { [self] in
             var open: [Int32] = []
             while true {
-                let connection = accept4(listener, nil, nil, Int32(SOCK_CLOEXEC.rawValue))
+                let connection = accept(listener, nil, nil)
                 guard connection >= 0 else { break }
                 var entry = pollfd(fd: connection, events: Int16(POLLIN), revents: 0)
                 poll(&entry, 1, 50)
