@@ -14,6 +14,7 @@ final class FolderWatcher {
 
     private let loop: Loop
     private let events: UInt32
+    private let pipes: Set<String>
     private let changed: (Set<String>) -> Void
     private var descriptor: Int32
     private var folders: [Int32: Set<String>] = [:]
@@ -21,10 +22,12 @@ final class FolderWatcher {
 
     /// - Parameters:
     ///   - events: what is told of; files can be watched in place of folders for their writes.
-    ///   - changed: is called with the folders in which something changed; with all of them when the kernel lost count.
-    init(loop: Loop, for events: UInt32 = FolderWatcher.entries, changed: @escaping (Set<String>) -> Void) {
+    ///   - pipes: names of fifos of which it is told which of them were written into.
+    ///   - changed: is called with pipes that were written into, and with the folders in which something changed; with all of them when the kernel lost count.
+    init(loop: Loop, for events: UInt32 = FolderWatcher.entries, pipes: Set<String> = [], changed: @escaping (Set<String>) -> Void) {
         self.loop = loop
         self.events = events
+        self.pipes = pipes
         self.changed = changed
         descriptor = inotify_init1(Int32(IN_CLOEXEC | IN_NONBLOCK))
         guard descriptor >= 0 else { return }
@@ -79,10 +82,15 @@ final class FolderWatcher {
             var offset = 0
             while offset + MemoryLayout<inotify_event>.size <= count {
                 let event = buffer.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: offset, as: inotify_event.self) }
+                let name = buffer[(offset + MemoryLayout<inotify_event>.size)...].prefix(Int(event.len)).prefix { $0 != 0 }
                 offset += MemoryLayout<inotify_event>.size + Int(event.len)
                 if event.mask & UInt32(IN_Q_OVERFLOW) != 0 { told.formUnion(numbers.keys) }
                 guard let paths = folders[event.wd] else { continue }
                 told.formUnion(paths)
+                if event.mask & UInt32(IN_CLOSE_WRITE) != 0, !pipes.isEmpty {
+                    let name = String(decoding: name, as: UTF8.self)
+                    if pipes.contains(name) { for path in paths { told.insert("\(path)/\(name)") } }
+                }
                 // It went away; a new one of that name is watched when somebody asks again.
                 if event.mask & UInt32(IN_IGNORED | IN_MOVE_SELF | IN_DELETE_SELF) != 0 { for path in paths { drop(path) } }
             }

@@ -33,6 +33,8 @@ public class ServiceFolders: InitSystem {
     private static let patience = Duration.seconds(6)
     private static let patienceWithOthers = Duration.seconds(1)
     private static let statusLimit = 256
+    /// What ends so soon after a command was told to.
+    private static let commandEcho = Duration.seconds(2)
 
     public var name: String { dialect.name }
     private let dialect: ServiceFolderDialect
@@ -45,6 +47,8 @@ public class ServiceFolders: InitSystem {
     private var watcher: FolderWatcher?
     /// Of services that somebody wants: where they are.
     private var services: [String: Service] = [:]
+    /// Of pipes that somebody reads: the end to write into.
+    private var ends: [String: (descriptor: Int32, inode: ino_t)] = [:]
     private var timer: Loop.Timer?
     /// Services that the agent may not read. While there are any, the source counts as failed.
     private var denied: Set<String> = []
@@ -54,6 +58,8 @@ public class ServiceFolders: InitSystem {
         var folder: String
         /// Since when it has had no supervisor or no status that can be read.
         var lostSince: Duration?
+        /// When somebody last wrote a command.
+        var commandedAt: Duration?
         /// The last process that was seen to be wanted up.
         var wantedProcess: ProcessIdentity?
         /// That process was not wanted up any longer while it still ran.
@@ -78,7 +84,9 @@ public class ServiceFolders: InitSystem {
 
     public func start(watching requests: [UnitRequest], observer: any InitObserver) {
         self.observer = observer
-        watcher = FolderWatcher(loop: loop) { [weak self] in self?.changed(in: $0) }
+        watcher = FolderWatcher(loop: loop, pipes: ["control"]) { [weak self] in
+            self?.changed(in: $0)
+        }
         change(watching: requests)
         timer = loop.every(.seconds(5)) { [weak self] in self?.look() }
     }
@@ -101,6 +109,7 @@ public class ServiceFolders: InitSystem {
         watcher = nil
         observer = nil
         services = [:]
+        dropEnds()
         jobs.finishAll("the agent stopped before \(dialect.name) was done")
     }
 
@@ -116,7 +125,10 @@ public class ServiceFolders: InitSystem {
     private func changed(in folders: Set<String>) {
         guard observer != nil else { return }
         if !folders.isDisjoint(with: roots) || services.values.contains(where: { folders.contains($0.folder) }) { return look() }
-        for (name, service) in services where folders.contains(service.folder + "/supervise") { check(name) }
+        for (name, service) in services where folders.contains(service.folder + "/supervise") {
+            if folders.contains(service.folder + "/supervise/control") { services[name]?.commandedAt = SystemTime().now().uptime }
+            check(name)
+        }
         watchFolders()
     }
 
@@ -143,6 +155,7 @@ public class ServiceFolders: InitSystem {
             }
         }
         for name in services.keys where found[name] == nil { services[name] = nil }
+        dropEnds()
         for (name, folder) in found where services[name]?.folder != folder { services[name] = Service(folder: folder) }
         for name in Set(ledger.namedUnits + ledger.knownUnits) where found[name] == nil && !hidden.contains(name) { gone(name) }
     }
@@ -173,8 +186,15 @@ public class ServiceFolders: InitSystem {
         }
         service.lostSince = nil
         allowed(name)
-        let report = report(status, of: &service)
+        var report = report(status, of: &service)
         services[name] = service
+        // A command may be followed sooner than anybody looks, and leave no trace in the file. One that says how a run ended knows better.
+        if report.lastExit == nil, let at = service.commandedAt, now.uptime - at < Self.commandEcho, let before = ledger.report(of: name)?.process,
+            report.process != before
+        {
+            report.isAsked = true
+            loop.after(.milliseconds(100)) { [weak self] in self?.check(name) }
+        }
         say(ledger.note(name, report, at: now.wall))
         jobs.note(report, of: name)
     }
@@ -185,14 +205,34 @@ public class ServiceFolders: InitSystem {
         jobs.finish(name, .failure(ActionError("\(dialect.name) does not supervise \(name) any longer")))
     }
 
-    /// `nil` when the agent may not find out.
+    /// `nil` when the agent may not find out. The end that is opened for that is kept: to close it would look like a command to everybody who
+    /// watches the folder, this agent included.
     private func isListening(_ folder: String, on name: String? = nil) -> Bool? {
-        let fifo = open("\(folder)/supervise/\(name ?? dialect.listener)", O_WRONLY | O_NONBLOCK | O_CLOEXEC)
+        let path = "\(folder)/supervise/\(name ?? dialect.listener)"
+        var there = Glibc.stat()
+        let isThere = stat(path, &there) == 0
+        if let end = ends[path] {
+            var entry = pollfd(fd: end.descriptor, events: 0, revents: 0)
+            // Who read it has ended when the pipe is broken.
+            if isThere, end.inode == there.st_ino, poll(&entry, 1, 0) == 0 { return true }
+            close(end.descriptor)
+            ends[path] = nil
+        }
+        let fifo = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC)
         guard fifo < 0 else {
-            close(fifo)
+            ends[path] = (fifo, there.st_ino)
             return true
         }
         return errno == EACCES || errno == EPERM ? nil : false
+    }
+
+    /// Keeps no pipe of a service that is not watched any longer.
+    private func dropEnds() {
+        let folders = Set(services.values.map(\.folder))
+        for (path, end) in ends where !folders.contains(where: { path.hasPrefix($0 + "/supervise/") }) {
+            close(end.descriptor)
+            ends[path] = nil
+        }
     }
 
     private func report(_ status: ServiceStatus, of service: inout Service) -> UnitReport {
