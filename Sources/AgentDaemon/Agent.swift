@@ -135,9 +135,24 @@ private final class Agent {
             host: settings.hostname, boot: bootID(), file: settings.stateDirectory + "/deploys.json",
             find: { name, found in loop.post { found(agent.value.watcher?.service(named: name).map(WatchedService.init)) } },
             list: { found in loop.post { found(agent.value.watcher?.serviceNames ?? []) } },
+            windows: DeployWindows(
+                open: { deploy, opened in loop.post { opened(agent.value.openWindow(of: deploy)) } },
+                close: { deploy in loop.post { agent.value.closeWindow(of: deploy) } }),
             judged: { deploy in loop.post { agent.value.watcher?.record(judged: deploy, at: time.now().wall) } },
             tell: { logger.warning("deploys", metadata: ["what": "\($0)"]) })
         return try DeployThread(surroundings, question: configuration.questions.of) { LinuxServiceInspector(loop: $0) }
+    }
+
+    /// - Returns: why there is none.
+    private func openWindow(of deploy: DeployPreparation) -> String? {
+        let request = AgentRequest.startDeploy(units: [deploy.service], owner: deploy.windowOwner, reason: deploy.revision, length: nil)
+        guard let answer = watcher?.answer(request, from: deploy.windowOwner) else { return "the agent is only starting; try again" }
+        return answer.isGood ? nil : String(answer.text.prefix { $0 != "\n" })
+    }
+
+    /// One that is closed already stays so.
+    private func closeWindow(of deploy: DeployPreparation) {
+        _ = watcher?.answer(.finishDeploy(units: [deploy.service], owner: deploy.windowOwner), from: deploy.windowOwner)
     }
 
     /// How the aggregator stands decides whether the agent's own routes are needed.

@@ -44,6 +44,11 @@ extension DeployThread {
     }
 }
 
+extension DeployPreparation {
+    /// Each deploy has its own window, whoever deploys.
+    var windowOwner: String { person.map { "\($0), \(id)" } ?? id }
+}
+
 extension HostDeploy {
     /// How it stands, for a person.
     fileprivate var sentence: String {

@@ -51,7 +51,7 @@ private let authorization = "Authorization: Basic \(base64(Array("about:open ses
                 guard let unit = [name, name + ".service"].first(where: { watched.keys.contains($0) }) else { return found(nil) }
                 found(WatchedService(InspectedService(name: unit, mainProcess: watched[unit] ?? nil, cgroup: nil), initSystem: "systemd"))
             },
-            list: { $0(watched.keys.sorted()) }, judged: { [judged] in judged.add($0) }, tell: { _ in })
+            list: { $0(watched.keys.sorted()) }, windows: .none, judged: { [judged] in judged.add($0) }, tell: { _ in })
         return try DeployThread(surroundings, question: { _ in nil }) { _ in Eyes() }
     }
 

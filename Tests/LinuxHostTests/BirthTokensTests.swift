@@ -56,8 +56,10 @@ private let second = "fedcba9876543210fedcba9876543210"
         return child
     }
 
+    /// A process has the name of its new program a moment before it has the program.
     private func command(of child: Child) -> String {
-        (try? String(contentsOfFile: "/proc/\(child.pid)/comm", encoding: .utf8).trimmingCharacters(in: .newlines)) ?? ""
+        guard let mark = observer.mark(of: child.pid), mark.generation != .unknown else { return "" }
+        return (try? String(contentsOfFile: "/proc/\(child.pid)/comm", encoding: .utf8).trimmingCharacters(in: .newlines)) ?? ""
     }
 
     @Test func aProcessCarriesTheTokenOfItsRelease() throws {
@@ -135,6 +137,24 @@ private let second = "fedcba9876543210fedcba9876543210"
         let mark = try #require(observer.mark(of: child.pid))
         births.tokens.see(mark, before: before, at: now)
         #expect(carried(by: child) == .token(second))
+    }
+
+    @Test func whenTheClockWasSetWhatWasBornBeforeProvesNothingMore() throws {
+        let (known, unknown) = (try sleeper(in: release("1", first)), try sleeper(in: release("2", nil)))
+        #expect(carried(by: known) == .token(first))
+        #expect(carried(by: unknown) == .none)
+        try write(first, to: "2")
+        func carriedNow(by child: Child) throws -> BirthToken {
+            let mark = try #require(observer.mark(of: child.pid))
+            let now = now
+            let set = Moment(wall: now.wall + .seconds(3600), uptime: now.uptime)
+            return births.tokens.token(of: mark, at: set) { observer.releaseToken(of: child.pid) }
+        }
+        #expect(try carriedNow(by: known) == .token(first))
+        #expect(try carriedNow(by: unknown) == .unproven)
+        let later = try sleeper(in: "\(folder.path)/1")
+        #expect(try carriedNow(by: later) == .token(first))
+        #expect(try carriedNow(by: unknown) == .unproven)
     }
 
     @Test func numbersWithoutSenseAreHarmless() {

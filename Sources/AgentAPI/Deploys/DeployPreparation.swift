@@ -20,13 +20,16 @@ public struct DeployPreparation: Equatable, Sendable {
     public var availability: AvailabilityOrder?
     /// Ends another deploy of the service that is under way.
     public var takesOver: Bool
+    /// Nobody is alerted of the service until the deploy is ended, or the agent's longest deploy is over.
+    public var opensWindow: Bool
     public var person: String?
     /// Of the code: a commit, a version.
     public var revision: String?
 
     public init(
         id: String, service: String, token: String, release: String? = nil, isInPlace: Bool = false, question: TokenQuestion? = nil,
-        availability: AvailabilityOrder? = nil, takesOver: Bool = false, person: String? = nil, revision: String? = nil
+        availability: AvailabilityOrder? = nil, takesOver: Bool = false, opensWindow: Bool = false, person: String? = nil,
+        revision: String? = nil
     ) {
         self.id = id
         self.service = service
@@ -36,6 +39,7 @@ public struct DeployPreparation: Equatable, Sendable {
         self.question = question
         self.availability = availability
         self.takesOver = takesOver
+        self.opensWindow = opensWindow
         self.person = person
         self.revision = revision
     }

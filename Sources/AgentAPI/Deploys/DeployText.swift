@@ -36,6 +36,7 @@ extension DeployPreparation {
         members.add("question", question?.json(withSecrets: withSecrets))
         if let availability { members.add("probe", ["path": .string(availability.path), "rate": .number(availability.rate)]) }
         members.add("force", takesOver)
+        members.add("window", opensWindow)
         members.add("person", person)
         members.add("revision", revision)
         return members.json
@@ -48,7 +49,8 @@ extension DeployPreparation {
             release: try reader.optionalText("release"), isInPlace: try reader.flag("in_place") ?? false,
             question: try json["question"].map { json throws(RequestError) in try TokenQuestion(json) },
             availability: try json["probe"].map { json throws(RequestError) in try AvailabilityOrder(json) },
-            takesOver: try reader.flag("force") ?? false, person: try reader.optionalText("person"), revision: try reader.optionalText("revision"))
+            takesOver: try reader.flag("force") ?? false, opensWindow: try reader.flag("window") ?? false,
+            person: try reader.optionalText("person"), revision: try reader.optionalText("revision"))
         guard id.hasPrefix("d-"), (3...66).contains(id.utf8.count),
             id.utf8.dropFirst(2).allSatisfy({ (48...57).contains($0) || (97...102).contains($0) })
         else { throw RequestError(problem: "deploy_id is not `d-` and at most 64 lower-case hex digits") }

@@ -28,9 +28,9 @@ final class DeployEndpoint {
         login = BasicLogin(failuresPerSecond: limits.failuresPerSecond)
         listener = HTTPListener(
             "deploy endpoint", limits: limits.listener, eventLoop: eventLoop, logger: logger,
-            service: pages.service { [unowned self] head in answer(to: head) })
+            service: pages.service { [unowned self] head, address in answer(to: head, from: address) })
         socket = HTTPListener(
-            "deploy socket", limits: limits.listener, eventLoop: eventLoop, logger: logger, service: pages.service { _ in nil })
+            "deploy socket", limits: limits.listener, eventLoop: eventLoop, logger: logger, service: pages.service { _, _ in nil })
     }
 
     /// Where it listens at present.
@@ -51,9 +51,9 @@ final class DeployEndpoint {
     }
 
     /// What somebody is told who may not ask.
-    private func answer(to head: HTTPRequestHead) -> HTTPListener.Answer? {
+    private func answer(to head: HTTPRequestHead, from address: String) -> HTTPListener.Answer? {
         guard let settings else { return .init(.serviceUnavailable, "This endpoint is closing.") }
-        return switch login.verdict(on: head, credential: settings.credential, at: time.now().uptime) {
+        return switch login.verdict(on: head, from: address, credential: settings.credential, at: time.now().uptime) {
         case .known: nil
         case .unknown: .unauthorized
         case .tooManyFailures: .tooManyFailures

@@ -32,11 +32,11 @@ final class DeployPages {
     }
 
     /// - Parameter login: `nil` for somebody who may ask; otherwise what they are told.
-    func service(login: @escaping (HTTPRequestHead) -> HTTPListener.Answer?) -> HTTPListener.Service {
+    func service(login: @escaping (HTTPRequestHead, _ address: String) -> HTTPListener.Answer?) -> HTTPListener.Service {
         .init(
-            admit: { head in
+            admit: { head, address in
                 let isText = (try? DeployRoute(parsing: head.uri))?.isText ?? !head.uri.hasPrefix("/v1/")
-                return (login(head) ?? Self.refusal(of: head)).map { $0.worded(isText: isText) }
+                return (login(head, address) ?? Self.refusal(of: head)).map { $0.worded(isText: isText) }
             },
             take: { [weak self] in self?.take($0) })
     }

@@ -31,6 +31,7 @@ public final class DeployThread: @unchecked Sendable {
         public var find: @Sendable (_ name: String, _ found: @escaping @Sendable (WatchedService?) -> Void) -> Void
         /// Answers, soon and on any thread, which services are watched.
         public var list: @Sendable (_ found: @escaping @Sendable ([String]) -> Void) -> Void
+        public var windows: DeployWindows
         /// Hears of each deploy whose verdict is final.
         public var judged: @Sendable (HostDeploy) -> Void
         /// For the log.
@@ -40,13 +41,14 @@ public final class DeployThread: @unchecked Sendable {
             host: String, boot: String, file: String,
             find: @escaping @Sendable (String, @escaping @Sendable (WatchedService?) -> Void) -> Void,
             list: @escaping @Sendable (@escaping @Sendable ([String]) -> Void) -> Void,
-            judged: @escaping @Sendable (HostDeploy) -> Void, tell: @escaping @Sendable (String) -> Void
+            windows: DeployWindows, judged: @escaping @Sendable (HostDeploy) -> Void, tell: @escaping @Sendable (String) -> Void
         ) {
             self.host = host
             self.boot = boot
             self.file = file
             self.find = find
             self.list = list
+            self.windows = windows
             self.judged = judged
             self.tell = tell
         }
@@ -99,7 +101,7 @@ public final class DeployThread: @unchecked Sendable {
             loop: loop, inspector: eyes, time: time,
             surroundings: DeployDesk.Surroundings(
                 host: surroundings.host, boot: surroundings.boot, file: surroundings.file, question: { questions.of($0) },
-                find: { name, found in surroundings.find(name) { found($0?.inspected) } }, tell: surroundings.tell))
+                find: { name, found in surroundings.find(name) { found($0?.inspected) } }, windows: surroundings.windows, tell: surroundings.tell))
     }
 
     /// Begins, with what an earlier life of the agent has kept.
@@ -164,7 +166,7 @@ public final class DeployThread: @unchecked Sendable {
         }
     }
 
-    /// Ends a deploy without a verdict. - Parameter done: hears why not, or `nil`.
+    /// Ends a deploy: see `DeployDesk.end`. - Parameter done: hears why not, or `nil`.
     public func end(_ deploy: String, _ done: @escaping @Sendable (DeployRefusal?) -> Void) {
         loop.post { [self] in done(desk.end(deploy)) }
     }

@@ -7,7 +7,7 @@ import Platform
 struct BasicLogin {
     enum Verdict {
         case known, unknown
-        /// There were too many wrong ones: also the right password has to wait, else a guesser would not be slowed down.
+        /// There were too many wrong ones from that address: also the right password has to wait, else a guesser would not be slowed down.
         case tooManyFailures
     }
 
@@ -15,13 +15,15 @@ struct BasicLogin {
 
     init(failuresPerSecond: Int) { failures = FailureLimit(perSecond: failuresPerSecond) }
 
-    /// - Parameter credential: what comes after `Basic ` from somebody who knows user and password.
-    mutating func verdict(on head: HTTPRequestHead, credential: Secret, at uptime: Duration) -> Verdict {
-        guard !failures.isReached(at: uptime) else { return .tooManyFailures }
+    /// - Parameters:
+    ///   - address: whose request it is.
+    ///   - credential: what comes after `Basic ` from somebody who knows user and password.
+    mutating func verdict(on head: HTTPRequestHead, from address: String, credential: Secret, at uptime: Duration) -> Verdict {
+        guard !failures.isReached(address, at: uptime) else { return .tooManyFailures }
         let authorization = head.headers["Authorization"]
         guard authorization.count == 1, let told = told(by: authorization[0]), credential.matches(told) else {
             // Asking without a password is how some clients find out that they need one; it guesses nothing.
-            if !authorization.isEmpty { failures.failed(at: uptime) }
+            if !authorization.isEmpty { failures.failed(address, at: uptime) }
             return .unknown
         }
         return .known

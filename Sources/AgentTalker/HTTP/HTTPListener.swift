@@ -33,8 +33,9 @@ final class HTTPListener {
 
     /// Who answers. Both are called on the event loop.
     struct Service {
-        /// Looks at a request before its body has come. An answer is all that it gets; otherwise it is taken.
-        var admit: (HTTPRequestHead) -> Answer?
+        /// Looks at a request, and at the address that it comes from, before its body has come. An answer is all that it gets; otherwise it
+        /// is taken.
+        var admit: (HTTPRequestHead, _ address: String) -> Answer?
         var take: (HTTPExchange) -> Void
     }
 
@@ -305,7 +306,7 @@ private final class AnsweringHandler: ChannelInboundHandler {
     }
 
     private func begin(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
-        if let answer = service.admit(head) { return refuse(head, answer, context) }
+        if let answer = service.admit(head, context.remoteAddress?.ipAddress ?? "") { return refuse(head, answer, context) }
         if let length = head.headers["Content-Length"].first.flatMap({ Int($0) }), length > limits.bodyBytes {
             return refuse(head, tooLong, context)
         }

@@ -20,7 +20,7 @@ final class MetricsEndpoint {
         self.own = own
         listener = HTTPListener(
             "metrics endpoint", limits: HTTPListener.Limits(), eventLoop: eventLoop, logger: logger,
-            service: .init(admit: { [unowned self] in answer(to: $0) }, take: { _ in }))
+            service: .init(admit: { [unowned self] in answer(to: $0, from: $1) }, take: { _ in }))
     }
 
     var address: SocketAddress? { listener?.address }
@@ -34,9 +34,9 @@ final class MetricsEndpoint {
 
     func update(_ snapshot: Snapshot) { self.snapshot = snapshot }
 
-    private func answer(to head: HTTPRequestHead) -> HTTPListener.Answer {
+    private func answer(to head: HTTPRequestHead, from address: String) -> HTTPListener.Answer {
         if let credential {
-            switch login.verdict(on: head, credential: credential, at: time.now().uptime) {
+            switch login.verdict(on: head, from: address, credential: credential, at: time.now().uptime) {
             case .known: break
             case .unknown: return .unauthorized
             case .tooManyFailures: return .tooManyFailures

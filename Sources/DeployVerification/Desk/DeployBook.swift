@@ -13,6 +13,8 @@ public struct DeployRefusal: Error, Equatable, Sendable, CustomStringConvertible
         /// Another deploy of the service is under way.
         case underWay
         case tooMany
+        /// Nobody would be spared the alerts of its restart.
+        case noWindow
     }
 
     public var kind: Kind
@@ -28,7 +30,7 @@ public struct DeployRefusal: Error, Equatable, Sendable, CustomStringConvertible
         switch kind {
         case .wrong: 400
         case .unknownService, .unknownDeploy: 404
-        case .underWay: 409
+        case .underWay, .noWindow: 409
         case .tooMany: 429
         }
     }
@@ -66,6 +68,12 @@ public struct DeployBook: Sendable {
 
     public func entry(_ id: String) -> Entry? { entries.first { $0.preparation.id == id } }
 
+    /// Those of the same service that were prepared later.
+    func deploys(after entry: Entry) -> [(id: String, token: Secret)] {
+        entries.filter { $0.preparation.service == entry.preparation.service && $0.prepared > entry.prepared }
+            .map { ($0.preparation.id, Secret($0.preparation.token)) }
+    }
+
     /// The deploy of a service that is under way.
     public func open(of service: String, at now: Timestamp) -> Entry? {
         entries.last { $0.preparation.service == service && $0.isOpen && !isForgotten($0, at: now) }
@@ -74,7 +82,7 @@ public struct DeployBook: Sendable {
     /// Whether a deploy may be prepared. `nil`: it may.
     public func refusal(of preparation: DeployPreparation, at now: Timestamp) -> DeployRefusal? {
         guard DeployToken.isToken(preparation.token.utf8) else { return DeployRefusal(kind: .wrong, description: DeployTokenError().description) }
-        if let known = entry(preparation.id), known.preparation.service != preparation.service || known.preparation.token != preparation.token {
+        if let known = entry(preparation.id)?.preparation, known.service != preparation.service || Secret(known.token) != Secret(preparation.token) {
             return DeployRefusal(kind: .wrong, description: "another deploy has the id \(preparation.id) already")
         }
         if let open = open(of: preparation.service, at: now), open.preparation.id != preparation.id, !preparation.takesOver {
@@ -115,12 +123,7 @@ public struct DeployBook: Sendable {
     /// Nobody has asked for it for so long that its deploy must have ended without a check.
     public func isForgotten(_ entry: Entry, at now: Timestamp) -> Bool { entry.checks == 0 && now - entry.touched > Self.forgottenAfter }
 
-    /// - Returns: whether it was there.
-    public mutating func remove(_ id: String) -> Bool {
-        let count = entries.count
-        entries.removeAll { $0.preparation.id == id }
-        return entries.count < count
-    }
+    public mutating func remove(_ id: String) { entries.removeAll { $0.preparation.id == id } }
 
     public mutating func change(_ id: String, _ change: (inout Entry) -> Void) {
         if let index = entries.firstIndex(where: { $0.preparation.id == id }) { change(&entries[index]) }

@@ -20,18 +20,21 @@ public final class DeployDesk {
         public var question: (_ service: String) -> TokenQuestion?
         /// Answers, soon and on any thread, how a service is; `nil` when nobody watches such a one. A name may lack `.service`.
         public var find: (_ service: String, _ found: @escaping @Sendable (InspectedService?) -> Void) -> Void
+        public var windows: DeployWindows
         /// For the log: what an operator should know.
         public var tell: @Sendable (String) -> Void
 
         public init(
             host: String, boot: String, file: String?, question: @escaping (String) -> TokenQuestion?,
-            find: @escaping (String, @escaping @Sendable (InspectedService?) -> Void) -> Void, tell: @escaping @Sendable (String) -> Void
+            find: @escaping (String, @escaping @Sendable (InspectedService?) -> Void) -> Void, windows: DeployWindows,
+            tell: @escaping @Sendable (String) -> Void
         ) {
             self.host = host
             self.boot = boot
             self.file = file
             self.question = question
             self.find = find
+            self.windows = windows
             self.tell = tell
         }
     }
@@ -126,12 +129,28 @@ public final class DeployDesk {
             guard let self else { return }
             preparing.remove(service.name)
             let now = time.now().wall
+            for entry in book.entries where entry.preparation.service == service.name && entry.isOpen { closeWindow(of: entry) }
             for id in book.add(preparation, baseline, at: now) { stopObserving(id) }
             guard let entry = book.entry(preparation.id) else { return }
             observe(entry, service)
             save()
-            done(.success(prepared(entry)))
+            openWindow(of: entry) { [weak self] problem in
+                guard let self else { return }
+                guard let problem else { return done(.success(prepared(entry))) }
+                _ = end(preparation.id)
+                done(.failure(DeployRefusal(kind: .noWindow, description: "no deploy window: \(problem)")))
+            }
         }
+    }
+
+    private func openWindow(of entry: DeployBook.Entry, _ opened: @escaping (_ problem: String?) -> Void) {
+        guard entry.preparation.opensWindow else { return opened(nil) }
+        let answer = LoopBound(opened)
+        surroundings.windows.open(entry.preparation) { [loop] problem in loop.post { answer.value(problem) } }
+    }
+
+    private func closeWindow(of entry: DeployBook.Entry) {
+        if entry.preparation.opensWindow { surroundings.windows.close(entry.preparation) }
     }
 
     private func prepared(_ entry: DeployBook.Entry) -> DeployPrepared {
@@ -293,6 +312,7 @@ public final class DeployDesk {
                 if entry.outcome != nil { verifier.lacks.append("the deploy was judged before, and what happened since then was not seen") }
                 if let availability = entry.availability { verifier.observe(availability) }
             }
+            verifier.laterDeploys = book.deploys(after: entry)
         } else {
             verifier = HostVerifier(service: service.name, host: surroundings.host, deploy: check.deploy, token: check.token, start: now)
         }
@@ -332,10 +352,14 @@ public final class DeployDesk {
         save()
     }
 
-    /// Ends a deploy without a verdict: another may be prepared. Checks of it that run go on with what they have.
+    /// Ends a deploy: its window is closed, and without a verdict it is forgotten, so that another may be prepared. Checks of it that run go
+    /// on with what they have.
     /// - Returns: `nil` when there was such a deploy.
     public func end(_ deploy: String) -> DeployRefusal? {
-        guard book.remove(deploy) else { return unknownDeploy(DeployCheck(deploy: deploy)) }
+        guard let entry = book.entry(deploy) else { return unknownDeploy(DeployCheck(deploy: deploy)) }
+        closeWindow(of: entry)
+        guard entry.isOpen else { return nil }
+        book.remove(deploy)
         stopObserving(deploy)
         save()
         return nil
@@ -469,7 +493,7 @@ public final class DeployDesk {
 }
 
 /// A closure of the loop's thread on its way through another one, which does not call it.
-private struct LoopBound: @unchecked Sendable {
-    let value: (InspectedService?) -> Void
-    init(_ value: @escaping (InspectedService?) -> Void) { self.value = value }
+private struct LoopBound<Argument>: @unchecked Sendable {
+    let value: (Argument) -> Void
+    init(_ value: @escaping (Argument) -> Void) { self.value = value }
 }

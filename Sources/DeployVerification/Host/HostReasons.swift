@@ -18,8 +18,8 @@ extension HostVerifier.Why {
 extension HostVerifier {
     /// The most important first.
     func reasons(for state: Verdict, at now: Duration) -> [String] {
-        guard token != nil else { return [] }
-        guard look != nil else { return ["nothing has been seen yet"] }
+        guard look != nil else { return token == nil ? [] : ["nothing has been seen yet"] }
+        guard token != nil else { return judged.isEmpty ? [nobody] : [] }
         var reasons: [String] = []
         if let ending { reasons.append(ending) }
         if state == .crashLoop { reasons.append(crashes(at: now)) }
@@ -102,6 +102,7 @@ extension HostVerifier {
     private func sentence(_ one: Judged, at now: Duration) -> String {
         let process = one.process
         let worker = "worker \(process.mark.pid)"
+        if let later = laterDeploy(of: process) { return "\(worker) runs a later release: it answers the token of \(later)" }
         switch one.class {
         case .dynamic:
             return one.why == .changedItsToken
@@ -114,6 +115,12 @@ extension HostVerifier {
         case .oldCode: return "\(worker) is new and runs old code: \(cause(one))"
         default: return "\(worker) is not proven to be new: \(doubt(one, at: now))"
         }
+    }
+
+    /// The deploy that was prepared after this one and whose token a process answers.
+    private func laterDeploy(of process: ServiceProcess) -> String? {
+        guard case .token(let text) = heard[process.mark]?.latest?.content else { return nil }
+        return laterDeploys.first { $0.token.matches(text.utf8) }?.id
     }
 
     /// ` (1 request in flight, 7.4 s)`

@@ -58,6 +58,9 @@ public struct HostVerifier: Sendable {
     let tokenPrefix: String?
     let start: Moment
 
+    /// Deploys of the service that were prepared after this one.
+    var laterDeploys: [(id: String, token: Secret)] = []
+
     // What was seen
     private(set) var check: DeployCheck?
     private var began: Duration

@@ -47,8 +47,8 @@ public class ServiceFolders: InitSystem {
     private var watcher: FolderWatcher?
     /// Of services that somebody wants: where they are.
     private var services: [String: Service] = [:]
-    /// Of pipes that somebody reads: the end to write into.
-    private var ends: [String: (descriptor: Int32, inode: ino_t)] = [:]
+    /// Of a service's folder: its pipes that somebody reads, by name, and the end to write into.
+    private var ends: [String: [String: (descriptor: Int32, inode: ino_t)]] = [:]
     private var timer: Loop.Timer?
     /// Services that the agent may not read. While there are any, the source counts as failed.
     private var denied: Set<String> = []
@@ -208,19 +208,20 @@ public class ServiceFolders: InitSystem {
     /// `nil` when the agent may not find out. The end that is opened for that is kept: to close it would look like a command to everybody who
     /// watches the folder, this agent included.
     private func isListening(_ folder: String, on name: String? = nil) -> Bool? {
-        let path = "\(folder)/supervise/\(name ?? dialect.listener)"
+        let name = name ?? dialect.listener
+        let path = "\(folder)/supervise/\(name)"
         var there = Glibc.stat()
         let isThere = stat(path, &there) == 0
-        if let end = ends[path] {
+        if let end = ends[folder]?[name] {
             var entry = pollfd(fd: end.descriptor, events: 0, revents: 0)
             // Who read it has ended when the pipe is broken.
             if isThere, end.inode == there.st_ino, poll(&entry, 1, 0) == 0 { return true }
             close(end.descriptor)
-            ends[path] = nil
+            ends[folder]?[name] = nil
         }
         let fifo = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC)
         guard fifo < 0 else {
-            ends[path] = (fifo, there.st_ino)
+            ends[folder, default: [:]][name] = (fifo, there.st_ino)
             return true
         }
         return errno == EACCES || errno == EPERM ? nil : false
@@ -229,9 +230,9 @@ public class ServiceFolders: InitSystem {
     /// Keeps no pipe of a service that is not watched any longer.
     private func dropEnds() {
         let folders = Set(services.values.map(\.folder))
-        for (path, end) in ends where !folders.contains(where: { path.hasPrefix($0 + "/supervise/") }) {
-            close(end.descriptor)
-            ends[path] = nil
+        for (folder, pipes) in ends where !folders.contains(folder) {
+            for pipe in pipes.values { close(pipe.descriptor) }
+            ends[folder] = nil
         }
     }
 

@@ -143,9 +143,10 @@ struct Door: Sendable {
         _ = try await answered(request, with: transfers)
     }
 
-    func cancel(_ deploy: String, of service: String, with transfers: Transfers) async {
+    /// Closes the windows of a deploy, and has it forgotten unless there is a verdict.
+    func end(_ deploy: String, of service: String, with transfers: Transfers) async throws(DoorError) {
         let path = isAggregator ? "/api/v1/services/\(escaped(service))/deploys/cancel" : "/v1/cancel"
-        _ = try? await ask("POST", path, ["deploy_id": .string(deploy)], isAggregator ? 15 : 5, transfers)
+        _ = try await ask("POST", path, ["deploy_id": .string(deploy)], isAggregator ? 15 : 5, transfers)
     }
 
     /// What every worker carries now; of all services when none is named.

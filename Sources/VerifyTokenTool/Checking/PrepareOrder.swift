@@ -16,14 +16,19 @@ struct PrepareOrder {
     var requests: [HTTPRequest] = []
     /// Whether the note must be kept for the deploy to be checked.
     var keepsNote: Bool
+    let opensWindow: Bool
 
-    /// - Parameter keepsNote: also where nothing but a token would be needed.
+    /// - Parameters:
+    ///   - keepsNote: also where nothing but a token would be needed.
+    ///   - opensWindow: the agents that are asked alert nobody until `end`.
     init(
-        _ options: ReleaseOptions, _ urls: URLOptions, _ login: LoginOptions, _ probe: ProbeOptions, _ agents: AgentOptions, keepsNote: Bool
+        _ options: ReleaseOptions, _ urls: URLOptions, _ login: LoginOptions, _ probe: ProbeOptions, _ agents: AgentOptions, keepsNote: Bool,
+        opensWindow: Bool = false
     ) async throws {
         token = try options.token.map { try DeployToken(option: "--token", $0) } ?? DeployToken()
         release = options.release.map(absolute)
         let credentials = try login.credentials()
+        self.opensWindow = opensWindow
         note = DeployNote(id: DeployNote.newID(), token: token.text, service: options.service, began: SystemTime().now().wall)
         note.person = options.person ?? userName()
         note.revision = options.revision ?? release.flatMap(revisionFile)
@@ -38,18 +43,14 @@ struct PrepareOrder {
         self.keepsNote = options.service != nil || !urls.url.isEmpty || keepsNote
         guard let service = options.service else { return }
         doors = try await note.way.doors()
-        if let path = options.tokenPath, doors.contains(where: \.isAggregator), credentials != nil {
-            Output.error(
-                "warning: passwords do not pass through the aggregator: for \(path) each agent uses `deploy_user` and `deploy_password_file` of its own check of the service"
-            )
-        }
+        if let path = options.tokenPath { warnOfLogin(credentials, for: path, doors) }
         preparation = DeployPreparation(
             id: note.id, service: service, token: token.text, release: release ?? options.remoteRelease, isInPlace: options.inPlace,
             question: options.tokenPath.map { path in
                 TokenQuestion(path: path, host: urls.hostHeader, user: credentials?.user, password: credentials?.password)
             },
             availability: probe.probe ? AvailabilityOrder(path: options.probePath, rate: probe.probeRate.perSecond) : nil,
-            takesOver: options.force, person: note.person, revision: note.revision)
+            takesOver: options.force, opensWindow: opensWindow, person: note.person, revision: note.revision)
     }
 
     /// First the agents, so that nothing is written when they refuse; then the token.
@@ -69,7 +70,7 @@ struct PrepareOrder {
                 try folder.keep(note)
             }
         } catch {
-            await cancel(transfers)
+            await end(transfers)
             Output.error("verify-token: \(error)")
             throw ExitCode(2)
         }
@@ -105,13 +106,23 @@ struct PrepareOrder {
         }
         guard isRefused else { return hosts }
         // A deploy that is half prepared would block the next one.
-        await cancel(transfers)
+        await end(transfers)
         throw ExitCode(Verdict.unreachable.exitCode)
     }
 
-    func cancel(_ transfers: Transfers) async {
+    /// The agents close the deploy's windows, and forget it unless there is a verdict.
+    func end(_ transfers: Transfers) async {
         await withDiscardingTaskGroup { group in
-            for door in doors { group.addTask { await door.cancel(note.id, of: note.service ?? "", with: transfers) } }
+            for door in doors {
+                group.addTask {
+                    do throws(DoorError) {
+                        try await door.end(note.id, of: note.service ?? "", with: transfers)
+                    } catch {
+                        guard opensWindow else { return }
+                        Output.error("warning: \(door.name): the deploy window was not closed, and ends by itself: \(error)")
+                    }
+                }
+            }
         }
     }
 
@@ -122,11 +133,19 @@ struct PrepareOrder {
                 Evidence(status: answer.status, body: answer.body, expecting: token) == .rightToken
             else { continue }
             Output.error("verify-token: \(request.shown) answers the new token before any restart: \(Verdict.dynamicToken.meaning)")
-            await cancel(transfers)
+            await end(transfers)
             NoteFolder.ofThisUser.forget(note.id)
             throw ExitCode(Verdict.dynamicToken.exitCode)
         }
     }
+}
+
+/// Says whose login is used where the one that was given cannot be.
+func warnOfLogin(_ login: Credentials?, for path: String, _ doors: [Door]) {
+    guard login != nil, doors.contains(where: \.isAggregator) else { return }
+    Output.error(
+        "warning: passwords do not pass through the aggregator: for \(path) each agent uses `deploy_user` and `deploy_password_file` of its own check of the service"
+    )
 }
 
 /// The first line of a release's REVISION, as Capistrano writes it; `nil` when there is none that can be shown.

@@ -107,7 +107,7 @@ struct Check: AsyncParsableCommand {
         var check = judging.check(for: plan)
         // An agent that has the deploy from `prepare` knows how its workers are asked; one that was started again since has kept no password.
         guard let tokenPath = which.tokenPath ?? note?.tokenPath else { return check }
-        // Passwords do not pass through the aggregator.
+        warnOfLogin(login, for: tokenPath, plan.doors)
         let known = plan.doors.contains(where: \.isAggregator) ? nil : login
         check.question = TokenQuestion(path: tokenPath, host: urls.hostHeader ?? note?.hostHeader, user: known?.user, password: known?.password)
         return check

@@ -31,14 +31,13 @@ struct DoctorCommand: AsyncParsableCommand {
     )
     var ask = false
 
-    @OptionGroup(title: "Agents") var agents: AgentOptions
+    @OptionGroup(title: "Agents") var agents: DirectAgentOptions
 
     @Flag(help: "Print the findings as one JSON object.")
     var json = false
 
     func validate() throws {
         guard !service.isEmpty else { throw ValidationError("--service is empty.") }
-        guard agents.aggregator == nil else { throw ValidationError("doctor asks agents themselves: --agents or --agent-socket.") }
     }
 
     func run() async throws {

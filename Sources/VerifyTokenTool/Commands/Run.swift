@@ -11,8 +11,8 @@ struct Run: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Prepares, runs a deploy command, and checks what came of it.",
         discussion: """
-            Opens a deploy window at this host's agent, so that nobody is alerted of the restart; prepares as `prepare` does; runs the command \
-            with DEPLOY_TOKEN and DEPLOY_ID in its environment; checks as `check` does; and closes the window in any case, also after a signal. \
+            Opens a deploy window at the agents, so that nobody is alerted of the restart; prepares as `prepare` does; runs the command with \
+            DEPLOY_TOKEN and DEPLOY_ID in its environment; checks as `check` does; and closes the window in any case, also after a signal. \
             Without --release the command puts $DEPLOY_TOKEN into the file TOKEN of the release itself, before the restart.
 
             The exit code is that of `check`, or the command's own when it failed: then nothing is checked.
@@ -33,7 +33,7 @@ struct Run: AsyncParsableCommand {
             valueName: "command"))
     var onFailure: String?
 
-    @Flag(help: "Open no deploy window at this host's agent.")
+    @Flag(help: "Open no deploy window: whoever is to hear of the service hears of its restart.")
     var noWindow = false
 
     @Argument(parsing: .postTerminator, help: "What deploys, after `--`.")
@@ -46,7 +46,7 @@ struct Run: AsyncParsableCommand {
 
     func run() async throws {
         let time = SystemTime()
-        let order = try await PrepareOrder(release, urls, login, probe, agents, keepsNote: true)
+        let order = try await PrepareOrder(release, urls, login, probe, agents, keepsNote: true, opensWindow: !noWindow && !agents.way.isLocal)
         if result.annotates { Output.error(GitHub.mask(order.token)) }
         let course = Course(time: time)
         Interruption.listen { course.note($0) }
@@ -78,9 +78,9 @@ struct Run: AsyncParsableCommand {
         guard course.signal == nil else { return await giveUp(order, note, transfers) }
         guard status == 0 else {
             tellFailure(of: status, note)
-            await order.cancel(transfers)
-            NoteFolder.ofThisUser.forget(note.id)
             await runOnFailure("COMMAND_FAILED", variables, course)
+            await order.end(transfers)
+            NoteFolder.ofThisUser.forget(note.id)
             return status
         }
 
@@ -92,9 +92,10 @@ struct Run: AsyncParsableCommand {
         probeTask?.cancel()
         let isWritten = Announcement(options: result).tell(outcome)
         await report(outcome, of: note.way, with: transfers)
-        guard outcome.verdict != .verified else { return isWritten ? 0 : 2 }
-        await runOnFailure(outcome.verdict.rawValue, variables, course)
-        return outcome.verdict.exitCode
+        // What --on-failure starts again is the deploy's as well.
+        if outcome.verdict != .verified { await runOnFailure(outcome.verdict.rawValue, variables, course) }
+        if order.opensWindow { await order.end(transfers) }
+        return outcome.verdict == .verified && !isWritten ? 2 : outcome.verdict.exitCode
     }
 
     private func plan(_ order: PrepareOrder, _ note: DeployNote, _ probing: SteadyProbe?) async -> Plan {
@@ -132,7 +133,7 @@ struct Run: AsyncParsableCommand {
 
     private func giveUp(_ order: PrepareOrder, _ note: DeployNote, _ transfers: Transfers) async -> Int32 {
         Output.error("verify-token: interrupted: the deploy \(note.id) is not checked")
-        await order.cancel(transfers)
+        await order.end(transfers)
         NoteFolder.ofThisUser.forget(note.id)
         // The caller says which signal it was.
         return 1
@@ -159,6 +160,7 @@ struct Run: AsyncParsableCommand {
 
     // MARK: The window
 
+    /// Other hosts' agents open theirs as they prepare.
     /// - Returns: where to close it; `nil` when there is none.
     private func openWindow() throws -> ControlSocket? {
         guard !noWindow, agents.way.isLocal else { return nil }

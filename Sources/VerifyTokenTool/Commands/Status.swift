@@ -18,14 +18,10 @@ struct Status: AsyncParsableCommand {
     @Option(help: ArgumentHelp("The service as its agent knows it (default: all).", valueName: "name"))
     var service: String?
 
-    @OptionGroup(title: "Agents") var agents: AgentOptions
+    @OptionGroup(title: "Agents") var agents: DirectAgentOptions
 
     @Flag(help: "Print the answers as one JSON object.")
     var json = false
-
-    func validate() throws {
-        guard agents.aggregator == nil else { throw ValidationError("status asks agents themselves: --agents or --agent-socket.") }
-    }
 
     func run() async throws {
         let doors = try await agents.way.doors()

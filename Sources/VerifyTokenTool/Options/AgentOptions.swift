@@ -6,7 +6,8 @@ import Glibc
 import Platform
 import Transfer
 
-struct AgentOptions: ParsableArguments {
+/// Agents that are asked without anybody between.
+struct DirectAgentOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Ask the agent of this host over this socket (default: \(Door.defaultSocket)).", valueName: "path"))
     var agentSocket: String?
 
@@ -28,6 +29,28 @@ struct AgentOptions: ParsableArguments {
     @Option(help: ArgumentHelp("The authorities to trust for --agents instead of the system's (PEM).", valueName: "file"))
     var agentsCa: String?
 
+    func validate() throws {
+        guard agentSocket == nil || agents == nil else { throw ValidationError("--agent-socket and --agents exclude each other.") }
+        guard agentsPasswordFile == nil || agentsUser != nil else { throw ValidationError("--agents-password-file needs --agents-user.") }
+        guard agentsUser == nil || agents != nil else { throw ValidationError("--agents-user needs --agents.") }
+    }
+
+    /// As it is kept for `check`: without passwords.
+    var way: AgentWay {
+        var way = AgentWay()
+        way.socket = agentSocket.map(absolute)
+        way.agents = agents
+        way.agentsUser = agentsUser
+        way.agentsPasswordFile = agentsPasswordFile.map(absolute)
+        way.agentsAuthorities = agentsCa.map(absolute)
+        return way
+    }
+}
+
+/// Agents that are asked, themselves or through the aggregator.
+struct AgentOptions: ParsableArguments {
+    @OptionGroup var direct: DirectAgentOptions
+
     @Option(
         help: ArgumentHelp(
             "The aggregator. It is told how the deploy ended, and asks the agents of all hosts that have the service, unless --agents or "
@@ -43,24 +66,16 @@ struct AgentOptions: ParsableArguments {
     var aggregatorCa: String?
 
     func validate() throws {
-        guard agentSocket == nil || agents == nil else { throw ValidationError("--agent-socket and --agents exclude each other.") }
-        guard agentsPasswordFile == nil || agentsUser != nil else { throw ValidationError("--agents-password-file needs --agents-user.") }
-        guard agentsUser == nil || agents != nil else { throw ValidationError("--agents-user needs --agents.") }
         guard aggregator == nil || aggregatorTokenFile != nil else { throw ValidationError("--aggregator needs --aggregator-token-file.") }
         guard aggregatorTokenFile == nil || aggregator != nil else { throw ValidationError("--aggregator-token-file needs --aggregator.") }
     }
 
     /// Whether anything says which agents are meant.
-    var isSaid: Bool { agentSocket != nil || agents != nil || aggregator != nil }
+    var isSaid: Bool { direct.agentSocket != nil || direct.agents != nil || aggregator != nil }
 
     /// As it is kept for `check`: without passwords.
     var way: AgentWay {
-        var way = AgentWay()
-        way.socket = agentSocket.map(absolute)
-        way.agents = agents
-        way.agentsUser = agentsUser
-        way.agentsPasswordFile = agentsPasswordFile.map(absolute)
-        way.agentsAuthorities = agentsCa.map(absolute)
+        var way = direct.way
         way.aggregator = aggregator
         way.aggregatorTokenFile = aggregatorTokenFile.map(absolute)
         way.aggregatorAuthorities = aggregatorCa.map(absolute)

@@ -2,6 +2,7 @@
 
 import AgentAPI
 import Platform
+import Synchronization
 import TestKit
 import Testing
 
@@ -87,8 +88,25 @@ private final class SimulatedInspector: ServiceInspector {
     func releaseToken(of mark: ProcessMark) -> BirthToken { birth[mark.pid] ?? .unproven }
 }
 
+/// Which windows were opened and closed.
+private final class Windows: Sendable {
+    private let held = Mutex<(told: [String], problem: String?)>(([], nil))
+    var told: [String] { held.withLock { $0.told } }
+
+    func refuse(_ problem: String) { held.withLock { $0.problem = problem } }
+
+    var surroundings: DeployWindows {
+        DeployWindows(
+            open: { deploy, opened in
+                self.held.withLock { $0.told.append("open \(deploy.id) of \(deploy.service)") }
+                opened(self.held.withLock { $0.problem })
+            }, close: { deploy in self.held.withLock { $0.told.append("close \(deploy.id)") } })
+    }
+}
+
 /// A desk, its loop and its server, all on the thread of the test.
 private final class Bed {
+    let windows = Windows()
     let loop: Loop
     let inspector: SimulatedInspector
     let desk: DeployDesk
@@ -116,7 +134,7 @@ private final class Bed {
                 host: "app-1", boot: boot, file: file, question: { _ in asks ? TokenQuestion(path: "/about/deploy") : nil },
                 find: { name, found in
                     found(["web", "web.service"].contains(name) ? InspectedService(name: "web.service", mainProcess: nil, cgroup: nil) : nil)
-                }, tell: { _ in }))
+                }, windows: windows.surroundings, tell: { _ in }))
         desk.begin()
     }
 
@@ -135,14 +153,15 @@ private final class Bed {
         return value
     }
 
-    func prepare(_ id: String = "d-1", takesOver: Bool = false, probe: Bool = false, service: String = "web") throws -> Result<
-        DeployPrepared, DeployRefusal
-    > {
+    func prepare(
+        _ id: String = "d-1", token: String = SimulatedServer.tokens[2], takesOver: Bool = false, opensWindow: Bool = false, probe: Bool = false,
+        service: String = "web"
+    ) throws -> Result<DeployPrepared, DeployRefusal> {
         try wait { done in
             desk.prepare(
                 DeployPreparation(
-                    id: id, service: service, token: SimulatedServer.tokens[2], release: "/srv/app/releases/2",
-                    availability: probe ? AvailabilityOrder() : nil, takesOver: takesOver), done)
+                    id: id, service: service, token: token, release: "/srv/app/releases/2",
+                    availability: probe ? AvailabilityOrder() : nil, takesOver: takesOver, opensWindow: opensWindow), done)
         }
     }
 
@@ -220,6 +239,45 @@ private final class Bed {
             Issue.record("a status of nothing")
             return
         }
+    }
+
+    @Test func aWindowIsOpenUntilWhoeverDeploysHasEnded() throws {
+        let bed = try Bed()
+        _ = try bed.prepare(opensWindow: true).get()
+        #expect(bed.windows.told == ["open d-1 of web.service"])
+        bed.replaceWorkers()
+        #expect(try bed.check(quick).last?.state == .verified)
+        // What is done about a verdict belongs to the deploy.
+        #expect(bed.windows.told.count == 1)
+        #expect(bed.desk.end("d-1") == nil)
+        #expect(bed.windows.told.last == "close d-1")
+        // The verdict stays.
+        #expect(try bed.check(quick).last?.hasBaseline == true)
+        _ = try bed.prepare("d-2", opensWindow: true).get()
+        _ = try bed.prepare("d-3", takesOver: true).get()
+        #expect(bed.windows.told.dropFirst(2) == ["open d-2 of web.service", "close d-2"])
+        #expect(bed.desk.end("d-3") == nil)
+        #expect(bed.windows.told.count == 4)
+        #expect(bed.desk.end("d-3")?.kind == .unknownDeploy)
+    }
+
+    @Test func withoutItsWindowADeployIsNotPrepared() throws {
+        let bed = try Bed()
+        bed.windows.refuse("too many windows are open already")
+        let refusal = #expect(throws: DeployRefusal.self) { try bed.prepare(opensWindow: true).get() }
+        #expect(refusal?.description == "no deploy window: too many windows are open already")
+        #expect(try bed.prepare("d-2").get().workers == 2)
+    }
+
+    @Test func anEarlierDeployIsToldOfALaterOne() throws {
+        let bed = try Bed()
+        _ = try bed.prepare(token: "33333333cccccccc33333333cccccccc").get()
+        _ = try bed.check(DeployCheck(deploy: "d-1", timeout: .milliseconds(300)))
+        _ = try bed.prepare("d-2").get()
+        bed.replaceWorkers()
+        let last = try bed.check(DeployCheck(deploy: "d-1", timeout: .seconds(15))).last
+        #expect(last?.state == .newProcessOldCode)
+        #expect(last?.reasons.first?.hasSuffix("runs a later release: it answers the token of d-2") == true, "\(last?.reasons ?? [])")
     }
 
     @Test func workersThatSayNothingDoNotHoldUpTheDeploy() throws {
