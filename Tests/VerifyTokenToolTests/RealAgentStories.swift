@@ -20,7 +20,8 @@ private func json(_ text: String) throws -> JSON { try JSON(parsing: text.trimmi
         async let story7: Void = anAgentThatIsNotThereIsNoReasonToWriteAToken()
         async let story8: Void = anAgentThatWasStartedAgainIsToldThePasswordAgain()
         async let story9: Void = noAgentListensInTheClearToOthers()
-        _ = try await (story1, story2, story3, story4, story5, story6, story7, story8, story9)
+        async let story10: Void = aRunFromElsewhereOpensAndClosesTheAgentsWindow()
+        _ = try await (story1, story2, story3, story4, story5, story6, story7, story8, story9, story10)
     }
 
     /// A service, and an agent that watches it as `web`.
@@ -82,6 +83,32 @@ private func json(_ text: String) throws -> JSON { try JSON(parsing: text.trimmi
         #expect(end.output.contains("VERIFIED"))
         // What a script polls for is the new token by now.
         try await agent.answers(try String(contentsOfFile: release + "/TOKEN", encoding: .utf8))
+    }
+
+    private func aRunFromElsewhereOpensAndClosesTheAgentsWindow() async throws {
+        let (service, agent) = try await host(certificates: try await Certificates())
+        let desk = try Desk()
+        let words = ["run", "--service", "web", "--release", try service.release("2"), "--settle", "300ms", "--person", "ann", "--quiet"]
+        let log = { agent.log.split(separator: "\n").filter { $0.contains("kind=deploy_") }.joined(separator: "\n") }
+        let failed = try await desk.run(words + agent.options + ["--", "sh", "-c", "exit 3"])
+        #expect(failed.status == 3, "\(failed.text)")
+        #expect(log().contains("deploy of web by ann, d-"), "\(agent.log)")
+        try await eventually("the window is closed") {
+            log().contains("kind=deploy_finished")
+        } explanation: {
+            agent.log
+        }
+        let script = "ln -sfn releases/2 '\(service.folder.path)/current' && kill -HUP \(service.program.pid)"
+        let verified = try await desk.run(words + agent.options + ["--", "sh", "-c", script])
+        #expect(verified.status == 0, "\(verified.text)")
+        try await eventually("the second window is closed") {
+            log().components(separatedBy: "kind=deploy_finished").count == 3
+        } explanation: {
+            agent.log
+        }
+        let quiet = try await desk.run(words + agent.options + ["--no-window", "--force", "--", "true"])
+        #expect(quiet.status != 0)
+        #expect(log().components(separatedBy: "kind=deploy_started").count == 3, "\(agent.log)")
     }
 
     private func everyOneOfTwoAgentsMustHaveProvenIt() async throws {
