@@ -85,16 +85,7 @@ FUZZ := .build-fuzz/release/Fuzz
 
 fuzz: build-packages swift
 	ROLLCALL_FUZZ=1 swift build -c release --product Fuzz --sanitize fuzzer -Xswiftc -enable-testing --scratch-path .build-fuzz
-	@mkdir -p .build-fuzz/found; \
-	status=0; \
-	for parser in $$($(FUZZ) 2>/dev/null); do \
-	    mkdir -p ".build-fuzz/corpus/$$parser"; \
-	    echo "$$parser"; \
-	    PARSER=$$parser $(FUZZ) -max_total_time=$(FUZZ_SECONDS) -timeout=5 -rss_limit_mb=2048 -verbosity=0 -print_final_stats=1 \
-	        -artifact_prefix=".build-fuzz/found/$$parser-" ".build-fuzz/corpus/$$parser" "Tests/Fuzz/Seeds/$$parser" 2>&1 | \
-	        sed -n 's/^stat::/    /p; /ERROR/p; /Fatal error/p; /Test unit written/p' || status=1; \
-	done; \
-	exit $$status
+	@$(FUZZ) 2>/dev/null | xargs -P "$$(nproc)" -n 1 Tests/Fuzz/one $(FUZZ) $(FUZZ_SECONDS)
 
 # Build and install
 

@@ -201,6 +201,13 @@ private final class RelaySite {
             #expect(lost.hosts["web2"]?.state == .unreachable)
             #expect(lost.result["reasons"]?.array?.contains { $0.string?.contains("web2") == true } == true, "\(lost.result.text)")
 
+            // The pages of these deploys, as a person sees them.
+            let code = try #require(site.aggregator?.text.firstMatch(of: #/set-up code (\S+)/#)?.1)
+            let walked = try await ChildProcess.run(
+                bed("chromium"), ["http://127.0.0.1:\(site.port)", site.folder.path + "/pictures"],
+                environment: ["ROLLCALL_SETUP_CODE": String(code), "ROLLCALL_PASSWORD": "battery staple"], within: .seconds(120))
+            #expect(walked.status == 0, "\(walked.text)")
+
             // Wrong names and tokens, and an aggregator that is not there.
             let nothing = try await site.verifyToken(["prepare", "--service", "nothing"] + site.way)
             #expect(nothing.status == 10 && nothing.errors.contains("there is no service nothing"), "\(nothing.errors)")
