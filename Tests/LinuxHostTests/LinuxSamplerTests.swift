@@ -128,6 +128,36 @@ import Testing
         #expect(sampler.sample(unit: "puma", process: puma, cgroup: nil, metrics: ["processes"]) == ["processes": 3])
     }
 
+    @Test func anIdleProcessIsAskedForChildrenInEveryCycleOnlyWhereSomethingDependsOnThem() throws {
+        let sampler = sampler()
+        func shown(at uptime: Duration, judged: Set<MetricName> = []) -> Double? {
+            sampler.beginCycle(at: uptime)
+            let list = MetricList([named("processes")], judged: judged)
+            return sampler.sample(SampledUnit(key: "puma", process: puma, cgroup: nil), list)[0]
+        }
+        try put(10, user: 5)
+        try machine.write("", to: "proc/10/task/10/children")
+        #expect(shown(at: .seconds(100)) == 1)
+        try put(11, parent: 10)
+        try machine.write("11 ", to: "proc/10/task/10/children")
+        try machine.write("", to: "proc/11/task/11/children")
+        #expect(shown(at: .seconds(101)) == 1)
+        // With a rule, after work, and after a few seconds.
+        #expect(shown(at: .seconds(102), judged: [named("processes")]) == 2)
+        try put(12, parent: 10)
+        try machine.write("11 12 ", to: "proc/10/task/10/children")
+        try machine.write("", to: "proc/12/task/12/children")
+        try put(11, parent: 10, user: 1)
+        #expect(shown(at: .seconds(103)) == 3)
+        try machine.write("11", to: "proc/10/task/10/children")
+        #expect(shown(at: .seconds(104)) == 3)
+        #expect(shown(at: .seconds(108)) == 2)
+        // An end is seen at once.
+        try machine.write("", to: "proc/11/stat")
+        try machine.write("", to: "proc/10/task/10/children")
+        #expect(shown(at: .seconds(109)) == 1)
+    }
+
     @Test func aPidThatPassesToAnotherProcessIsNotTheOldOne() throws {
         let sampler = sampler()
         let metrics: Set = ["cpu:total"]

@@ -35,12 +35,17 @@ public final class MetricList: Sendable {
     public let metrics: [MetricName]
     /// As samples and reports call them.
     public let keys: [String]
+    /// On which something depends. What is only shown may be found out a few seconds late.
+    public let judged: Set<MetricName>
 
-    /// - Parameter metrics: each is taken once, in the order of its first occurrence.
-    public init(_ metrics: some Sequence<MetricName>) {
+    /// - Parameters:
+    ///   - metrics: each is taken once, in the order of its first occurrence.
+    ///   - judged: `nil`: all of them.
+    public init(_ metrics: some Sequence<MetricName>, judged: Set<MetricName>? = nil) {
         var seen: Set<MetricName> = []
         self.metrics = metrics.filter { seen.insert($0).inserted }
         keys = self.metrics.map(\.description)
+        self.judged = judged ?? seen
     }
 
     public func index(of metric: MetricName) -> Int? { metrics.firstIndex(of: metric) }

@@ -56,7 +56,7 @@ final class SubjectMetrics {
                 sampled.append(metric)
             }
         }
-        self.sampled = MetricList(sampled)
+        self.sampled = MetricList(sampled, judged: Set(need.metrics))
         self.own = own
         let all = MetricList(sampled + ownNames)
         self.all = all

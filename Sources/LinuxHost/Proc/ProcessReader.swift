@@ -54,6 +54,12 @@ final class ProcessReader {
         return counters
     }
 
+    /// Whether it has used no processor time since the family's last look, and none of its children has ended.
+    var hasRested: Bool {
+        guard let before, let now = look() else { return false }
+        return now.start == before.start && now.own == before.own && now.ofChildren == before.ofChildren
+    }
+
     /// Pages in memory. The number in `stat` is cheaper, and on a machine with many processors wrong by megabytes.
     func pages() -> UInt64? {
         if residentAt == reader.now { return residentPages }

@@ -38,6 +38,16 @@ enum ServiceMeasure: String, CaseIterable, Sendable {
     case stopped = "processes:stopped"
 
     init?(_ metric: MetricName) { self.init(rawValue: metric.description) }
+
+    /// Whether it may be made of all processes of the unit.
+    var isOfFamily: Bool {
+        switch self {
+        case .memoryTotalResident, .memoryProportional, .processorTotal, .processorTotalUser, .processorTotalSystem, .transferRead, .transferWrite,
+            .tasks, .processes, .zombies, .blocked, .stopped:
+            true
+        default: false
+        }
+    }
 }
 
 /// A list of metrics, looked up once.
@@ -45,9 +55,12 @@ struct ServicePlan {
     let list: MetricList
     /// `nil` for what somebody else measures.
     let measures: [ServiceMeasure?]
+    /// Whether something depends on knowing every process of the unit at once.
+    let judgesFamily: Bool
 
     init(_ list: MetricList) {
         self.list = list
         measures = list.metrics.map { ServiceMeasure($0) }
+        judgesFamily = zip(list.metrics, measures).contains { list.judged.contains($0) && $1?.isOfFamily == true }
     }
 }

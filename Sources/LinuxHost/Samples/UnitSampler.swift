@@ -16,6 +16,8 @@ final class UnitSampler {
     private var workerPlan: ServicePlan?
 
     private var familyAt: Duration?
+    /// When it was last asked who has children.
+    private var treeAt: Duration?
     private var pids: [Int32] = []
     private var groupProcessorAt: Duration?
     private var groupProcessorUse: CgroupProcessor?
@@ -26,6 +28,9 @@ final class UnitSampler {
     private var mainMeters = Meters()
     private var groupMeters = Meters()
     private var throttlingMeter = Meter()
+
+    /// For so long a process that does nothing is believed to have made no child, where nothing depends on it.
+    private static let treePatience = Duration.seconds(5)
 
     private struct Meters {
         var user = Meter()
@@ -269,6 +274,9 @@ final class UnitSampler {
     /// The main process and everything below it, as parents tell; `nil` where the kernel does not tell children.
     private func tree() -> [ProcessReader]? {
         guard let main, mainCounters != nil else { return [] }
+        let members = family.members
+        if let treeAt, now - treeAt < Self.treePatience, !judgesFamily, !members.isEmpty, members.allSatisfy(\.hasRested) { return members }
+        treeAt = now
         var present = [main]
         var next = 0
         while next < present.count, present.count < ProcessFamily.limit {
@@ -289,6 +297,8 @@ final class UnitSampler {
         }
         return present
     }
+
+    private var judgesFamily: Bool { plan?.judgesFamily ?? true || workerPlan != nil }
 
     private func treeOfTable() -> [ProcessReader] {
         guard let process else { return [] }
