@@ -188,8 +188,9 @@ extension AgentLoop {
             case .emit(let event):
                 tell(event, of: unit, at: now)
             case .lookAgain(let uptime):
-                unit.timer = loop.after(uptime - now.uptime) { [weak self, weak unit] in
-                    guard let self, self.isRunning, let unit else { return }
+                // Cancelled when the unit is forgotten. Not weak: every cycle takes hold of every unit, which costs more where weak references are.
+                unit.timer = loop.after(uptime - now.uptime) { [weak self] in
+                    guard let self, self.isRunning else { return }
                     self.act(on: unit.tracker.look(at: self.time.now()), of: unit)
                 }
             }
@@ -239,8 +240,8 @@ extension AgentLoop {
         unit.execMark = nil
         sink.mainProcess(of: unit.tracker.unit, is: process)
         guard let process else { return processes.unwatch(unit.key) }
-        processes.watch(process, for: unit.key) { [weak self, weak unit] in
-            guard let self, self.isRunning, let unit else { return }
+        processes.watch(process, for: unit.key) { [weak self] in
+            guard let self, self.isRunning else { return }
             self.act(on: unit.tracker.mainProcessEnded(process, at: self.time.now()), of: unit)
         }
     }

@@ -11,6 +11,8 @@ public final class LinuxSampler: Sampler {
     private let shared: SharedSources
     private let host: HostSampler
     private var units: [String: UnitSampler] = [:]
+    /// The unit that was asked about last, which the next question is mostly about as well.
+    private var latest: (key: String, sampler: UnitSampler)?
 
     /// - Parameters:
     ///   - root: where `proc` and `sys/fs/cgroup` are found.
@@ -34,7 +36,7 @@ public final class LinuxSampler: Sampler {
 
     public func sampleWorkers(of unit: SampledUnit, _ metrics: MetricList) -> [WorkerSamples] { sampler(of: unit).sampleWorkers(metrics) }
 
-    public func mainProcess(of unit: String) -> MainProcessSample? { units[unit]?.mainProcess() }
+    public func mainProcess(of unit: String) -> MainProcessSample? { known(unit)?.mainProcess() }
 
     public func absence(of metric: MetricName, unit: String?) -> Absence {
         if let unit {
@@ -45,13 +47,24 @@ public final class LinuxSampler: Sampler {
         return host.absence(of: measure)
     }
 
-    public func forget(unit: String) { units[unit] = nil }
+    public func forget(unit: String) {
+        units[unit] = nil
+        latest = nil
+    }
 
     /// What is held for a unit is of one main process in one control group; with another, all rates begin anew.
     private func sampler(of unit: SampledUnit) -> UnitSampler {
-        if let known = units[unit.key], known.process == unit.process, known.groupName == unit.cgroup { return known }
+        if let known = known(unit.key), known.process == unit.process, known.groupName == unit.cgroup { return known }
         let new = UnitSampler(process: unit.process, group: unit.cgroup, shared: shared)
         units[unit.key] = new
+        latest = (unit.key, new)
         return new
+    }
+
+    private func known(_ key: String) -> UnitSampler? {
+        if let latest, latest.key == key { return latest.sampler }
+        guard let known = units[key] else { return nil }
+        latest = (key, known)
+        return known
     }
 }
