@@ -487,7 +487,7 @@ def measure(kind, targets, folder, options):
         crowd = Crowd(options.crowd)
         try:
             time.sleep(2)
-            row["cpu_crowded"], _ = rate(pid, options.seconds / 2)
+            row["cpu_crowded"], _ = rate(pid, options.seconds)
         finally:
             crowd.end()
         time.sleep(2)
@@ -567,7 +567,7 @@ def results(rows, sampler, began, options):
     return f"""# What watching costs
 
 `make bench` wrote this: {began:%Y-%m-%d %H:%M} UTC, commit {commit}, {machine()}.
-Each program watches processes that sleep, at a cycle of 1 s, measured over {options.seconds} s (half as long with the crowd);
+Each program watches processes that sleep, at a cycle of 1 s, measured over {options.seconds} s (and as long with the crowd);
 {options.kills} kills each. Load average before each row: {loads}.
 {options.remark}
 Versions: {versions}.
