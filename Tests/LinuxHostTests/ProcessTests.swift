@@ -107,8 +107,15 @@ final class Counter: @unchecked Sendable {
         let again = try sleeper()
         try folder.write("\(again.pid)\n", to: "app.pid")
         #expect(eventually(within: 2) { listener.latest("app")?.mainProcess?.pid == again.pid })
+        // Written anew, as at a reload.
+        let before = listener.lines.count
         try folder.remove("app.pid")
-        #expect(eventually(within: 2) { listener.latest("app")?.activity == .stopped })
+        usleep(300_000)
+        try folder.write("\(again.pid)\n", to: "app.pid")
+        usleep(2_500_000)
+        #expect(listener.lines.count == before)
+        try folder.remove("app.pid")
+        #expect(eventually(within: 5) { listener.latest("app")?.activity == .stopped })
         #expect(listener.observations(of: "not mine").isEmpty)
         #expect(zip(listener.lines, listener.lines.dropFirst()).allSatisfy { $0 != $1 })
         again.end()

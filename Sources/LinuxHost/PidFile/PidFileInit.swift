@@ -20,6 +20,7 @@ public final class PidFileInit: InitSystem {
     /// Watched folders by the kernel's number.
     private var folders: [Int32: String] = [:]
     private var look: Loop.Timer?
+    private var patience = PidFilePatience()
 
     private struct File {
         var path: String
@@ -47,6 +48,7 @@ public final class PidFileInit: InitSystem {
         for (name, file) in files where paths[name] != file.path {
             watcher.unwatch(name)
             files[name] = nil
+            patience.forget(name)
         }
         for (name, path) in paths where files[name] == nil {
             files[name] = File(path: path, folder: folder(of: path))
@@ -92,6 +94,10 @@ public final class PidFileInit: InitSystem {
         let now = SystemTime().now()
         let state = PidFile(at: file.path, proc: proc, now: now, clockTicks: clockTicks)
         let process: ProcessIdentity? = if case .runs(let process) = state { process } else { nil }
+        if let wait = patience.wait(for: name, file.process, isNamed: process != nil, proc: proc, at: now.uptime) {
+            loop.after(wait) { [weak self] in self?.check(name) }
+            return
+        }
         if process != file.process {
             file.process = process
             if let process {

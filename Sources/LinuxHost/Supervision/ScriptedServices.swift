@@ -33,6 +33,8 @@ public class ScriptedServices: InitSystem {
     private var runs: [String: ProgramRun] = [:]
     /// Processes that a stop of ours has ended; a pid file that still names one is no sign of a failure.
     private var ended: [String: ProcessIdentity] = [:]
+    private let proc = ProcFileSystem(root: "/")
+    private var patience = PidFilePatience()
     private var timer: Loop.Timer?
     private weak var observer: (any InitObserver)?
 
@@ -84,7 +86,12 @@ public class ScriptedServices: InitSystem {
         // A name with a slash would lead elsewhere.
         guard !name.isEmpty, !name.contains("/"), !name.hasPrefix("."), var report = kind.read(name, pidFile: pidFiles[name], at: now) else {
             follow(nil, of: name)
+            patience.forget(name)
             tell(ledger.noteAbsence(of: name))
+            return
+        }
+        if let wait = patience.wait(for: name, watched[name], isNamed: report.process != nil, proc: proc, at: now.uptime) {
+            loop.after(wait) { [weak self] in self?.check(name) }
             return
         }
         follow(report.process, of: name)
