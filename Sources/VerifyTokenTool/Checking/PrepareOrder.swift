@@ -118,7 +118,8 @@ struct PrepareOrder {
                     do throws(DoorError) {
                         try await door.end(note.id, of: note.service ?? "", with: transfers)
                     } catch {
-                        guard opensWindow else { return }
+                        // Who refuses knows no such deploy, and has no window of it.
+                        guard opensWindow, error.isWorthAnotherTry else { return }
                         Output.error("warning: \(door.name): the deploy window was not closed, and ends by itself: \(error)")
                     }
                 }

@@ -78,9 +78,10 @@ struct Run: AsyncParsableCommand {
         guard course.signal == nil else { return await giveUp(order, note, transfers) }
         guard status == 0 else {
             tellFailure(of: status, note)
-            await runOnFailure("COMMAND_FAILED", variables, course)
+            // Before --on-failure, which may deploy again.
             await order.end(transfers)
             NoteFolder.ofThisUser.forget(note.id)
+            await runOnFailure("COMMAND_FAILED", variables, course)
             return status
         }
 
