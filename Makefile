@@ -7,7 +7,7 @@ BUILD_PACKAGES := libcurl4-openssl-dev libmariadb-dev libpcre2-dev libpq-dev lib
 # What the tests start: real init systems, application servers, mail servers, browsers.
 TEST_PACKAGES := $(BUILD_PACKAGES) ansible-core bundler capistrano chromium chromium-driver curl dbus duktape git golang-go graphite-carbon gunicorn \
     haproxy iproute2 jq mariadb-client-core mariadb-server-core memcached mina nginx nodejs openrc openssh-server openssl php-fpm polkitd postgresql procps \
-    prometheus-node-exporter puma python3 python3-aiosmtpd python3-dbus python3-django python3-fabric python3-flask python3-gi python3-selenium \
+    prometheus-node-exporter puma python3 python3-aiosmtpd python3-dbus python3-django python3-fabric python3-flask python3-fusepy python3-gi python3-selenium \
     python3-yaml redis-server ruby ruby-rack ruby-sidekiq runit s6 sudo supervisor systemd unicorn util-linux \
     uwsgi-core uwsgi-plugin-python3
 # What `make bench` measures beside the agent, and what it needs for that.
@@ -68,7 +68,7 @@ swift-test: test-packages swift
 	status=0; \
 	"$${sudo[@]}" $(TESTS) 2>&1 | tee .build/tests.log | sed -u '/^◇ /d' || status=$$?; \
 	[ $${#sudo[@]} = 0 ] || sudo chown -R --from=root "$$(id -u):$$(id -g)" .build; \
-	if [ $$status != 0 ]; then grep -a '^✘' .build/tests.log || :; fi; \
+	if [ $$status != 0 ]; then grep -a '✘' .build/tests.log || :; fi; \
 	exit $$status
 
 # All scenarios of Tests/DeployScenarios, of which `make test` runs some. Only root may see which process answered whom.

@@ -60,7 +60,9 @@ let package = Package(
                 "AgentAPI", "AggregatorCore", "Checks", "Compression", "Platform", .crypto, .cryptoExtras, .hummingbird, .hummingbirdTLS,
                 .logging, .nio, .nioSSL, .serviceLifecycle,
             ]),
-        .target(name: "LinuxHost", dependencies: ["AgentAPI", "AgentCore", "CSystemd", "DeployVerification", "Platform", "RuleLanguage", .logging]),
+        .target(
+            name: "LinuxHost",
+            dependencies: ["AgentAPI", "AgentCore", "CLinux", "CSystemd", "DeployVerification", "Platform", "RuleLanguage", .logging]),
         .target(name: "Notifiers", dependencies: ["CCrypto", "Checks", "Messages", "Platform", "Transfer"]),
         .target(name: "SQLiteStore", dependencies: ["AgentAPI", "AggregatorCore", "Checks", "Messages", "Platform", .grdb]),
 

@@ -14,7 +14,7 @@ import Testing
             var book = DeployBook()
             _ = book.restore(json, resumed: "x", at: Timestamp(seconds: 1_800_000_000))
             found += book.entries.count
-            for entry in book.entries { _ = entry.baseline.warnings(release: nil, isReleaseMissing: false, isInPlace: false, asked: true) }
+            for entry in book.entries { _ = entry.baseline.warnings(release: nil, isInPlace: false, asked: true) }
         }
         #expect(found > 1000)
     }

@@ -173,7 +173,7 @@ private let second = "fedcba9876543210fedcba9876543210"
         let release = try release("release", nil)
         try prepare(release)
         let child = try sleeper(in: release)
-        return withExtendedLifetime(child) { observer.releaseToken(of: child.pid) }
+        return try #require(withExtendedLifetime(child) { observer.releaseToken(of: child.pid) })
     }
 
     private func shellRun(_ command: String, _ path: String) throws {

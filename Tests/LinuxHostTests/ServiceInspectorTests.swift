@@ -11,10 +11,11 @@ import Testing
 
 /// A server whose workers are forked, and which says with each answer whose it is: the worker's pid as a token of 32 digits. USR2 makes it
 /// execute itself anew, as a hot restart does.
-private final class Prefork {
+final class Prefork {
     private static let script = """
         import os, signal, socket, sys
         workers, path, ready = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+        if len(sys.argv) > 4: os.chdir(sys.argv[4])
         inherited = os.environ.get("LISTENER")
         if inherited:
             listener = socket.socket(fileno=int(inherited))
@@ -31,7 +32,8 @@ private final class Prefork {
                     if not more: break
                     request += more
                 body = b"%032x" % os.getpid()
-                connection.sendall(b"HTTP/1.0 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n" % len(body) + body)
+                try: connection.sendall(b"HTTP/1.0 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n" % len(body) + body)
+                except OSError: pass  # whoever asked has left
                 connection.close()
         children = []
         def restart(*_):
@@ -54,11 +56,14 @@ private final class Prefork {
     let service: InspectedService
     private let master: Child
 
-    init(workers: Int, onUnixSocket isUnix: Bool = false) throws {
+    /// - Parameters:
+    ///   - socket: the path of a Unix listener; otherwise it listens on a port.
+    ///   - place: where it stands.
+    init(_ name: String = "web", workers: Int, socket: String = "", place: String? = nil) throws {
         try folder.write(Self.script, to: "server.py")
         master = try Child(
-            "/usr/bin/python3", ["\(folder.path)/server.py", "\(workers)", isUnix ? "\(folder.path)/socket" : "", "\(folder.path)/ready"])
-        service = InspectedService(name: "web", mainProcess: master.pid, cgroup: nil)
+            "/usr/bin/python3", ["\(folder.path)/server.py", "\(workers)", socket, "\(folder.path)/ready"] + (place.map { [$0] } ?? []))
+        service = InspectedService(name: name, mainProcess: master.pid, cgroup: nil)
         guard hasStarted() else { throw SystemError("starting the server", code: ETIME) }
     }
 
@@ -135,7 +140,8 @@ private final class Prefork {
     }
 
     @Test(arguments: [false, true]) func everyAnswerIsAttributedToTheWorkerThatGaveIt(isUnix: Bool) throws {
-        let server = try Prefork(workers: 4, onUnixSocket: isUnix)
+        let folder = Folder()
+        let server = try Prefork(workers: 4, socket: isUnix ? folder.path + "/socket" : "")
         var heard: Set<Int32> = []
         for _ in 0..<20 where heard.count < 4 {
             let look = try look(at: server)

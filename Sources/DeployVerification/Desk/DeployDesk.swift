@@ -155,13 +155,12 @@ public final class DeployDesk {
 
     private func prepared(_ entry: DeployBook.Entry) -> DeployPrepared {
         let preparation = entry.preparation
-        let release = preparation.release.flatMap { inspector.releaseFolder($0) }
+        let release = preparation.release.map { inspector.release($0) }
         return DeployPrepared(
             id: preparation.id, service: preparation.service, host: surroundings.host, workers: entry.baseline.workers,
             warnings: Array(
                 entry.baseline.warnings(
-                    release: release, isReleaseMissing: preparation.release != nil && release == nil, isInPlace: preparation.isInPlace,
-                    asked: question(of: preparation) != nil
+                    release: release, isInPlace: preparation.isInPlace, asked: question(of: preparation) != nil
                 ).prefix(DeployLimits.texts)))
     }
 
@@ -217,7 +216,7 @@ public final class DeployDesk {
         let isOfThisBoot = entry.baseline.boot == surroundings.boot
         var verifier = HostVerifier(
             service: preparation.service, host: surroundings.host, deploy: preparation.id, token: preparation.token,
-            baseline: isOfThisBoot ? entry.baseline : nil, release: preparation.release.flatMap { inspector.releaseFolder($0) }, start: start)
+            baseline: isOfThisBoot ? entry.baseline : nil, release: preparation.release.map { inspector.release($0) }, start: start)
         verifier.asks = question != nil
         verifier.lacks = entry.missed
         if !isOfThisBoot { verifier.lacks.append("the host was started again since the deploy was prepared: its baseline counts for nothing") }
@@ -306,7 +305,7 @@ public final class DeployDesk {
         if let entry {
             if let observer = observers[entry.preparation.id].flatMap({ watch.verifier($0) }) {
                 verifier = observer
-                verifier.release = entry.preparation.release.flatMap { inspector.releaseFolder($0) } ?? observer.release
+                if let path = entry.preparation.release { verifier.see(inspector.release(path)) }
             } else {
                 verifier = self.verifier(entry, question, start: now)
                 if entry.outcome != nil { verifier.lacks.append("the deploy was judged before, and what happened since then was not seen") }

@@ -44,9 +44,8 @@ public protocol ServiceInspector: AnyObject {
     func availability(of service: String) -> Availability?
     func stopProbe(of service: String)
 
-    /// A release's folder on this host; `nil` when it is not there, or may not be seen. It is asked for when a deploy is prepared and when a
-    /// check begins.
-    func releaseFolder(_ path: String) -> ReleaseFolder?
+    /// A release's folder on this host. It is asked for when a deploy is prepared and when a check begins.
+    func release(_ path: String) -> NamedRelease
 
     /// What TOKEN a process's release had when the process got its program. It is asked for soon after each process was first seen, and what
     /// was found then counts for as long as the mark is there. Only where workers cannot be asked.
@@ -54,6 +53,6 @@ public protocol ServiceInspector: AnyObject {
 }
 
 extension ServiceInspector {
-    public func releaseFolder(_ path: String) -> ReleaseFolder? { ReleaseFolder(path) }
+    public func release(_ path: String) -> NamedRelease { NamedRelease(lookingAt: path) }
     public func releaseToken(of mark: ProcessMark) -> BirthToken { .unproven }
 }

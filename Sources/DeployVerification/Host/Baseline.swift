@@ -92,9 +92,9 @@ public struct Baseline: Equatable, Sendable {
 
     /// What may spoil the deploy, for a person.
     /// - Parameters:
-    ///   - release: `nil` when none was named; `isMissing` when it was and is not there.
+    ///   - release: `nil` when none was named.
     ///   - asked: whether the workers were asked for a token.
-    public func warnings(release: ReleaseFolder?, isReleaseMissing: Bool, isInPlace: Bool, asked: Bool) -> [String] {
+    public func warnings(release: NamedRelease?, isInPlace: Bool, asked: Bool) -> [String] {
         var warnings: [String] = []
         let workers = processes.filter { $0.role == .worker }
         if listeners.isEmpty {
@@ -103,14 +103,14 @@ public struct Baseline: Equatable, Sendable {
         } else if workers.isEmpty {
             warnings.append("nobody accepts connections: the listener has no workers")
         }
-        if isReleaseMissing { warnings.append("the release's folder is not on this host, or may not be seen") }
+        if let problem = release?.problem { warnings.append(problem) }
         let gone = workers.filter { $0.isFolderDeleted }
         if !gone.isEmpty {
             warnings.append(
                 "\(list(gone.map(\.mark.pid), "worker")) \(gone.count == 1 ? "stands" : "stand") in a folder that was deleted: a reload may not find its way back; restart the service instead"
             )
         }
-        if let release, !isInPlace {
+        if let release = release?.folder, !isInPlace {
             let there = workers.filter { $0.folder == release.mark }
             if !there.isEmpty {
                 warnings.append(

@@ -176,6 +176,7 @@ extension HostVerifier {
         case .noExecEvidence: return "which program it was started with may not be read, so that it may be older than the deploy"
         case .notReady: return "it has answered no request yet (it is \(age) old)"
         case .elsewhere: return "it stands neither in the new release nor in another\(one.process.folderPath.map { " (\($0))" } ?? "")"
+        case .releaseUnseen: return "whether it runs the new release is not known: \(releaseProblem ?? "")"
         case .denied: return "it denies access (\(answered(one.process))): name or password of the question are wrong"
         case .serverError(let status): return "it answers with status \(status)"
         case .silent: return "it takes connections and does not answer (it is \(age) old)"

@@ -31,6 +31,8 @@ public struct HostVerifier: Sendable {
         /// It answered another token before.
         case changedItsToken
         case unseenBefore
+        /// Whether it stands in the new release is not known.
+        case releaseUnseen
     }
 
     enum Ancestry { case same, new, unclear }
@@ -49,7 +51,9 @@ public struct HostVerifier: Sendable {
     public let deploy: String?
     public let baseline: Baseline?
     /// Where the new release is, as far as is known.
-    public var release: ReleaseFolder?
+    private(set) var release: ReleaseFolder?
+    /// Why the release that was named could not be seen.
+    private(set) var releaseProblem: String?
     /// Whether workers can be asked at all.
     public var asks = true
     /// What the one who joins knows to be missing, for a person.
@@ -107,14 +111,15 @@ public struct HostVerifier: Sendable {
     ///   - token: of the deploy; `nil` for a look without one.
     ///   - start: when it begins to observe.
     public init(
-        service: String, host: String, deploy: String? = nil, token: String? = nil, baseline: Baseline? = nil, release: ReleaseFolder? = nil,
+        service: String, host: String, deploy: String? = nil, token: String? = nil, baseline: Baseline? = nil, release: NamedRelease? = nil,
         start: Moment
     ) {
         self.service = service
         self.host = host
         self.deploy = deploy
         self.baseline = baseline
-        self.release = release
+        self.release = release?.folder
+        releaseProblem = release?.problem
         self.token = token.map { Secret($0) }
         tokenPrefix = token.map { String($0.prefix(8)) }
         self.start = start
@@ -123,6 +128,13 @@ public struct HostVerifier: Sendable {
         began = start.uptime
         lastChange = start.uptime
         stateSince = start.wall
+    }
+
+    /// Takes note of the release as it is found now. One that was seen once is known by what it was.
+    mutating func see(_ release: NamedRelease) {
+        guard self.release == nil || release.folder != nil else { return }
+        self.release = release.folder
+        releaseProblem = release.problem
     }
 
     /// What the baseline has of a process, in whatever program it was then.
@@ -303,6 +315,7 @@ public struct HostVerifier: Sendable {
         case .unclear: return baseline == nil ? (.unknown, nil) : (.unknown, .noExecEvidence)
         case .new: break
         }
+        if releaseProblem != nil, !Self.standsAnywhere(process.command) { return (.unknown, .releaseUnseen) }
         let saysFolder = saysFolder(process)
         if saysFolder, isWrongDirectory(process) { return (.oldCode, .wrongDirectory) }
         if process.mark.generation == .unknown { return (.unknown, .noExecEvidence) }

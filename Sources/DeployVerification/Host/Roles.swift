@@ -99,7 +99,7 @@ struct Roles: Sendable {
 
 extension ServiceProcess {
     /// It has ended, and its parent has not taken notice yet.
-    var isGone: Bool { state == UInt8(ascii: "Z") || state == UInt8(ascii: "X") }
+    public var isGone: Bool { state == UInt8(ascii: "Z") || state == UInt8(ascii: "X") }
 
     /// From boot to its start. The clock of /proc has 100 ticks in a second on every machine that this runs on.
     var started: Duration { .milliseconds(Int64(clamping: mark.startTicks.multipliedReportingOverflow(by: 10).partialValue)) }

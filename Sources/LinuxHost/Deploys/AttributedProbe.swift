@@ -93,7 +93,8 @@ final class AttributedProbe {
         let address = addresses[begun % addresses.count]
         begun += 1
         let connection = ServiceConnection(
-            to: address, request: question.head(to: address), held: Self.endOfRequest, patience: Self.patience, on: loop
+            to: address, request: question.head(to: address), held: Self.endOfRequest, patience: Self.patience, folders: observer.folders,
+            on: loop
         ) { [weak self] connection, outcome in self?.ended(connection, outcome) }
         attempts[ObjectIdentifier(connection)] = (Attempt(connection: connection), address)
     }

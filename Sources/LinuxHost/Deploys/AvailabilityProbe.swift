@@ -12,15 +12,17 @@ final class AvailabilityProbe {
 
     private let question: TokenQuestion
     private let address: ServiceListener.Address
+    private let folders: FolderQuestions
     private let loop: Loop
     private let time: any TimeSource
     private var count = AvailabilityCount()
     private var underWay: [ObjectIdentifier: (connection: ServiceConnection, began: Duration)] = [:]
     private var timer: Loop.Timer?
 
-    init(_ order: AvailabilityOrder, at address: ServiceListener.Address, loop: Loop, time: any TimeSource) {
+    init(_ order: AvailabilityOrder, at address: ServiceListener.Address, folders: FolderQuestions, loop: Loop, time: any TimeSource) {
         question = TokenQuestion(path: order.path)
         self.address = address
+        self.folders = folders
         self.loop = loop
         self.time = time
         timer = loop.every(.seconds(1 / max(1, min(50, order.rate)))) { [weak self] in self?.ask() }
@@ -38,9 +40,9 @@ final class AvailabilityProbe {
         count.begin(at: now)
         guard underWay.count < Self.mostUnderWay else { return count.failed("not even asked: \(Self.mostUnderWay) requests are waiting") }
         let request = question.head(to: address) + Array("\r\n".utf8)
-        let connection = ServiceConnection(to: address, request: request, held: nil, patience: Self.patience, on: loop) {
-            [weak self] connection, outcome in self?.ended(connection, outcome)
-        }
+        let connection = ServiceConnection(
+            to: address, request: request, held: nil, patience: Self.patience, folders: folders, on: loop
+        ) { [weak self] connection, outcome in self?.ended(connection, outcome) }
         underWay[ObjectIdentifier(connection)] = (connection, now)
     }
 

@@ -70,14 +70,16 @@ struct BirthTokens {
     }
 
     /// What its release has now, as far as that says what it had at its birth.
-    mutating func token(of mark: ProcessMark, at now: Moment, read: () -> ReleaseToken) -> BirthToken {
+    /// - Parameter read: `nil` when the release's file system does not answer.
+    mutating func token(of mark: ProcessMark, at now: Moment, read: () -> ReleaseToken?) -> BirthToken {
         guard mark.generation != .unknown else { return .unproven }
         see(mark, at: now)
         let process = Process(pid: mark.pid, startTicks: mark.startTicks)
         guard let birth = births[process] else { return .unproven }
         if let token = birth.token { return .token(token) }
         switch read() {
-        case .none: return .none
+        case nil: return .unproven
+        case .some(.none): return .none
         case .token(let token, let changed):
             guard changed + Self.coarseness <= birth.earliest.wall, birth.earliest.uptime >= stepped else { return .unproven }
             births[process]?.token = token

@@ -6,7 +6,7 @@ import Glibc
 public import Platform
 
 /// Looks at a service's processes and asks them. It lives on the loop of the deploy desk and waits for nobody; a file system that hangs
-/// below a worker's folder makes that loop wait, and no other.
+/// is waited for a moment, once.
 public final class LinuxServiceInspector: ServiceExaminer {
     private static let mostAnswered = 4096
 
@@ -147,6 +147,8 @@ public final class LinuxServiceInspector: ServiceExaminer {
 
     // MARK: What processes were born with
 
+    public func release(_ path: String) -> NamedRelease { observer.release(path) }
+
     public func releaseToken(of mark: ProcessMark) -> BirthToken {
         births.token(of: mark, at: time.now()) { observer.releaseToken(of: mark.pid) }
     }
@@ -173,7 +175,7 @@ public final class LinuxServiceInspector: ServiceExaminer {
     public func probe(_ order: AvailabilityOrder, of service: InspectedService, listeners: [ServiceListener]) {
         stopProbe(of: service.name)
         guard let address = listeners.first(where: { tokenAddresses[service.name]?.contains($0.address) ?? false }) ?? listeners.first else { return }
-        availabilities[service.name] = AvailabilityProbe(order, at: address.address, loop: loop, time: time)
+        availabilities[service.name] = AvailabilityProbe(order, at: address.address, folders: observer.folders, loop: loop, time: time)
     }
 
     public func availability(of service: String) -> Availability? { availabilities[service]?.sum }

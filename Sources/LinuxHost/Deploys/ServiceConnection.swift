@@ -3,6 +3,7 @@
 import DeployVerification
 import Glibc
 import Platform
+import Synchronization
 
 /// Connects, sends a request in two parts, and reads the answer, on a loop, without ever waiting. HTTP/1.0: the service closes when it has
 /// said all.
@@ -24,6 +25,7 @@ final class ServiceConnection {
     private let address: ServiceListener.Address
     private let loop: Loop
     private let patience: Duration
+    private let folders: FolderQuestions
     private var descriptor: Int32 = -1
     private var toSend: ArraySlice<UInt8>
     private var rest: [UInt8]?
@@ -37,14 +39,17 @@ final class ServiceConnection {
     /// - Parameters:
     ///   - held: what is sent only after `release()`; `nil`: nothing is held.
     ///   - patience: from the connection to the end of the answer.
+    ///   - folders: asked for a Unix listener, whose path may lead to a file system that hangs.
     ///   - done: called once, later, unless it is cancelled.
     init(
-        to address: ServiceListener.Address, request: [UInt8], held: [UInt8]?, patience: Duration, on loop: Loop,
+        to address: ServiceListener.Address, request: [UInt8], held: [UInt8]?, patience: Duration, folders: FolderQuestions,
+        on loop: Loop,
         _ done: @escaping (ServiceConnection, Outcome) -> Void
     ) {
         self.address = address
         self.loop = loop
         self.patience = patience
+        self.folders = folders
         toSend = request[...]
         rest = held
         self.done = done
@@ -82,13 +87,14 @@ final class ServiceConnection {
     // MARK: Steps
 
     private func open() {
-        let opened = address.withSocketAddress { family, address, length -> Int32? in
-            descriptor = socket(family, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
-            guard descriptor >= 0 else { return errno }
-            return connect(descriptor, address, length) == 0 ? nil : errno
-        }
-        guard let opened else { return fail(EINVAL) }
-        if let code = opened, code != EINPROGRESS { return fail(code) }
+        let socket =
+            switch address {
+            case .tcp: OutgoingSocket(to: address)
+            case .unix(let path): folders.ask(about: path) { [address] in OutgoingSocket(to: address) }
+            }
+        guard let socket else { return fail(ETIMEDOUT) }
+        guard socket.problem == 0 else { return fail(socket.problem) }
+        descriptor = socket.take()
         watch(.writable) { [unowned self] in
             var code: Int32 = 0
             var size = socklen_t(MemoryLayout<Int32>.size)
@@ -187,6 +193,36 @@ final class ServiceConnection {
         case AF_INET: return (Array(storage[4..<8]), port)
         case AF_INET6: return (Array(storage[8..<24]), port)
         default: return nil
+        }
+    }
+}
+
+/// A socket whose connection has begun. It closes itself unless somebody takes it: whoever wanted it may have stopped waiting.
+private final class OutgoingSocket: Sendable {
+    /// What stands against it, as errno; 0: nothing.
+    let problem: Int32
+    private let descriptor: Mutex<Int32>
+
+    init(to address: ServiceListener.Address) {
+        let (descriptor, problem) =
+            address.withSocketAddress { family, address, length -> (Int32, Int32) in
+                let descriptor = socket(family, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
+                guard descriptor >= 0 else { return (-1, errno) }
+                return (descriptor, connect(descriptor, address, length) == 0 || errno == EINPROGRESS ? 0 : errno)
+            } ?? (-1, EINVAL)
+        self.problem = problem
+        self.descriptor = Mutex(descriptor)
+    }
+
+    deinit {
+        let descriptor = take()
+        if descriptor >= 0 { close(descriptor) }
+    }
+
+    func take() -> Int32 {
+        descriptor.withLock { descriptor in
+            defer { descriptor = -1 }
+            return descriptor
         }
     }
 }

@@ -23,6 +23,7 @@ final class ServiceObserver {
     }
 
     let proc = ProcFileSystem(root: "/")
+    let folders = FolderQuestions()
     private let reader = FileReader()
     private let hierarchies: CgroupHierarchies?
     private let clockTicks = UInt64(max(1, sysconf(Int32(_SC_CLK_TCK))))
@@ -65,6 +66,7 @@ final class ServiceObserver {
         }
         if seen.contains(where: { $0.listeners == nil }) { look.lacks.append("which sockets some processes have open: that may not be read") }
         if seen.contains(where: { $0.mark.generation == .unknown }) { look.lacks.append("exec evidence of some processes: that may not be read") }
+        if !place(&seen) { look.lacks.append("where some processes stand: the file system of their folder does not answer") }
         look.listeners = inodes.compactMap { listeners[$0] }.sorted { "\($0.address)" < "\($1.address)" }
         look.processes = seen
         countConnections(&look, of: service.name)
@@ -118,7 +120,16 @@ final class ServiceObserver {
         return stat.startTicks == startTicks && !stat.hasEnded
     }
 
-    func releaseToken(of pid: Int32) -> ReleaseToken { ReleaseToken(of: pid, in: proc) }
+    /// `nil` when its file system does not answer.
+    func releaseToken(of pid: Int32) -> ReleaseToken? {
+        guard let folder = linkTarget(proc.path(of: pid, "cwd")) else { return ReleaseToken.none(why: "its working directory may not be known") }
+        return folders.ask(about: folder) { [proc] in ReleaseToken(of: pid, in: proc) }
+    }
+
+    /// The folder of a release, by its path.
+    func release(_ path: String) -> NamedRelease {
+        folders.ask(about: path) { NamedRelease(lookingAt: path) } ?? .unseen("the file system of \(path) does not answer")
+    }
 
     // MARK: Processes
 
@@ -165,21 +176,30 @@ final class ServiceObserver {
     private func process(_ pid: Int32, among listeners: [UInt64: ServiceListener]) -> ServiceProcess? {
         guard let stat = stat(of: pid) else { return nil }
         let mark = ProcessMark(pid: pid, startTicks: stat.startTicks, generation: generation(of: pid, stat))
-        var process = ServiceProcess(
+        return ServiceProcess(
             mark: mark, parent: stat.parent, command: stat.command, state: stat.counters.state,
             listeners: stat.hasEnded ? [] : held(by: mark, among: listeners))
-        guard !stat.hasEnded else { return process }
-        var status = Glibc.stat()
-        let folder = proc.path(of: pid, "cwd")
-        if fstatat(AT_FDCWD, folder, &status, 0) == 0 {
-            process.folder = FolderMark(device: UInt64(status.st_dev), inode: UInt64(status.st_ino))
-            process.isFolderDeleted = status.st_nlink == 0
-            process.folderPath = linkTarget(folder)
-            if !process.isFolderDeleted, fstatat(AT_FDCWD, folder + "/..", &status, 0) == 0 {
-                process.parentFolder = FolderMark(device: UInt64(status.st_dev), inode: UInt64(status.st_ino))
-            }
+    }
+
+    /// Finds out where each process stands.
+    /// - Returns: false when a file system did not answer.
+    private func place(_ processes: inout [ServiceProcess]) -> Bool {
+        var (indices, questions): ([Int], [FolderQuestions.Question<StandingPlace?>]) = ([], [])
+        for index in processes.indices where !processes[index].isGone {
+            let link = proc.path(of: processes[index].mark.pid, "cwd")
+            guard let path = linkTarget(link) else { continue }
+            processes[index].folderPath = path
+            indices.append(index)
+            questions.append((path, { StandingPlace(link) }))
         }
-        return process
+        let answers = folders.ask(questions)
+        for (index, answer) in zip(indices, answers) {
+            guard let place = answer ?? nil else { continue }
+            processes[index].folder = place.folder
+            processes[index].isFolderDeleted = place.isDeleted
+            processes[index].parentFolder = place.parent
+        }
+        return answers.allSatisfy { $0 != nil }
     }
 
     private func generation(of pid: Int32, _ stat: ProcessStat) -> ExecGeneration {
@@ -255,6 +275,24 @@ final class ServiceObserver {
         let marks = Set(seen.map(\.mark))
         held = held.filter { marks.contains($0.key) }
         generations = [:]
+    }
+}
+
+/// The folder that a process stands in.
+private struct StandingPlace: Sendable {
+    var folder: FolderMark
+    var isDeleted: Bool
+    var parent: FolderMark?
+
+    /// - Parameter link: the process's `cwd`.
+    init?(_ link: String) {
+        var status = stat()
+        guard fstatat(AT_FDCWD, link, &status, 0) == 0 else { return nil }
+        folder = FolderMark(device: UInt64(status.st_dev), inode: UInt64(status.st_ino))
+        isDeleted = status.st_nlink == 0
+        if !isDeleted, fstatat(AT_FDCWD, link + "/..", &status, 0) == 0 {
+            parent = FolderMark(device: UInt64(status.st_dev), inode: UInt64(status.st_ino))
+        }
     }
 }
 

@@ -6,6 +6,7 @@ import TestKit
 import Testing
 
 @testable import DeployVerification
+import Foundation
 
 private let token = "9b2f91ea9b2f91ea"
 
@@ -53,23 +54,31 @@ private func baseline(_ processes: [ServiceProcess], answers: [WorkerAnswer.Cont
     func whatMaySpoilTheDeployIsSaidBefore(processes: [ServiceProcess], answers: [WorkerAnswer.Content], listeners: Int, words: String) {
         let release = ReleaseFolder(path: "/srv/app/releases/1", mark: FolderMark(device: .max, inode: 3), parent: nil)
         let warnings = baseline(processes, answers: answers, listeners: listeners)
-            .warnings(release: release, isReleaseMissing: false, isInPlace: false, asked: true)
+            .warnings(release: .seen(release), isInPlace: false, asked: true)
         #expect(warnings.contains { $0.contains(words) }, "\(warnings)")
+    }
+
+    @Test func aReleaseThatIsNotThereIsSaidBefore() {
+        let problem = "there is no folder /srv/app/releases/2 on this host"
+        let warnings = baseline([process(10, parent: 1), process(11)]).warnings(release: .unseen(problem), isInPlace: false, asked: true)
+        #expect(warnings.contains(problem))
     }
 
     @Test func aHealthyServiceHasNothingToWarnOf() {
         var healthy = baseline([process(10, parent: 1), process(11)], answers: [.token("11c011c011c011c0")])
         healthy.lacks = []
         let release = ReleaseFolder(path: "/srv/app/releases/2", mark: FolderMark(device: 1, inode: 9), parent: nil)
-        #expect(healthy.warnings(release: release, isReleaseMissing: false, isInPlace: false, asked: true) == [])
+        #expect(healthy.warnings(release: .seen(release), isInPlace: false, asked: true) == [])
     }
 
     @Test func aReleaseIsFoundThroughALinkByWhatItIs() throws {
         let folder = try TemporaryFolder()
         try folder.write("x", to: "releases/1/TOKEN")
-        let own = try #require(ReleaseFolder("\(folder.path)/releases/1"))
-        #expect(own.parent == ReleaseFolder("\(folder.path)/releases")?.mark)
-        #expect(ReleaseFolder("\(folder.path)/releases/2") == nil)
-        #expect(ReleaseFolder("\(folder.path)/releases/1/TOKEN") == nil)
+        try FileManager.default.createSymbolicLink(atPath: "\(folder.path)/current", withDestinationPath: "releases/1")
+        let own = try #require(NamedRelease(lookingAt: "\(folder.path)/releases/1").folder)
+        #expect(NamedRelease(lookingAt: "\(folder.path)/current").folder?.mark == own.mark)
+        #expect(own.parent == NamedRelease(lookingAt: "\(folder.path)/releases").folder?.mark)
+        #expect(NamedRelease(lookingAt: "\(folder.path)/releases/2").problem == "there is no folder \(folder.path)/releases/2 on this host")
+        #expect(NamedRelease(lookingAt: "\(folder.path)/releases/1/TOKEN").problem == "\(folder.path)/releases/1/TOKEN is no folder")
     }
 }

@@ -33,7 +33,7 @@ private struct Play {
 
     init(
         _ before: [ServiceProcess]? = [master] + oldWorkers, answers: [(ServiceProcess, WorkerAnswer.Content)]? = nil, check: DeployCheck? = nil,
-        release: ReleaseFolder? = newRelease, listeners: [ServiceListener]? = nil
+        release: NamedRelease? = .seen(newRelease), listeners: [ServiceListener]? = nil
     ) {
         if let listeners { self.listeners = listeners }
         var baseline: Baseline?
@@ -101,6 +101,21 @@ private let new = [process(201, started: 1001, release: 2), process(202, started
         #expect(play.verifier.verdict == nil)
         play.look([master, new[0], third], for: .seconds(3))
         #expect(play.verifier.verdict == .verified)
+    }
+
+    /// A release that never reached this host is named on all: what was started anew there runs whatever `current` still leads to.
+    @Test(arguments: ["ruby", "nginx"]) func aReleaseThatCannotBeSeenProvesNothingOfProcesses(command: String) {
+        let before = [process(100, parent: 1, command: command), process(101, command: command)]
+        let after = [
+            process(100, parent: 1, exec: 2, started: 1001, command: command), process(201, exec: 2, started: 1001, release: 1, command: command),
+        ]
+        let problem = "there is no folder /srv/app/releases/2 on this host"
+        var play = Play(
+            before, answers: [], check: DeployCheck(deploy: "d-0", evidence: .process, timeout: .seconds(5)), release: .unseen(problem))
+        play.look(after, answers: [(after[1], .other(status: 200, bytes: 5))], for: .seconds(10))
+        // nginx stands anywhere, whatever is deployed.
+        #expect(play.verifier.verdict == (command == "nginx" ? .verified : .unproven))
+        #expect(command == "nginx" || play.account.reasons.contains { $0.contains(problem) }, "\(play.account.reasons)")
     }
 
     // MARK: Classes

@@ -205,7 +205,8 @@ struct SimulatedDeploy {
         let answers = server.ask(8).answers
         let baseline = Baseline(first, answers: answers, token: SimulatedServer.tokens[2], boot: "b")
         verifier = HostVerifier(
-            service: "web", host: "app-1", deploy: "d-0", token: SimulatedServer.tokens[2], baseline: baseline, release: server.release,
+            service: "web", host: "app-1", deploy: "d-0", token: SimulatedServer.tokens[2], baseline: baseline,
+            release: .seen(server.release),
             start: moment())
         server.advance(to: server.now + server.between(10, 100))
         _ = server.takeIncidents
