@@ -26,9 +26,9 @@ extension InsideBed {
             #expect(gone.activity == .stopped)
             #expect(watching.listener.observations(of: "worker@*").allSatisfy { $0.unit.hasPrefix("worker@") })
             // Looking at what systemd forgets makes it appear again: that must come to an end.
-            watching.listener.forget()
+            try watching.settle("worker@1.service")
             usleep(500_000)
-            #expect(watching.listener.lines.isEmpty)
+            #expect(watching.listener.lines.isEmpty, "\(watching.listener.lines)")
             try systemctl("reset-failed", "worker@1")
             _ = try watching.waitFor("worker@1.service", of: "worker@*") { $0.presence == .absent }
         }
@@ -51,8 +51,7 @@ extension InsideBed {
             try systemctl("start", "worker@3")
             let watching = try Watching(requests: [UnitRequest(name: "worker@*", kind: .pattern)])
             _ = try watching.waitFor("worker@3.service", of: "worker@*") { $0.activity == .running && $0.cgroup != nil && !$0.hasJob }
-            usleep(300_000)
-            watching.listener.forget()
+            try watching.settle("worker@3.service")
             try systemctl(verb)
             usleep(500_000)
             #expect(watching.listener.lines.isEmpty, "nothing has changed, but said was: \(watching.listener.lines)")

@@ -75,7 +75,7 @@ final class Listener: InitObserver, Sendable {
         case recovered
     }
 
-    private let said = Mutex<[(at: Date, line: Line)]>([])
+    private let said = Mutex<[Line]>([])
     private let whys = Mutex<[String]>([])
     /// Why sources have failed.
     var reasons: [String] { whys.withLock { $0 } }
@@ -86,9 +86,9 @@ final class Listener: InitObserver, Sendable {
         note(.failed)
     }
     func sourceRecovered(_ initSystem: any InitSystem) { note(.recovered) }
-    private func note(_ line: Line) { said.withLock { $0.append((Date(), line)) } }
+    private func note(_ line: Line) { said.withLock { $0.append(line) } }
 
-    var lines: [Line] { said.withLock { $0.map(\.line) } }
+    var lines: [Line] { said.withLock { $0 } }
     func forget() { said.withLock { $0 = [] } }
 
     func observations(of request: String) -> [Observation] {
@@ -96,13 +96,6 @@ final class Listener: InitObserver, Sendable {
     }
 
     func latest(_ request: String) -> Observation? { observations(of: request).last }
-
-    /// When it was first said that a unit does this.
-    func time(_ request: String, _ matches: (Observation) -> Bool) -> Date? {
-        said.withLock { said in
-            said.first { if case .observed(let observation) = $0.line { observation.request == request && matches(observation) } else { false } }?.at
-        }
-    }
 }
 
 /// A folder that is removed with its owner.

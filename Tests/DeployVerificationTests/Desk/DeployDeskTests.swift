@@ -84,7 +84,9 @@ private final class SimulatedInspector: ServiceInspector {
     func probe(_ order: AvailabilityOrder, of service: InspectedService, listeners: [ServiceListener]) { isProbing = !listeners.isEmpty }
     func availability(of service: String) -> Availability? { isProbing ? Availability(requests: 10, failed: 1) : nil }
     func stopProbe(of service: String) { isProbing = false }
-    func release(_ path: String) -> NamedRelease { path == server.release.path ? .seen(server.release) : .unseen("there is no folder \(path) on this host") }
+    func release(_ path: String) -> NamedRelease {
+        path == server.release.path ? .seen(server.release) : .unseen("there is no folder \(path) on this host")
+    }
     func releaseToken(of mark: ProcessMark) -> BirthToken { birth[mark.pid] ?? .unproven }
 }
 
