@@ -12,6 +12,9 @@ import Testing
 private final class RelaySite {
     let folder: TemporaryFolder
     let port: Int
+    /// Over TLS, as from other machines.
+    var url: String { "https://localhost:\(port)" }
+    private var authorities: String { folder.path + "/certificate.pem" }
     private(set) var aggregator: ChildProcess?
     private(set) var agents: [String: ChildProcess] = [:]
 
@@ -33,7 +36,22 @@ private final class RelaySite {
     }
 
     private func start(_ hosts: [String]) async throws {
-        try folder.write("listen: 127.0.0.1:\(port)\ndatabase: \(folder.path)/rollcall.sqlite\n", to: "aggregator.yaml")
+        let certificate = try await ChildProcess.run(
+            "/usr/bin/openssl",
+            [
+                "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                "-addext", "subjectAltName=DNS:localhost", "-keyout", "\(folder.path)/key.pem", "-out", authorities,
+            ])
+        guard certificate.status == 0 else { throw NeverHappened(description: "no certificate: \(certificate.text)") }
+        try folder.write(
+            """
+            listen: 127.0.0.1:\(port)
+            public_url: \(url)
+            certificate_file: \(authorities)
+            key_file: \(folder.path)/key.pem
+            database: \(folder.path)/rollcall.sqlite
+
+            """, to: "aggregator.yaml")
         let secret = try await ChildProcess.run("/usr/bin/sha256sum", [], input: "a-scripts-token")
         let store = try SQLiteStore(path: folder.path + "/rollcall.sqlite")
         _ = try await store.addScriptToken(name: "pipeline", digest: String(secret.output.prefix(64)), scope: .deploys, at: SystemTime().now().wall)
@@ -55,7 +73,7 @@ private final class RelaySite {
         let program = try ChildProcess(built("rollcall-aggregator"), ["run", "--config", "\(folder.path)/aggregator.yaml"])
         aggregator = program
         try await eventually("the aggregator listens") {
-            (try? await Site.status(port: port)) != nil
+            (try? await Site.status(port: port, authorities: authorities)) != nil
         } explanation: {
             program.text
         }
@@ -76,7 +94,8 @@ private final class RelaySite {
             set state_directory "\(home)/state"
             set socket "\(home)/run/agent.sock"
             set listen off
-            set aggregator http://127.0.0.1:\(port)
+            set aggregator \(url)
+            set aggregator_ca_file "\(authorities)"
             set aggregator_token_file "\(home)/token"
             \(isAllowing ? "set aggregator_commands \"deploy\"" : "")
 
@@ -115,7 +134,7 @@ private final class RelaySite {
         try await act(on: host, "switch", name)
     }
 
-    var way: [String] { ["--aggregator", "http://127.0.0.1:\(port)", "--aggregator-token-file", folder.path + "/script-token"] }
+    var way: [String] { ["--aggregator", url, "--aggregator-ca", authorities, "--aggregator-token-file", folder.path + "/script-token"] }
 
     func start(_ words: [String]) throws -> ChildProcess {
         try ChildProcess(
@@ -150,24 +169,42 @@ private final class RelaySite {
     @Test func aDeployIsProvedOnAllHostsThroughTheAggregator() async throws {
         let hosts = ["web1", "web2"]
         try await RelaySite.with(hosts: hosts) { site async throws in
-            // Good on both.
-            var deploy = try await site.prepare()
-            for host in hosts {
-                try await site.release("2", on: host, token: deploy.token)
-                try await site.act(on: host, "hup")
+            // Good on both, each within a window.
+            let script = hosts.map { host in
+                """
+                app='\(site.folder.path)/\(host)/app'
+                '\(bed("deploys"))' "$app" release 2
+                printf %s "$DEPLOY_TOKEN" > "$app/releases/2/TOKEN"
+                '\(built("rollcall"))' status --socket '\(site.folder.path)/\(host)/run/agent.sock'
+                '\(bed("deploys"))' "$app" switch 2
+                '\(bed("deploys"))' "$app" hup
+                """
             }
-            let good = try await site.check(deploy.id)
-            #expect(good.status == 0, "\(good.result.text)")
+            let run = try await site.verifyToken(
+                ["run", "--service", "web", "--person", "ann", "--json", "--quiet"] + site.way
+                    + ["--", "sh", "-c", "set -e\n" + script.joined(separator: "\n")])
+            let good = try site.outcome(of: run)
+            #expect(good.status == 0, "\(run.text)")
+            let ran = try #require(good.result["deploy_id"]?.string)
+            // The command's own words go to standard error here.
+            #expect(run.errors.components(separatedBy: "ann, \(ran)").count == 1 + hosts.count, "\(run.errors)")
+            for host in hosts {
+                try await eventually("the window of \(host) is closed") {
+                    try await ChildProcess.run(
+                        built("rollcall"), ["status", "--socket", "\(site.folder.path)/\(host)/run/agent.sock"]
+                    ).output.contains(ran) == false
+                }
+            }
             #expect(good.hosts.keys.sorted() == hosts)
             for host in good.hosts.values {
                 #expect(host.state == .verified && host.hasBaseline && host.evidence == "attributed-http")
                 #expect(host.count(.new) == 2 && host.count(.old) == 0)
             }
             let filed = try await SQLiteStore(path: site.folder.path + "/rollcall.sqlite").deploys(.all, limit: 10)
-            #expect(filed.map(\.id) == [deploy.id] && filed.map(\.verdict) == [.verified])
+            #expect(filed.map(\.id) == [ran] && filed.map(\.verdict) == [.verified])
 
             // The second host keeps its old workers beside the new ones.
-            deploy = try await site.prepare()
+            var deploy = try await site.prepare()
             for host in hosts { try await site.release("3", on: host, token: deploy.token) }
             try await site.act(on: "web1", "hup")
             try await site.act(on: "web2", "usr2")
@@ -204,7 +241,7 @@ private final class RelaySite {
             // The pages of these deploys, as a person sees them.
             let code = try #require(site.aggregator?.text.firstMatch(of: #/set-up code (\S+)/#)?.1)
             let walked = try await ChildProcess.run(
-                bed("chromium"), ["http://127.0.0.1:\(site.port)", site.folder.path + "/pictures"],
+                bed("chromium"), [site.url, site.folder.path + "/pictures"],
                 environment: ["ROLLCALL_SETUP_CODE": String(code), "ROLLCALL_PASSWORD": "battery staple"], within: .seconds(120))
             #expect(walked.status == 0, "\(walked.text)")
 

@@ -107,8 +107,11 @@ final class Site {
     }
 
     /// The body of `/status/` and its code.
-    static func status(port: Int) async throws -> (code: Int, body: String) {
-        let answer = try await ChildProcess.run("/usr/bin/curl", ["-s", "-m", "5", "-w", "\n%{http_code}", "http://127.0.0.1:\(port)/status/"])
+    /// - Parameter authorities: the file with those to trust, of one that serves over TLS.
+    static func status(port: Int, authorities: String? = nil) async throws -> (code: Int, body: String) {
+        let trust = authorities.map { ["--cacert", $0] } ?? []
+        let url = "\(authorities == nil ? "http" : "https")://localhost:\(port)/status/"
+        let answer = try await ChildProcess.run("/usr/bin/curl", ["-s", "-4", "-m", "5", "-w", "\n%{http_code}", url] + trust)
         guard answer.status == 0 else { throw NeverHappened(description: "no answer from /status/") }
         let lines = answer.text.split(separator: "\n", omittingEmptySubsequences: false)
         return (Int(lines.last ?? "") ?? 0, lines.dropLast().joined(separator: "\n"))

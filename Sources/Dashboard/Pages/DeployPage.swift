@@ -151,7 +151,8 @@ struct DeployPage: Page {
             case "none": "Nothing could be asked."
             default: "Evidence: \(host.evidence)."
             }
-        return host.hasBaseline ? kind : "\(kind) Nobody had looked before the deploy."
+        // Of a host that was not reached nobody knows whether it has one.
+        return host.hasBaseline || host.state == .unreachable ? kind : "\(kind) Nobody had looked before the deploy."
     }
 
     private func textList(_ texts: [String]) -> HTML {

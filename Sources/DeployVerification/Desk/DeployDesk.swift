@@ -132,6 +132,7 @@ public final class DeployDesk {
             for entry in book.entries where entry.preparation.service == service.name && entry.isOpen { closeWindow(of: entry) }
             for id in book.add(preparation, baseline, at: now) { stopObserving(id) }
             guard let entry = book.entry(preparation.id) else { return }
+            watches[service.name]?.learn(of: (preparation.id, Secret(preparation.token)))
             observe(entry, service)
             save()
             openWindow(of: entry) { [weak self] problem in

@@ -67,6 +67,11 @@ final class ServiceWatch {
 
     func remove(_ number: Int) { participants[number] = nil }
 
+    /// A deploy that was prepared while earlier ones are still judged.
+    func learn(of later: (id: String, token: Secret)) {
+        for number in participants.keys { participants[number]?.verifier.laterDeploys.append(later) }
+    }
+
     func verifier(_ number: Int) -> HostVerifier? { participants[number]?.verifier }
 
     // MARK: Turning

@@ -195,6 +195,8 @@ public final class SystemdTimers: JobSource {
         bus?.call(.properties("GetAll", path: service), [""], only: SystemdUnit.properties) { [weak self] result in
             guard let self, let known = self.timers[path], let unit = known.unit else { return }
             guard case .success(let values) = result else { return self.examineLater(path) }
+            // Between the two answers a run has begun or ended: they do not belong together, and the next look is on its way.
+            guard !self.changed.contains(path) else { return }
             self.tell(known.id, of: path, unit: unit, timer: timer, service: values.first?.dictionary ?? [:])
         }
     }

@@ -282,6 +282,19 @@ private final class Bed {
         #expect(last?.reasons.first?.hasSuffix("runs a later release: it answers the token of d-2") == true, "\(last?.reasons ?? [])")
     }
 
+    @Test func aDeployThatIsStillJudgedIsToldOfALaterOne() throws {
+        let bed = try Bed()
+        _ = try bed.prepare(token: "33333333cccccccc33333333cccccccc").get()
+        let last: HostDeploy = try bed.wait { done in
+            bed.desk.check(DeployCheck(deploy: "d-1", timeout: .seconds(15)), { if $0.isFinal { done($0) } }, refused: { _ in })
+            bed.desk.prepare(
+                DeployPreparation(id: "d-2", service: "web", token: SimulatedServer.tokens[2], release: "/srv/app/releases/2", takesOver: true)
+            ) { _ in bed.replaceWorkers() }
+        }
+        #expect(last.state == .newProcessOldCode)
+        #expect(last.reasons.first?.hasSuffix("runs a later release: it answers the token of d-2") == true, "\(last.reasons)")
+    }
+
     @Test func workersThatSayNothingDoNotHoldUpTheDeploy() throws {
         let bed = try Bed()
         bed.inspector.isDeaf = true
