@@ -79,6 +79,7 @@ private final class HangingFolder {
             #expect(try release(path).folder?.mark == before.processes[0].folder)
 
             try hanging.hang()
+            #expect(eventually { (try? look(at: server))?.lacks.isEmpty == false })
             for _ in 0..<3 {
                 let look = try look(at: server)
                 #expect(look.lacks == ["where some processes stand: the file system of their folder does not answer"])

@@ -15,6 +15,8 @@ final class ServiceObserver {
     private static let manyThreads = 32
     /// Connections are for people, and to count them the kernel walks through all of the machine's.
     private static let betweenCounts = Duration.seconds(1)
+    /// A process that goes elsewhere has another path, and so has a folder that is renamed or removed: asking again is for the server behind it.
+    private static let placesLast = Duration.seconds(1)
 
     private struct Seen {
         var startTicks: UInt64
@@ -37,6 +39,8 @@ final class ServiceObserver {
     private var generations: [Int32: Seen] = [:]
     /// Of the look that is being taken: each process is read once.
     private var stats: [Int32: ProcessStat]?
+    /// Where each process stood, as it was asked last.
+    private var places: [ProcessMark: (path: String, place: StandingPlace?, asked: Duration)] = [:]
     private var counted: [String: (at: Duration, connections: [ProcessMark: Int])] = [:]
 
     init() { hierarchies = CgroupHierarchies(at: "/sys/fs/cgroup") }
@@ -66,7 +70,7 @@ final class ServiceObserver {
         }
         if seen.contains(where: { $0.listeners == nil }) { look.lacks.append("which sockets some processes have open: that may not be read") }
         if seen.contains(where: { $0.mark.generation == .unknown }) { look.lacks.append("exec evidence of some processes: that may not be read") }
-        if !place(&seen) { look.lacks.append("where some processes stand: the file system of their folder does not answer") }
+        if !place(&seen, at: now) { look.lacks.append("where some processes stand: the file system of their folder does not answer") }
         look.listeners = inodes.compactMap { listeners[$0] }.sorted { "\($0.address)" < "\($1.address)" }
         look.processes = seen
         countConnections(&look, of: service.name)
@@ -183,18 +187,24 @@ final class ServiceObserver {
 
     /// Finds out where each process stands.
     /// - Returns: false when a file system did not answer.
-    private func place(_ processes: inout [ServiceProcess]) -> Bool {
-        var (indices, questions): ([Int], [FolderQuestions.Question<StandingPlace?>]) = ([], [])
+    private func place(_ processes: inout [ServiceProcess], at now: Duration) -> Bool {
+        var (marks, questions): ([ProcessMark], [FolderQuestions.Question<StandingPlace?>]) = ([], [])
         for index in processes.indices where !processes[index].isGone {
-            let link = proc.path(of: processes[index].mark.pid, "cwd")
+            let mark = processes[index].mark
+            let link = proc.path(of: mark.pid, "cwd")
             guard let path = linkTarget(link) else { continue }
             processes[index].folderPath = path
-            indices.append(index)
+            if let known = places[mark], known.path == path, now - known.asked < Self.placesLast { continue }
+            places[mark] = nil
+            marks.append(mark)
             questions.append((path, { StandingPlace(link) }))
         }
         let answers = folders.ask(questions)
-        for (index, answer) in zip(indices, answers) {
-            guard let place = answer ?? nil else { continue }
+        for (index, answer) in answers.enumerated() {
+            if let answer { places[marks[index]] = (questions[index].folder, answer, now) }
+        }
+        for index in processes.indices {
+            guard let place = places[processes[index].mark]?.place else { continue }
             processes[index].folder = place.folder
             processes[index].isFolderDeleted = place.isDeleted
             processes[index].parentFolder = place.parent
@@ -271,9 +281,10 @@ final class ServiceObserver {
     }
 
     private func forgetEnded(_ seen: [ServiceProcess]) {
-        guard max(held.count, generations.count) > 4 * Self.mostProcesses else { return }
+        guard max(held.count, generations.count, places.count) > 4 * Self.mostProcesses else { return }
         let marks = Set(seen.map(\.mark))
         held = held.filter { marks.contains($0.key) }
+        places = places.filter { marks.contains($0.key) }
         generations = [:]
     }
 }
