@@ -4,9 +4,9 @@ which process answered whom.
 
 The costs are those of Benchmarks/DeployBenchmark over 8 workers of gunicorn. Latencies are those of real deploys (Tests/DeployScenarios), one
 after the other: from the last worker's turn to verify-token's exit, without the settle time. For many hosts each has an agent and a gunicorn
-of its own, on this machine. What is measured is printed, and becomes the section *Deploys* of RESULTS.md.
+of its own, on this machine; they are asked directly, and through an aggregator. What is measured is printed, and becomes the section *Deploys* of RESULTS.md.
 """
-import argparse, datetime, json, math, os, platform, secrets, shutil, statistics, subprocess, sys, tempfile, time
+import argparse, datetime, hashlib, json, math, os, platform, secrets, shutil, sqlite3, statistics, subprocess, sys, tempfile, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
@@ -62,50 +62,104 @@ def latencies(folder, programs, rounds):
     return good, bad, faults
 
 
-class Host:
-    """An agent with a server of its own."""
+def write(path, text):
+    with open(path, "w") as file:
+        file.write(text)
+    os.chmod(path, 0o600)
 
-    def __init__(self, folder, programs, number):
+
+class Aggregator:
+    """One that relays deploys, for whoever has its script token."""
+
+    def __init__(self, folder, programs):
+        os.makedirs(folder)
+        self.folder, self.programs, self.port = folder, programs, free_port()
+        self.token = secrets.token_hex(16)
+        write(f"{folder}/script-token", self.token + "\n")
+        write(f"{folder}/aggregator.yaml", f"listen: 127.0.0.1:{self.port}\ndatabase: {folder}/rollcall.sqlite\n")
+        self.program = None
+
+    def start(self):
+        database = sqlite3.connect(f"{self.folder}/rollcall.sqlite")
+        with database:
+            database.execute(
+                "INSERT INTO script_tokens VALUES ('bench', ?, 'deploys', ?)",
+                (hashlib.sha256(self.token.encode()).hexdigest(), int(time.time() * 1e6)))
+        database.close()
+        with open(f"{self.folder}/log", "wb") as log:
+            self.program = subprocess.Popen(
+                [f"{self.programs}/rollcall-aggregator", "run", "--config", f"{self.folder}/aggregator.yaml"], stdin=subprocess.DEVNULL,
+                stdout=log, stderr=log)
+
+    def add(self, host):
+        """What a host's agent needs to know of it. The first one makes the database."""
+        return subprocess.run(
+            [f"{self.programs}/rollcall-aggregator", "add-agent", host, "--config", f"{self.folder}/aggregator.yaml"], check=True,
+            capture_output=True, text=True).stdout
+
+    def end(self):
+        if self.program:
+            self.program.terminate()
+            self.program.wait(20)
+
+
+class Host:
+    """An agent with a server of its own, which is asked itself or through an aggregator."""
+
+    def __init__(self, folder, programs, number, aggregator):
         self.folder, self.port = f"{folder}/host-{number}", free_port()
         os.makedirs(f"{self.folder}/etc/services.d")
         self.service = server(f"{self.folder}/web", 2, ["slow=1"])
-        self.write("password", "correct horse battery\n")
-        self.write("etc/services.d/web.inq", f'check service web with pidfile "{self.service.path("pid")}"\n')
-        self.write("etc/rollcall.conf", "\n".join([
-            f"set hostname host-{number}", f'set state_directory "{self.folder}/state"', f'set socket "{self.folder}/socket"', "set cycle_time 1",
-            f"set listen 127.0.0.1:{self.port}", "set listen_user deploy", f'set listen_password_file "{self.folder}/password"', ""]))
-        with open(f"{self.folder}/log", "wb") as log:
-            self.agent = subprocess.Popen(
-                [f"{programs}/rollcall-agent", "--config", f"{self.folder}/etc"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        question = f'deploy_path /about/deploy, deploy_user about, deploy_password_file "{self.service.path("password")}"'
+        write(f"{self.folder}/password", "correct horse battery\n")
+        write(f"{self.folder}/etc/services.d/web.inq", f'check service web with pidfile "{self.service.path("pid")}", {question}\n')
+        settings = [
+            f"set hostname host-{number}", f'set state_directory "{self.folder}/state"', f'set socket "{self.folder}/socket"', "set cycle_time 1"]
+        if aggregator:
+            write(f"{self.folder}/token", aggregator.add(f"host-{number}"))
+            settings += [
+                f"set aggregator http://127.0.0.1:{aggregator.port}", f'set aggregator_token_file "{self.folder}/token"',
+                'set aggregator_commands "deploy"', "set listen off"]
+        else:
+            settings += [
+                f"set listen 127.0.0.1:{self.port}", "set listen_user deploy", f'set listen_password_file "{self.folder}/password"']
+        write(f"{self.folder}/etc/rollcall.conf", "\n".join([*settings, ""]))
+        self.words, self.agent = [f"{programs}/rollcall-agent", "--config", f"{self.folder}/etc"], None
 
-    def write(self, name, text):
-        with open(f"{self.folder}/{name}", "w") as file:
-            file.write(text)
-        os.chmod(f"{self.folder}/{name}", 0o600)
+    def start(self):
+        with open(f"{self.folder}/log", "wb") as log:
+            self.agent = subprocess.Popen(self.words, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def end(self):
-        self.agent.terminate()
-        self.agent.wait(20)
+        if self.agent:
+            self.agent.terminate()
+            self.agent.wait(20)
         self.service.stop()
 
 
-def hosts_at_once(folder, programs, count):
+def hosts_at_once(folder, programs, count, is_relayed):
     """Seconds from the signals to the verdict on all of them, and to that of the slowest agent."""
     hosts = []
+    aggregator = Aggregator(f"{folder}/aggregator", programs) if is_relayed else None
     try:
         for number in range(count):
-            hosts.append(Host(folder, programs, number))
-        time.sleep(3)
-        agents = ",".join(f"http://127.0.0.1:{host.port}" for host in hosts)
-        way = ["--agents", agents, "--agents-user", "deploy", "--agents-password-file", f"{hosts[0].folder}/password"]
-        login = ["--user", "about", "--password-file", hosts[0].service.path("password")]
+            hosts.append(Host(folder, programs, number, aggregator))
+        if aggregator:
+            aggregator.start()
+            way = ["--aggregator", f"http://127.0.0.1:{aggregator.port}", "--aggregator-token-file", f"{aggregator.folder}/script-token"]
+        else:
+            agents = ",".join(f"http://127.0.0.1:{host.port}" for host in hosts)
+            way = ["--agents", agents, "--agents-user", "deploy", "--agents-password-file", f"{hosts[0].folder}/password"]
+        for host in hosts:
+            host.start()
+        time.sleep(8 if aggregator else 3)
         environment = {**os.environ, "XDG_STATE_HOME": f"{folder}/state"}
 
         def ask(*words):
-            return subprocess.run([f"{programs}/verify-token", *words, *login, *way], capture_output=True, text=True, env=environment)
+            return subprocess.run([f"{programs}/verify-token", *words, *way], capture_output=True, text=True, env=environment)
 
         token = secrets.token_hex(16)
-        done = ask("prepare", "--service", "web", "--token", token, "--token-path", "/about/deploy", "--print", "id")
+        done = ask("prepare", "--service", "web", "--token", token, "--print", "id")
         if done.returncode != 0:
             raise RuntimeError(f"verify-token prepare: {done.stderr}")
         for host in hosts:
@@ -124,6 +178,8 @@ def hosts_at_once(folder, programs, count):
     finally:
         for host in hosts:
             host.end()
+        if aggregator:
+            aggregator.end()
 
 
 def moment(text):
@@ -136,7 +192,7 @@ def late(times):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--programs", default=f"{ROOT}/.build/release", help="where rollcall-agent, verify-token and DeployBenchmark are")
+    parser.add_argument("--programs", default=f"{ROOT}/.build/release", help="where rollcall-agent, rollcall-aggregator, verify-token and DeployBenchmark are")
     parser.add_argument("--rounds", type=int, default=3, help="how often each deploy is done")
     parser.add_argument("--hosts", type=int, default=16)
     parser.add_argument("--remark", default="", help="what a reader of the results should know")
@@ -165,20 +221,20 @@ def main():
             tell(f"from the signal to the verdict, {len(bad)} deploys whose code does not boot: median {statistics.median(bad):.0f} ms, "
                  f"at most {max(bad):.0f} ms")
         if options.only in (None, "hosts"):
-            for count in (1, options.hosts):
-                took, slowest = hosts_at_once(f"{folder}/{count}", programs, count)
-                tell(f"{count} {'host' if count == 1 else 'hosts at once'}: {took:.2f} s from the signals to the exit; "
-                     f"the slowest agent took {slowest:.2f} s")
+            for count, is_relayed in ((1, False), (options.hosts, False), (options.hosts, True)):
+                took, slowest = hosts_at_once(f"{folder}/{count}-{is_relayed}", programs, count, is_relayed)
+                tell(f"{count} {'host' if count == 1 else 'hosts at once'}{', through an aggregator' if is_relayed else ''}: "
+                     f"{took:.2f} s from the signals to the exit; the slowest agent took {slowest:.2f} s")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     for fault in faults:
         print(fault)
     if options.only is None and not faults:
-        write(options, began, load, lines)
+        publish(options, began, load, lines)
     sys.exit(1 if faults else 0)
 
 
-def write(options, began, load, lines):
+def publish(options, began, load, lines):
     """Replaces the section of RESULTS.md."""
     commit = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip() or "?"
     model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")

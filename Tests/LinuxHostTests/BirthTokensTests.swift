@@ -157,6 +157,17 @@ private let second = "fedcba9876543210fedcba9876543210"
         #expect(try carriedNow(by: unknown) == .unproven)
     }
 
+    /// The kernel tells starts in hundredths of a second and stamps files with the time of its last tick: what lies closer together than that has
+    /// no order.
+    @Test(arguments: [(0, false), (9, false), (10, true), (1000, true)]) func aTokenMustBeOlderThanATick(milliseconds: Int, isProof: Bool) {
+        var tokens = BirthTokens(clockTicks: 100)
+        let boot = Timestamp(seconds: 1_800_000_000)
+        let mark = ProcessMark(pid: 10, startTicks: 50_000, generation: .vector(random: 1, sysinfo: 2))
+        let now = Moment(wall: boot + .seconds(501), uptime: .seconds(501))
+        let changed = boot + .seconds(500) - .milliseconds(milliseconds)
+        #expect(tokens.token(of: mark, at: now) { .token(first, changed: changed) } == (isProof ? .token(first) : .unproven))
+    }
+
     @Test func numbersWithoutSenseAreHarmless() {
         var tokens = BirthTokens(clockTicks: 0)
         for ticks in [UInt64.max, 0] {

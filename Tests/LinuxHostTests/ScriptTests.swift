@@ -156,6 +156,24 @@ extension InsideSupervisors {
         try watching.wait(for: "steady", "to be stopped") { $0.activity == .stopped && !$0.hasJob }
     }
 
+    /// As gunicorn does at every HUP.
+    @Test func aDaemonMayWriteItsPidFileAnew() throws {
+        let fixture = try SysVFixture()
+        try fixture.start(.steady)
+        let watching = try PromiseWatch(fixture, [UnitRequest(name: "steady")])
+        let process = try #require(try watching.running("steady").mainProcess)
+        watching.listener.forget()
+        try fixture.root.remove("run/steady.pid")
+        usleep(300_000)
+        try fixture.root.write("\(process.pid)\n", to: "run/steady.pid")
+        usleep(2_500_000)
+        #expect(watching.listener.lines.isEmpty, "\(watching.listener.lines)")
+        // One that stays away is believed.
+        try fixture.root.remove("run/steady.pid")
+        try watching.wait(for: "steady", "not to run") { $0.activity == .stopped }
+        kill(process.pid, SIGKILL)
+    }
+
     @Test func aScriptThatFailsSaysWhy() throws {
         let fixture = try SysVFixture()
         let watching = try PromiseWatch(fixture, [UnitRequest(name: "steady")])

@@ -270,6 +270,17 @@ private final class RelaySite {
             try await site.startAggregator()
             let found = try await site.check(deploy.id)
             #expect(found.status == 0, "\(found.result.text)")
+
+            // An agent that reads its configuration anew goes on judging.
+            let next = try await site.prepare()
+            let judging = try site.start(RelaySite.checking(next.id, timeout: "30s"))
+            try await Task.sleep(for: .seconds(1))
+            site.agents["web1"]?.signal(SIGHUP)
+            try await eventually("the agent has read its configuration") { site.agents["web1"]?.errors.contains("configuration reloaded") == true }
+            try await site.release("3", on: "web1", token: next.token)
+            try await site.act(on: "web1", "hup")
+            let judged = try site.outcome(of: try await judging.end())
+            #expect(judged.status == 0 && judged.hosts["web1"]?.hasBaseline == true, "\(judged.result.text)")
         }
     }
 }
