@@ -58,8 +58,8 @@ init-test: test-packages
 # One after the other: the beds want the machine for themselves.
 TESTS := swift test --skip-build --disable-xctest --no-parallel
 
-# Nobody edits on a machine of continuous integration: the editors' index is left out there. Tests that start a real systemd need root. What they leave in .build belongs to its owner again afterwards. Everything that they said is in
-# .build/tests.log; what failed is said again at the end.
+# Tests that start a real systemd need root. What they leave in .build belongs to its owner again afterwards. Everything that they said is in
+# .build/tests.log; what failed is said again at the end. Where CI is set nobody edits, and the editors' index is not made.
 swift-test: test-packages swift
 	swift build --build-tests --explicit-target-dependency-import-check error $(if $(CI),--disable-index-store)
 	@echo '$(TESTS)'; \
