@@ -115,11 +115,11 @@ private final class HangingFolder {
     /// More folders than there may be lost threads.
     @Test func manyFoldersThatHangAreSurvived() async throws {
         try await withHangingFolder { hanging in
-            for number in 1...20 { try hanging.folder.write("", to: "real/\(number)/file") }
+            for number in 1...50 { try hanging.folder.write("", to: "real/\(number)/file") }
             try hanging.hang()
-            for number in 1...20 { #expect(try release("\(hanging.seen)/\(number)").folder == nil) }
+            for number in 1...50 { #expect(try release("\(hanging.seen)/\(number)").folder == nil) }
             hanging.answer()
-            #expect(eventually { (1...20).allSatisfy { (try? release("\(hanging.seen)/\($0)"))?.folder != nil } })
+            #expect(eventually { (1...50).allSatisfy { (try? release("\(hanging.seen)/\($0)"))?.folder != nil } })
         }
     }
 

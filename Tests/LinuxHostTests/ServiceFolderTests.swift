@@ -93,6 +93,26 @@ extension InsideSupervisors {
     @Test func runit() throws { try InitSystemPromises(RunitFixture()).verify() }
     @Test func s6() throws { try InitSystemPromises(S6Fixture()).verify() }
 
+    /// Looking at a service opens its pipe, and who watches the folder hears of that: a look must not lead to the next one.
+    @Test(arguments: ["runit", "s6"]) func atRestNobodyIsDisturbed(family: String) throws {
+        let fixture: any InitSystemFixture = family == "runit" ? try RunitFixture() : try S6Fixture()
+        let scan = (fixture as? RunitFixture)?.scan ?? (fixture as? S6Fixture)?.scan
+        try fixture.start(.steady)
+        let watching = try PromiseWatch(fixture, [UnitRequest(name: "steady")])
+        _ = try watching.running("steady")
+        sleep(1)
+        let ears = inotify_init1(Int32(IN_CLOEXEC | IN_NONBLOCK))
+        defer { close(ears) }
+        let folder = "\(try #require(scan).path)/steady/supervise"
+        #expect(inotify_add_watch(ears, folder, UInt32(IN_OPEN | IN_CLOSE)) >= 0)
+        sleep(3)
+        var events = [UInt8](repeating: 0, count: 1 << 16)
+        let bytes = read(ears, &events, events.count)
+        // An event takes 16 bytes and its name.
+        #expect(bytes < 50 * 32, "\(bytes / 32) times somebody opened or closed something there")
+        withExtendedLifetime(watching) {}
+    }
+
     @Test func whatAnOperatorDoesToAServiceIsNoAutomaticRestart() throws {
         let fixture = try RunitFixture()
         try fixture.start(.steady)

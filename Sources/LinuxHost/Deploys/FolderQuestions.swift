@@ -13,7 +13,7 @@ final class FolderQuestions {
     /// For one folder, in milliseconds.
     private static let patience: Int32 = 100
     /// So many threads may wait for the kernel; with more nothing is asked.
-    private static let mostSilent = 8
+    private static let mostSilent = 32
 
     private let silent = Silent()
 
