@@ -1,6 +1,7 @@
 // Releases and disks on a file system whose server does not answer any more.
 
 import AgentAPI
+import AgentCore
 import DeployVerification
 import Foundation
 import Platform
@@ -145,6 +146,37 @@ private final class HangingFolder {
             #expect(answers.value?.isEmpty == true)
             hanging.answer()
             #expect(eventually { (try? ask()) != nil && answers.value?.count == 1 })
+        }
+    }
+
+    @Test func aPidFileThatHangsHoldsUpNobody() async throws {
+        try await withHangingFolder { hanging in
+            let children = try (0..<2).map { _ in try Child("/bin/sleep", ["100"]) }
+            try hanging.folder.write("\(children[0].pid)\n", to: "real/app.pid")
+            try hanging.folder.write("\(children[1].pid)\n", to: "other.pid")
+            let listener = Listener()
+            let loop = eyes.loop
+            let requests = [
+                UnitRequest(name: "app", pidFile: hanging.seen + "/app.pid"), UnitRequest(name: "other", pidFile: hanging.folder.path + "/other.pid"),
+            ]
+            let system = try eyes.run {
+                let system = PidFileInit(loop: loop, logger: quiet)
+                system.start(watching: requests, observer: listener)
+                return system
+            }
+            #expect(eventually { ["app", "other"].allSatisfy { listener.latest($0)?.activity == .running } })
+            try hanging.hang()
+            let before = listener.lines.count
+            try eyes.run { system.change(watching: requests + [UnitRequest(name: "third", pidFile: hanging.seen + "/third.pid")]) }
+            #expect(eventually { listener.latest("third")?.detail == "the pid file is on a file system that does not answer" })
+            children[1].end()
+            #expect(eventually { listener.latest("other")?.activity == .failed })
+            #expect(listener.lines.count == before + 2, "the process that the pid file named still runs")
+            children[0].end()
+            #expect(eventually { listener.latest("app")?.activity == .failed })
+            hanging.answer()
+            #expect(eventually(within: 15) { listener.latest("app")?.detail.hasSuffix("has ended and left its pid file") == true })
+            try eyes.run { system.stop() }
         }
     }
 

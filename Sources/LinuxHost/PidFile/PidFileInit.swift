@@ -21,6 +21,7 @@ public final class PidFileInit: InitSystem {
     private var folders: [Int32: String] = [:]
     private var look: Loop.Timer?
     private var patience = PidFilePatience()
+    private let questions = FolderQuestions()
 
     private struct File {
         var path: String
@@ -52,7 +53,7 @@ public final class PidFileInit: InitSystem {
         }
         for (name, path) in paths where files[name] == nil {
             files[name] = File(path: path, folder: folder(of: path))
-            loop.after(.zero) { [weak self] in self?.check(name) }
+            loop.after(.zero) { [weak self] in self?.check([name]) }
         }
         watchFolders()
     }
@@ -88,20 +89,39 @@ public final class PidFileInit: InitSystem {
         notifier = -1
     }
 
-    /// Says how things are, if that is news.
-    private func check(_ name: String) {
-        guard var file = files[name] else { return }
+    private func check(_ names: some Sequence<String>) {
         let now = SystemTime().now()
-        let state = PidFile(at: file.path, proc: proc, now: now, clockTicks: clockTicks)
+        let known = names.compactMap { name in files[name].map { (name, $0) } }
+        let states = questions.ask(
+            known.map { _, file in
+                (file.folder, { [proc, clockTicks] in PidFile(at: file.path, proc: proc, now: now, clockTicks: clockTicks) })
+            })
+        for ((name, file), state) in zip(known, states) {
+            if let state {
+                conclude(name, state, at: now)
+            } else if !isAlive(file.process) {
+                conclude(name, .unreadable("is on a file system that does not answer"), at: now)
+            }
+        }
+    }
+
+    private func isAlive(_ process: ProcessIdentity?) -> Bool {
+        guard let process, let stat = proc.stat(of: process.pid) else { return false }
+        return stat.startTicks == process.startTicks && !stat.hasEnded
+    }
+
+    /// Says how things are, if that is news.
+    private func conclude(_ name: String, _ state: PidFile, at now: Moment) {
+        guard var file = files[name] else { return }
         let process: ProcessIdentity? = if case .runs(let process) = state { process } else { nil }
         if let wait = patience.wait(for: name, file.process, isNamed: process != nil, proc: proc, at: now.uptime) {
-            loop.after(wait) { [weak self] in self?.check(name) }
+            loop.after(wait) { [weak self] in self?.check([name]) }
             return
         }
         if process != file.process {
             file.process = process
             if let process {
-                watcher.watch(process, for: name) { [weak self] in self?.check(name) }
+                watcher.watch(process, for: name) { [weak self] in self?.check([name]) }
             } else {
                 watcher.unwatch(name)
             }
@@ -140,11 +160,12 @@ public final class PidFileInit: InitSystem {
             inotify_rm_watch(notifier, number)
             folders[number] = nil
         }
-        for folder in wanted where !folders.values.contains(folder) {
-            // Not its creation: the pid is in it when it is closed or moved here.
-            let events = IN_CLOSE_WRITE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR
-            let number = inotify_add_watch(notifier, folder, UInt32(events))
-            if number >= 0 { folders[number] = folder }
+        // Not its creation: the pid is in it when it is closed or moved here.
+        let events = UInt32(IN_CLOSE_WRITE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
+        let unwatched = wanted.subtracting(folders.values).sorted()
+        let numbers = questions.ask(unwatched.map { folder in (folder, { [notifier] in inotify_add_watch(notifier, folder, events) }) })
+        for (folder, number) in zip(unwatched, numbers) {
+            if let number, number >= 0 { folders[number] = folder }
         }
     }
 
@@ -172,7 +193,7 @@ public final class PidFileInit: InitSystem {
             }
         }
         if changed.isEmpty && !overflown { return }
-        for name in overflown ? Set(files.keys) : changed { check(name) }
+        check(overflown ? Set(files.keys) : changed)
         scheduleLook()
     }
 
@@ -183,7 +204,7 @@ public final class PidFileInit: InitSystem {
         look = loop.after(allWatched ? .seconds(10) : .seconds(1)) { [weak self] in
             guard let self else { return }
             self.watchFolders()
-            for name in self.files.keys { self.check(name) }
+            self.check(self.files.keys)
             self.scheduleLook()
         }
     }
