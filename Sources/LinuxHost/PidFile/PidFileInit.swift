@@ -22,6 +22,7 @@ public final class PidFileInit: InitSystem {
     private var look: Loop.Timer?
     private var patience = PidFilePatience()
     private let questions = FolderQuestions()
+    private var isSilent = false
 
     private struct File {
         var path: String
@@ -103,6 +104,8 @@ public final class PidFileInit: InitSystem {
                 conclude(name, .unreadable("is on a file system that does not answer"), at: now)
             }
         }
+        isSilent = states.contains { $0 == nil }
+        if isSilent { scheduleLook() }
     }
 
     private func isAlive(_ process: ProcessIdentity?) -> Bool {
@@ -197,11 +200,11 @@ public final class PidFileInit: InitSystem {
         scheduleLook()
     }
 
-    /// Once a second while a folder is not watched; else now and then, for what the kernel does not tell (network file systems).
+    /// Once a second while a folder is not watched or does not answer; else now and then, for what the kernel does not tell (network file systems).
     private func scheduleLook() {
         if let look { loop.cancel(look) }
         let allWatched = Set(files.values.map(\.folder)).isSubset(of: folders.values)
-        look = loop.after(allWatched ? .seconds(10) : .seconds(1)) { [weak self] in
+        look = loop.after(allWatched && !isSilent ? .seconds(10) : .seconds(1)) { [weak self] in
             guard let self else { return }
             self.watchFolders()
             self.check(self.files.keys)
