@@ -55,10 +55,9 @@ format-test: swift
 init-test: test-packages
 	Tests/Beds/init-files.py
 
-# Tests that start a real systemd need root. What they leave in .build belongs to its owner again afterwards. Where CI is set nobody edits, and
-# the editors' index is not made.
+# Tests that start a real systemd need root. What they leave in .build belongs to its owner again afterwards.
 swift-test: test-packages swift
-	swift build --build-tests --explicit-target-dependency-import-check error $(if $(CI),--disable-index-store)
+	swift build --build-tests --explicit-target-dependency-import-check error
 	@echo 'Tests/run'; \
 	sudo=(); \
 	if [ "$$(id -u)" != 0 ]; then $(needs-root); sudo=(sudo --preserve-env=CI env "PATH=$$PATH" "HOME=$$HOME"); fi; \

@@ -131,7 +131,7 @@ public final class LinuxServiceInspector: ServiceExaminer {
         let now = time.now().uptime
         let members = Dictionary(uniqueKeysWithValues: observer.pids(of: watch.service).map { ($0, observer.mark(of: $0)) })
         watches[name]?.members = members
-        for (pid, before) in watch.members where (members[pid] ?? nil) == nil || (before != nil && members[pid]??.startTicks != before?.startTicks) {
+        for (pid, before) in watch.members where before != nil && (members[pid] ?? nil)?.startTicks != before?.startTicks {
             watch.happened(ProcessIncident(pid: pid, what: .exit(status: nil), at: now))
         }
         for (pid, mark) in members {

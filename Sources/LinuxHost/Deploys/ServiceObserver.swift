@@ -104,7 +104,7 @@ final class ServiceObserver {
         }
         // When the main process changes, as when a second master takes the pid file over, those that were the service's still are: they may
         // accept connections as before.
-        var pids = Set(service.mainProcess.map { descendants(of: $0) } ?? [])
+        var pids = Set(service.mainProcess.map { stat(of: $0) == nil ? [] : descendants(of: $0) } ?? [])
         for (pid, start) in members[service.name] ?? [:] where !pids.contains(pid) && isAlive(pid, startTicks: start) {
             pids.formUnion(descendants(of: pid))
         }

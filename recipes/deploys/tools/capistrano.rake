@@ -21,7 +21,7 @@ namespace :deploy do
     desc "Makes the service load the new release"
     task :reload do
       next unless fetch(:verify_reload, true)
-      on(roles(:app)) { execute :sudo, :systemctl, "reload-or-restart", fetch(:verify_service, "web") }
+      on(roles(:app)) { execute :sudo, :systemctl, fetch(:verify_verb, "reload-or-restart"), fetch(:verify_service, "web") }
     end
 
     desc "Fails the deploy unless every worker runs the new release"
@@ -32,7 +32,10 @@ namespace :deploy do
     end
 
     # Old workers may still stand in the release that is gone back to, and the deploy that failed may not be over.
-    task(:back) { set :verify_options, %w[--in-place --force] }
+    task :back do
+      set :verify_options, %w[--in-place --force]
+      set :verify_verb, "restart"
+    end
   end
 end
 

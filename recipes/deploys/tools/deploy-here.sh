@@ -8,20 +8,19 @@
 set -euo pipefail
 export APP=${APP:-/srv/app} SERVICE=${SERVICE:-web} TIMEOUT=${TIMEOUT:-60s}
 
-switch() {
-    ln -sfn "$1" "$APP/current.new" && mv -T "$APP/current.new" "$APP/current"
-    # A service that is down is started.
-    systemctl reload-or-restart "$SERVICE"
-}
+switch() { ln -sfn "$1" "$APP/current.new" && mv -T "$APP/current.new" "$APP/current"; }
 
 case $1 in
 forward)
     # nginx has no code that could read a file when it boots: it is told, as endpoints/nginx.conf says. Leave it out for others.
     [ "$SERVICE" != nginx ] || printf 'return 200 "%s";\n' "$DEPLOY_TOKEN" > "$2/token-nginx.conf"
     switch "$2"
+    # A service that is down is started.
+    systemctl reload-or-restart "$SERVICE"
     ;;
 back)
     switch "$2"
+    systemctl restart "$SERVICE"
     ;;
 *)
     release=$APP/releases/$(date -u +%Y%m%d%H%M%S)

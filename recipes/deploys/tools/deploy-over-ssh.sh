@@ -35,7 +35,7 @@ if [ "$status" != 0 ] && [ -n "$before" ]; then
     # Back, whatever can be proven of it; old workers may still stand in that release: hence --in-place.
     switch "$before"
     id=$(verify-token prepare --service "$service" --release "$before" --in-place --force --print id) || id=
-    sudo systemctl reload-or-restart "$service" || true
+    sudo systemctl restart "$service" || true
     [ -z "$id" ] || verify-token check --deploy "$id" --timeout "$timeout" || true
 fi
 exit "$status"

@@ -22,14 +22,15 @@ def deploy(c, archive):
     # Before the link changes: the workers that run now are remembered.
     deploy_id = prepare(c, release)
     try:
-        restart(c, release)
+        # A service that is down is started.
+        switch(c, release, "reload-or-restart")
         # Any exit code but 0 raises, and with it the other hosts are left alone.
         c.run(f"verify-token check --deploy {deploy_id} --timeout 60s")
     except UnexpectedExit:
         if before:
             # Old workers may still stand in that release. Its check also ends this deploy: the next one would be refused for half an hour.
             back_id = prepare(c, before, "--in-place --force")
-            restart(c, before)
+            switch(c, before, "restart")
             c.run(f"verify-token check --deploy {back_id} --timeout 60s", warn=True)
         raise
 
@@ -38,7 +39,6 @@ def prepare(c, release, options=""):
     return c.run(f"verify-token prepare --service {SERVICE} --release {release} {options} --print id", hide="out").stdout.strip()
 
 
-def restart(c, release):
+def switch(c, release, verb):
     c.run(f"ln -sfn {release} {APP}/current.new && mv -T {APP}/current.new {APP}/current")
-    # A service that is down is started.
-    c.run(f"sudo systemctl reload-or-restart {SERVICE}")
+    c.run(f"sudo systemctl {verb} {SERVICE}")

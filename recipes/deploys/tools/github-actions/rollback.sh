@@ -9,7 +9,7 @@ for host in $HOSTS; do
 set -euo pipefail
 [ "$(readlink /srv/app/current)" = "$1" ] || exit 0
 ln -sfn "$(cat "$1/PREVIOUS")" /srv/app/current.new && mv -T /srv/app/current.new /srv/app/current
-sudo systemctl reload-or-restart web
+sudo systemctl restart web
 ON_THE_HOST
 done
 exit $status
