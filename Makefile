@@ -55,15 +55,20 @@ format-test: swift
 init-test: test-packages
 	Tests/Beds/init-files.py
 
-# Tests that start a real systemd need root. What they leave in .build belongs to its owner again afterwards.
+# One after the other: the beds want the machine for themselves.
+TESTS := swift test --skip-build --disable-xctest --no-parallel
+
+# Tests that start a real systemd need root. What they leave in .build belongs to its owner again afterwards. Everything that they said is in
+# .build/tests.log; what failed is said again at the end, with what failed inside a bed.
 swift-test: test-packages swift
 	swift build --build-tests --explicit-target-dependency-import-check error
-	@echo 'Tests/run'; \
+	@echo '$(TESTS)'; \
 	sudo=(); \
 	if [ "$$(id -u)" != 0 ]; then $(needs-root); sudo=(sudo --preserve-env=CI env "PATH=$$PATH" "HOME=$$HOME"); fi; \
 	status=0; \
-	"$${sudo[@]}" Tests/run || status=$$?; \
+	"$${sudo[@]}" $(TESTS) 2>&1 | tee .build/tests.log | sed -u '/^◇ /d' || status=$$?; \
 	[ $${#sudo[@]} = 0 ] || sudo chown -R --from=root "$$(id -u):$$(id -g)" .build; \
+	if [ $$status != 0 ]; then grep -a '✘' .build/tests.log || :; fi; \
 	exit $$status
 
 # All scenarios of Tests/DeployScenarios, of which `make test` runs some. Only root may see which process answered whom.

@@ -54,7 +54,7 @@ extension InsideBed {
             try watching.settle("worker@3.service")
             try systemctl(verb)
             usleep(500_000)
-            #expect(watching.listener.lines.isEmpty, "nothing has changed, but said was: \(watching.listener.lines)")
+            #expect(watching.listener.lines.isEmpty, "nothing has changed, but said was: \(watching.listener.reasons) \(watching.listener.lines)")
             try systemctl("start", "worker@4")
             _ = try watching.waitFor("worker@4.service", of: "worker@*") { $0.activity == .running }
             try systemctl("stop", "worker@3", "worker@4")

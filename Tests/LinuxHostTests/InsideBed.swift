@@ -256,7 +256,7 @@ struct InsideBed {
         try watching.settle("never")
         try systemctl(verb)
         usleep(500_000)
-        #expect(watching.listener.lines.isEmpty, "nothing has changed, but said was: \(watching.listener.lines)")
+        #expect(watching.listener.lines.isEmpty, "nothing has changed, but said was: \(watching.listener.reasons) \(watching.listener.lines)")
         kill(try #require(up.mainProcess).pid, SIGKILL)
         let next = try watching.waitFor("always") { $0.activity == .running && $0.run != up.run }
         #expect(next.automaticRestarts == up.automaticRestarts + 1)
