@@ -40,6 +40,9 @@ final class BusSource {
     /// From `sourceFailed` to `sourceAnswers`.
     private(set) var hasFailed = false
 
+    /// A service leaves the bus for so long when it executes itself anew; a call that is not answered fails later than that.
+    private static let awayFor = Duration.seconds(3)
+
     private let service: String
     private let title: String
     private let addresses: [BusAddress]
@@ -51,6 +54,8 @@ final class BusSource {
     private var owner: String?
     /// It has left the bus, for a moment as it may be.
     private var isAway = false
+    /// When it last left the bus or came there.
+    private var ownerChangedAt: Duration?
     private var failuresInARow = 0
     private var retry: Loop.Timer?
     private var pulse: Loop.Timer?
@@ -107,6 +112,8 @@ final class BusSource {
     /// unanswered when it leaves the bus is asked anew when it is back.
     func unanswered(_ what: String, _ error: BusError) {
         guard error.name != nil, !isAway else { return }
+        // A bus that is busy says so only after the service is back.
+        if error.kind == "NoReply", let ownerChangedAt, SystemTime().now().uptime - ownerChangedAt < Self.awayFor { return }
         leave("\(what): \(error)")
     }
 
@@ -174,10 +181,11 @@ final class BusSource {
         guard let new = signal.body.last?.string else { return }
         owner = new.isEmpty ? nil : new
         isAway = new.isEmpty
+        ownerChangedAt = SystemTime().now().uptime
         user?.ownerChanged()
         guard new.isEmpty else { return synchronize() }
-        // A service leaves the bus for a moment when it executes itself anew; only if it stays away the source has failed.
-        loop.after(.seconds(3)) { [weak self] in
+        // Only if it stays away the source has failed.
+        loop.after(Self.awayFor) { [weak self] in
             guard let self, self.isAway else { return }
             self.isAway = false
             self.leave("\(self.title) has left the bus")
