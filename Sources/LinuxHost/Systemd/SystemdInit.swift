@@ -48,6 +48,8 @@ public final class SystemdInit: InitSystem, BusSourceUser {
         /// One half of a change is there; the other half follows in a signal of its own.
         var isHalfTold = false
         var patience: Loop.Timer?
+        /// The job that systemd has told to be over last; that the unit has it no more is told a moment later.
+        var endedJob: UInt64 = 0
         var isReferenced = false
     }
 
@@ -159,6 +161,7 @@ public final class SystemdInit: InitSystem, BusSourceUser {
         switch signal.member {
         case "JobRemoved":
             guard body.count == 4, let path = body[1].string, let result = body[3].string else { return }
+            if let number = body[0].unsigned, let id = body[2].string { units.values.first { $0.state.id == id }?.endedJob = number }
             if let job = jobs.removed(path, result: result) { conclude(job, result) }
             if let id = body[2].string { listSoon { $0.mayHold(id) } }
         case "Reloading":
@@ -520,7 +523,9 @@ public final class SystemdInit: InitSystem, BusSourceUser {
         if unit.state.isMasked { return "\(unit.state.id) is masked: systemd refuses to run it" }
         // A signal gets in no job's way: ladders end a stop that hangs.
         if case .signal = verb { return nil }
-        if unit.state.hasRequestedJob { return "systemd has a job for \(unit.state.id) already; a \(verb) would get in its way" }
+        if unit.state.hasRequestedJob, unit.state.job != unit.endedJob {
+            return "systemd has a job for \(unit.state.id) already; a \(verb) would get in its way"
+        }
         return nil
     }
 
