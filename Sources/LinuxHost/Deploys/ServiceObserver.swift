@@ -203,7 +203,8 @@ final class ServiceObserver {
         for (index, answer) in answers.enumerated() {
             if let answer { places[marks[index]] = (questions[index].folder, answer, now) }
         }
-        for index in processes.indices {
+        // Of one that has no path any more, what was known is no longer so.
+        for index in processes.indices where processes[index].folderPath != nil {
             guard let place = places[processes[index].mark]?.place else { continue }
             processes[index].folder = place.folder
             processes[index].isFolderDeleted = place.isDeleted
