@@ -171,14 +171,6 @@ for target in package.targets where target.type != .system {
     ]
 }
 
-// Tests read 60,000 broken inputs with each parser: see RuleLanguage's decision 0003. Checks and assertions stay.
-let roomsWithParsers: Set = [
-    "AgentAPI", "AgentCore", "Compression", "DaemonMetrics", "DeployVerification", "LinuxHost", "Platform", "RuleLanguage", "TestKit",
-]
-for target in package.targets where roomsWithParsers.contains(target.name) {
-    target.swiftSettings?.append(.unsafeFlags(["-O", "-assert-config", "Debug"], .when(configuration: .debug)))
-}
-
 extension Target.Dependency {
     static var argumentParser: Self { .product(name: "ArgumentParser", package: "swift-argument-parser") }
     static var crypto: Self { .product(name: "Crypto", package: "swift-crypto") }
