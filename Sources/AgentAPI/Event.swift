@@ -11,6 +11,10 @@ public struct Event: Equatable, Sendable {
         /// A unit that should run does not, and its init system is not about to change that.
         case unitDown = "unit_down"
         case unitUp = "unit_up"
+        /// A unit was stopped because its init system was asked to, and stays so. It is no failure, and nothing of it lasts.
+        case unitStopped = "unit_stopped"
+        /// A run of a unit that does a piece of work and ends, such as a backup, has failed. Its next good run ends the problem.
+        case unitFailed = "unit_failed"
         /// A unit's run ended and the next one began or is about to: one event for both. `cause` says whether somebody asked for it.
         case unitRestarted = "unit_restarted"
         case ruleFailed = "rule_failed"

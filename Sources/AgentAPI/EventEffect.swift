@@ -10,11 +10,11 @@ extension Event {
 
     public var effect: Effect {
         switch kind {
-        case .unitDown, .ruleFailed, .unitStuck, .actionsSuspended, .jobOverdue, .jobFailed, .sourceFailed: .begins
+        case .unitDown, .unitFailed, .ruleFailed, .unitStuck, .actionsSuspended, .jobOverdue, .jobFailed, .sourceFailed: .begins
         case .unitUp, .ruleRecovered, .unitUnstuck, .actionsResumed, .jobRan, .sourceRecovered: .ends
         // A later deploy that is verified says nothing of the requests that an earlier one has cost.
         case .deployVerified, .deployFailed: .none
-        case .agentStarted, .agentStopped, .unitRestarted, .actionSucceeded, .actionFailed, .deployStarted, .deployFinished,
+        case .agentStarted, .agentStopped, .unitStopped, .unitRestarted, .actionSucceeded, .actionFailed, .deployStarted, .deployFinished,
             .monitoringStopped, .monitoringResumed, .eventsLost:
             .none
         }
@@ -24,7 +24,7 @@ extension Event {
     public var problem: String {
         let subject = unit ?? "host"
         return switch kind {
-        case .unitDown, .unitUp: "down \(subject)"
+        case .unitDown, .unitFailed, .unitUp: "down \(subject)"
         case .ruleFailed, .ruleRecovered: "rule \(subject): \(rule ?? "")"
         case .unitStuck, .unitUnstuck: "stuck \(subject)"
         case .actionsSuspended, .actionsResumed: "suspended \(subject): \(rule ?? "")"
@@ -32,7 +32,8 @@ extension Event {
         // Its detail begins with the source's name: `systemd: no answer`, `systemd answers again`.
         case .sourceFailed, .sourceRecovered: "source \(subject): \(detail.prefix { $0 != " " && $0 != ":" })"
         case .actionSucceeded, .actionFailed: "action \(subject): \(rule ?? "")"
-        case .unitRestarted, .agentStarted, .agentStopped, .deployStarted, .deployFinished, .deployVerified, .deployFailed, .monitoringStopped,
+        case .unitStopped, .unitRestarted, .agentStarted, .agentStopped, .deployStarted, .deployFinished, .deployVerified, .deployFailed,
+            .monitoringStopped,
             .monitoringResumed, .eventsLost:
             "\(kind.rawValue) \(subject)"
         }

@@ -72,11 +72,26 @@ public struct Sample: Equatable, Sendable {
 public struct UnitState: Equatable, Sendable {
     public enum Phase: String, CaseIterable, Sendable {
         case up
+        /// It does not run, or has no process, and that is as it should be: a oneshot between two runs, a daemon whose socket starts it.
+        case idle
+        /// It was stopped on request.
+        case stopped
         case down
+        /// It is there and does nothing: frozen, suspended by a signal, or waiting for a device for long.
+        case stuck
         /// Its init system is starting, stopping or restarting it.
         case changing
         /// Nobody knows it, or its init system does not answer.
         case unknown
+
+        /// The metric `up`: `nil` where a unit is neither up nor down, or where that is not known.
+        public var upMetric: Double? {
+            switch self {
+            case .up, .stuck: 1
+            case .down, .stopped, .changing: 0
+            case .idle, .unknown: nil
+            }
+        }
     }
 
     public var name: String

@@ -36,7 +36,9 @@ extension AgentLoop {
             tell(nil, of: unit)
             // A unit that is not up has no numbers, and only rules about that can be judged.
             unit.samples = []
-            unit.values = unit.metrics.all.keys.map { $0 == "up" ? 0 : $0 == "restarts" ? Double(unit.restarts) : nil }
+            // At rest it is neither up nor down.
+            let up: Double? = unit.tracker.isAtRest ? nil : 0
+            unit.values = unit.metrics.all.keys.map { $0 == "up" ? up : $0 == "restarts" ? Double(unit.restarts) : nil }
             if isSilent { return startAnew(unit) }
             for index in unit.rules.indices {
                 if unit.rules[index].judgesWhenDown { judge(index, of: unit, [], at: now) } else { unit.rules[index].forgetReadings() }
@@ -128,10 +130,11 @@ extension AgentLoop {
     }
 
     private func lookAtMainProcess(of unit: WatchedUnit, at now: Moment) {
-        guard unit.tracker.mainProcess != nil else { return }
+        if unit.tracker.observation?.isFrozen ?? false { return noticeStall(.frozen, of: unit, at: now) }
+        guard unit.tracker.mainProcess != nil else { return noticeStall(unit.stall.isStuck ? .running : nil, of: unit, at: now) }
         let main = sampler.mainProcess(of: unit.key)
         tell(main?.execMark, of: unit)
-        noticeStall(main?.state, of: unit, at: now)
+        noticeStall(main.map { Stall.State($0.state) }, of: unit, at: now)
     }
 
     /// Says what tells of an exec, if that is news.
@@ -141,14 +144,14 @@ extension AgentLoop {
         sink.mainProcess(of: unit.tracker.unit, hasMark: mark)
     }
 
-    private func noticeStall(_ state: ProcessState?, of unit: WatchedUnit, at now: Moment) {
+    private func noticeStall(_ state: Stall.State?, of unit: WatchedUnit, at now: Moment) {
         switch unit.stall.observe(state, at: now.uptime) {
         case .none: return
         case .stuck(let words):
             let event = Event(kind: .unitStuck, at: now.wall, unit: unit.tracker.unit, importance: .error, detail: words)
             record(event, of: unit, .begins(.stuck))
         case .unstuck:
-            let event = Event(kind: .unitUnstuck, at: now.wall, unit: unit.tracker.unit, detail: "its main process goes on")
+            let event = Event(kind: .unitUnstuck, at: now.wall, unit: unit.tracker.unit, detail: "is running again")
             record(event, of: unit, .ends(.stuck))
         }
     }

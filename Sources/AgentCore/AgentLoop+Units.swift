@@ -36,6 +36,12 @@ extension AgentLoop: InitObserver {
         endFirstLookIfComplete()
     }
 
+    public func hostIsStopping(_ isStopping: Bool, as initSystem: any InitSystem) {
+        guard isRunning, isStopping != hostIsStopping else { return }
+        hostIsStopping = isStopping
+        logger.info(isStopping ? "the host is being stopped" : "the host is not being stopped after all")
+    }
+
     public func sourceRecovered(_ initSystem: any InitSystem) {
         guard isRunning, failedSources.removeValue(forKey: initSystem.name) != nil else { return }
         record(Event(kind: .sourceRecovered, at: time.now().wall, detail: "\(initSystem.name) answers again"))
@@ -87,7 +93,7 @@ extension AgentLoop {
         let metrics = serviceMetrics[service.name] ?? SubjectMetrics(.service, always: Self.shownOfService, .init([]))
         let unit = WatchedUnit(
             service, key: key, metrics: metrics, candidates: given ?? candidates(for: service), answers: answers, cycle: plan.cycle,
-            wasDown: memory?.isDown ?? false)
+            wasDown: memory?.isDown ?? false, wasStopped: memory?.stoppedInBoot == boot)
         if let memory { unit.recall(memory, boot: boot) }
         return unit
     }
@@ -191,7 +197,10 @@ extension AgentLoop {
                 // Cancelled when the unit is forgotten. Not weak: every cycle takes hold of every unit, which costs more where weak references are.
                 unit.timer = loop.after(uptime - now.uptime) { [weak self] in
                     guard let self, self.isRunning else { return }
-                    self.act(on: unit.tracker.look(at: self.time.now()), of: unit)
+                    let now = self.time.now()
+                    // Packages stop their services while they are upgraded, and start them again.
+                    if unit.tracker.isAboutToTellStop, self.isChangingPackages(at: now) { unit.tracker.postponeStop(at: now) }
+                    self.act(on: unit.tracker.look(at: now), of: unit)
                 }
             }
         }
@@ -207,7 +216,7 @@ extension AgentLoop {
         // What only matched a pattern and is not there was never a unit to miss.
         if unit.isDiscovered, event.kind == .unitDown, unit.tracker.runs == 0, unit.tracker.isGone { return }
         switch event.kind {
-        case .unitDown:
+        case .unitDown, .unitFailed:
             unit.lastDown = event.detail
             record(event, of: unit, .begins(.down))
         case .unitUp:
@@ -243,6 +252,19 @@ extension AgentLoop {
         processes.watch(process, for: unit.key) { [weak self] in
             guard let self, self.isRunning else { return }
             self.act(on: unit.tracker.mainProcessEnded(process, at: self.time.now()), of: unit)
+            self.askWhatFollows(of: unit, after: Self.ownWordPatience)
+        }
+    }
+
+    /// A main process has ended. An init system says by itself what that means for the unit, as a rule at once; but a process that has handed
+    /// over to another is no change in its eyes, so that it has to be asked.
+    private func askWhatFollows(of unit: WatchedUnit, after pause: Duration) {
+        guard unit.tracker.awaitsWord else { return }
+        loop.after(pause) { [weak self] in
+            guard let self, self.isRunning, unit.tracker.awaitsWord,
+                let initSystem = self.initSystems.first(where: { $0.name == unit.tracker.initSystem })
+            else { return }
+            initSystem.refresh(unit.tracker.unit) { [weak self] in self?.askWhatFollows(of: unit, after: Self.askAgainAfter) }
         }
     }
 
@@ -274,6 +296,13 @@ extension AgentLoop: ActionGround {
     func isFailing(_ rule: String, of unit: String) -> Bool {
         let rules = unit == hostKey ? host.rules : unitsByKey[unit]?.rules ?? []
         return rules.contains { $0.isFailing && $0.rule.text == rule }
+    }
+
+    func isTrueNow(_ rule: String, of unit: String) -> Bool {
+        guard isFailing(rule, of: unit), let watched = unitsByKey[unit], watched.tracker.isUp || watched.tracker.isAtRest else {
+            return isFailing(rule, of: unit)
+        }
+        return watched.rules.contains { $0.isFailing && $0.rule.text == rule && !$0.wasJudgedDown }
     }
 
     func silence(of unit: String) -> String? {

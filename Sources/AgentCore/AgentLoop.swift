@@ -26,6 +26,12 @@ public final class AgentLoop {
         MetricName("cpu", "total"), MetricName("memory", "rss"), MetricName("memory", "total"), MetricName("uptime"), MetricName("restarts"),
     ]
 
+    /// How long an init system has to say by itself what follows on the end of a main process, before it is asked.
+    static let ownWordPatience = Duration.milliseconds(30)
+    static let askAgainAfter = Duration.milliseconds(100)
+    /// For so long at most a package manager that is at work keeps back that units were stopped.
+    static let packagesPatience = Duration.seconds(900)
+
     let loop: Loop
     let time: any TimeSource
     let initSystems: [any InitSystem]
@@ -67,6 +73,10 @@ public final class AgentLoop {
     var remembered = RememberedUnits()
 
     var isRunning = false
+    /// The whole host is going down: what ends now is meant to.
+    var hostIsStopping = false
+    private let packagesAreChanging: () -> Bool
+    private var packagesChangeSince: Duration?
     private var ready: (() -> Void)?
     private var lastCycle: Duration?
     /// By how much the last cycle began too late.
@@ -85,13 +95,15 @@ public final class AgentLoop {
     ///   - commands: runs the programs of rules; without one nothing does.
     ///   - stateFolder: where the action log is and what outlives the agent; `nil`: nowhere.
     ///   - boot: the machine's boot id.
+    ///   - packagesAreChanging: whether a package manager is at work on this host.
     ///   - nextCron: when a cron expression next matches after an instant, in the host's local time.
     public init(
         plan: WatchPlan, on loop: Loop, time: any TimeSource, initSystems: [any InitSystem], sampler: any Sampler,
         processes: any ProcessWatcher, sink: any ReportSink, serviceManager: ServiceManager, version: String, logger: Logger,
         runner: (any Runner)? = nil, jobSource: (any JobSource)? = nil, commands: (any CommandRunner)? = nil, evidence: (any EvidenceReader)? = nil,
         stateFolder: String? = nil,
-        hostname: String = "", boot: String = "", nextCron: @escaping (CronExpression, Timestamp) -> Timestamp? = { _, _ in nil }
+        hostname: String = "", boot: String = "", packagesAreChanging: @escaping () -> Bool = { false },
+        nextCron: @escaping (CronExpression, Timestamp) -> Timestamp? = { _, _ in nil }
     ) {
         self.plan = plan
         self.loop = loop
@@ -109,6 +121,7 @@ public final class AgentLoop {
         self.evidence = evidence
         self.hostname = hostname
         self.boot = boot
+        self.packagesAreChanging = packagesAreChanging
         actionLog = stateFolder.map { ActionLog(folder: $0, logger: logger) }
         stateFile = stateFolder.map { WatchStateFile(folder: $0, logger: logger) }
         jobs = JobBook(nextCron: nextCron)
@@ -191,8 +204,19 @@ public final class AgentLoop {
 
     /// What the service manager shows of the agent.
     public var status: String {
-        let down = units.count { $0.tracker.phase == .down || $0.tracker.phase == .unknown }
+        let down = units.count { [.down, .unknown].contains($0.tracker.phase) }
         return "watching \(units.count) service\(units.count == 1 ? "" : "s"), \(down) down"
+    }
+
+    /// Whether units may have been stopped for the sake of their packages.
+    func isChangingPackages(at now: Moment) -> Bool {
+        guard packagesAreChanging() else {
+            packagesChangeSince = nil
+            return false
+        }
+        let since = packagesChangeSince ?? now.uptime
+        packagesChangeSince = since
+        return now.uptime - since < Self.packagesPatience
     }
 
     /// Samples, judges, acts, and tells how things are.

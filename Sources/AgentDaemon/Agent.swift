@@ -102,7 +102,8 @@ private final class Agent {
             logger: logger,
             runner: runner, jobSource: InitSystems.jobSource(loop: loop, logger: logger), commands: LinuxCommandRunner(loop: loop),
             evidence: LinuxEvidence(loop: loop), stateFolder: settings.stateDirectory,
-            hostname: settings.hostname, boot: bootID(), nextCron: { $0.next(after: $1) })
+            hostname: settings.hostname, boot: bootID(), packagesAreChanging: PackageManagers.areAtWork,
+            nextCron: { $0.next(after: $1) })
         watcher.deliveries = alerts
         self.watcher = watcher
         guard deploys.start() else { throw SystemError("making a thread for deploys") }

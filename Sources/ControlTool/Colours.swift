@@ -22,7 +22,7 @@ enum Colours {
         switch word {
         case "up", "passing": "\u{1B}[32m\(word)\u{1B}[0m"
         case "down", "failing", "overdue": "\u{1B}[31m\(word)\u{1B}[0m"
-        case "changing", "unknown", "unmonitored": "\u{1B}[33m\(word)\u{1B}[0m"
+        case "changing", "stopped", "unknown", "unmonitored": "\u{1B}[33m\(word)\u{1B}[0m"
         default: word
         }
     }

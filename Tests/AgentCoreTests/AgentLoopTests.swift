@@ -104,7 +104,20 @@ private let puma = WatchPlan.Service(name: "puma", rules: [rule(.above, 500, cyc
         bed.processes.end("puma")
         #expect(bed.events == [])
         bed.turn { !bed.events.isEmpty }
-        #expect(bed.events == ["unit_restarted: its main process ended; systemd restarts it"])
+        #expect(bed.events == ["unit_down: its main process ended, and systemd has not noticed (active/running)"])
+        #expect(bed.systemd.refreshed.first == "puma.service")
+    }
+
+    @Test func aMainProcessThatHandedOverWithoutASignalIsAskedForAndFollowed() throws {
+        let bed = try AgentBed([puma], time: SystemTime())
+        bed.startWithPuma()
+        bed.systemd.onRefresh = { bed.systemd.runs("puma", run: "A", pid: 200) }
+        bed.processes.end("puma")
+        bed.turn { bed.processes.watched["puma"]?.process.pid == 200 }
+        bed.turn(for: .milliseconds(100))
+        #expect(bed.events == ["unit_restarted: a new main process took over in the same run"])
+        #expect(bed.sink.events.last?.importance == nil)
+        #expect(bed.phases == ["puma.service": .up])
     }
 
     @Test func aRuleThatFailsAlertsAndActsOnceAndOnlyAlertsWhenItRecovers() throws {

@@ -74,7 +74,7 @@ import TestKit
         #expect(bed.events == ["unit_down: failed: exited with status 2 (failed)"])
         bed.systemd.loses("backup.service", for: "failed units")
         bed.turn()
-        #expect(bed.events.last == "unit_up: is not failed any longer")
+        #expect(bed.events.last == "unit_up: is no longer failed")
         #expect(bed.told == ["unit_down ops", "unit_up ops"])
         #expect(bed.phases == ["puma.service": .up])
     }

@@ -39,6 +39,16 @@ final class FakeInit: InitSystem {
         answers.append(done)
     }
 
+    /// What it was asked for again, and what happens before it answers.
+    private(set) var refreshed: [String] = []
+    var onRefresh: () -> Void = {}
+
+    func refresh(_ unit: String, _ done: @escaping () -> Void) {
+        refreshed.append(unit)
+        onRefresh()
+        done()
+    }
+
     func stop() { isStopped = true }
 
     /// Ends the job that was asked for first.

@@ -73,6 +73,7 @@ final class Listener: InitObserver, Sendable {
         case observed(Observation)
         case failed
         case recovered
+        case hostIsStopping(Bool)
     }
 
     private let said = Mutex<[Line]>([])
@@ -86,6 +87,7 @@ final class Listener: InitObserver, Sendable {
         note(.failed)
     }
     func sourceRecovered(_ initSystem: any InitSystem) { note(.recovered) }
+    func hostIsStopping(_ isStopping: Bool, as initSystem: any InitSystem) { note(.hostIsStopping(isStopping)) }
     private func note(_ line: Line) { said.withLock { $0.append(line) } }
 
     var lines: [Line] { said.withLock { $0 } }

@@ -12,6 +12,10 @@ protocol ActionGround: AnyObject {
     /// Whether a rule's episode lasts.
     func isFailing(_ rule: String, of unit: String) -> Bool
 
+    /// Whether what a rule says is still true, by what is known at this moment and not in the last cycle: its episode lasts, and a unit that
+    /// it holds for down is not up again.
+    func isTrueNow(_ rule: String, of unit: String) -> Bool
+
     /// Why nothing may be done to it now, for a person: a deploy window, or nobody watches it.
     func silence(of unit: String) -> String?
 }

@@ -18,6 +18,8 @@ final class ActionRunner {
     /// A failed start is believed when it has lasted this long.
     static let failurePatience = Duration.seconds(1)
     static let evidenceDeadline = Duration.seconds(2)
+    /// How long an init system may take to say how a unit is.
+    static let refreshDeadline = Duration.seconds(30)
     /// Bytes of evidence in an event.
     static let evidenceInEvent = 1000
 
@@ -265,7 +267,7 @@ extension ActionRunner {
         }
         courses[unit]?.before = standing
         guard job.step.destroysEvidence, let evidence else {
-            return perform(unit)
+            return confirm(unit)
         }
         let ticket = newTicket(unit, until: now.uptime + Self.evidenceDeadline * 2)
         evidence.collect(
@@ -275,9 +277,39 @@ extension ActionRunner {
             guard let self, self.courses[unit]?.ticket == ticket, ticket != 0 else { return }
             self.courses[unit]?.ticket = 0
             self.courses[unit]?.evidence = Array(lines.prefix(200))
-            if self.perform(unit) { self.look(at: unit) }
+            if self.confirm(unit) { self.look(at: unit) }
         }
         return false
+    }
+
+    /// Asks the init system how the unit is now, and acts only if what the rule says is still true then.
+    /// - Returns: whether there is more to do at once.
+    private func confirm(_ unit: String) -> Bool {
+        guard let job = courses[unit]?.queue.jobs.first, let standing = ground?.standing(of: unit), let initSystem = standing.initSystem,
+            case .rule = job.reasons.first, unit != hostKey
+        else { return perform(unit) }
+        let ticket = newTicket(unit, until: time.now().uptime + Self.refreshDeadline)
+        initSystem.refresh(standing.unit) { [weak self] in
+            guard let self, self.courses[unit]?.ticket == ticket else { return }
+            self.courses[unit]?.ticket = 0
+            let mayContinue = self.isStillNeeded(job, on: unit) ? self.perform(unit) : self.dismiss(job, on: unit)
+            if mayContinue { self.look(at: unit) }
+        }
+        return false
+    }
+
+    /// What the rule says is no longer true: nothing is done, and the log of actions says so.
+    private func dismiss(_ job: ActionQueue.Job, on unit: String) -> Bool {
+        note(job, on: unit, outcome: "left out: no longer needed when the init system was asked again", took: .zero, [])
+        next(unit)
+        return true
+    }
+
+    private func isStillNeeded(_ job: ActionQueue.Job, on unit: String) -> Bool {
+        job.reasons.contains { reason in
+            guard case .rule(let call) = reason, let ground else { return true }
+            return call.isRecovery ? !ground.isFailing(call.text, of: unit) : ground.isTrueNow(call.text, of: unit)
+        }
     }
 
     /// Whether the init system is busy with the unit because somebody else asked, or restarts it by itself.

@@ -188,7 +188,8 @@ public struct AlertDesk: Sendable {
     /// Whether somebody must hear of it. What carries no importance was asked for, or is as it should be.
     private func isNews(_ event: Event) -> Bool {
         switch event.kind {
-        case .unitDown, .unitUp, .ruleFailed, .ruleRecovered, .unitStuck, .unitUnstuck, .actionsSuspended, .actionsResumed, .jobOverdue, .jobFailed,
+        case .unitDown, .unitUp, .unitStopped, .unitFailed, .ruleFailed, .ruleRecovered, .unitStuck, .unitUnstuck, .actionsSuspended, .actionsResumed,
+            .jobOverdue, .jobFailed,
             .jobRan, .sourceFailed, .sourceRecovered, .actionFailed, .deployFailed, .eventsLost:
             true
         case .unitRestarted: event.cause != .request && event.importance != nil

@@ -78,7 +78,9 @@ struct OwnAlertText {
         let reason = event.detail.isEmpty ? "" : ": \(event.detail)"
         return switch event.kind {
         case .unitDown: "\(subject) is down\(reason)"
-        case .unitUp: "\(subject) is up again"
+        case .unitUp: "\(subject) \(event.detail.hasPrefix("is ") ? event.detail : "is up again\(reason)")"
+        case .unitStopped: "\(subject) \(event.detail.isEmpty ? "was stopped on request" : event.detail)"
+        case .unitFailed: "\(subject) has failed\(reason)"
         case .unitRestarted: "\(subject) failed and was restarted\(reason)"
         case .ruleFailed: "\(subject): \(event.detail.isEmpty ? event.rule ?? "a rule has failed" : event.detail)"
         case .ruleRecovered: "\(subject) has recovered\(reason)"

@@ -91,11 +91,10 @@ extension AgentLoop {
 
 extension AgentLoop {
     private func words(_ unit: WatchedUnit, _ phase: UnitState.Phase) -> String {
-        let state = unit.stall.isStuck ? "stuck" : phase.rawValue
-        return switch planned(silenceOf: unit) {
-        case nil: state
-        case .deploy: "\(state), deploy"
-        case .unmonitored: "\(state), unmonitored"
+        switch planned(silenceOf: unit) {
+        case nil: phase.rawValue
+        case .deploy: "\(phase.rawValue), deploy"
+        case .unmonitored: "\(phase.rawValue), unmonitored"
         }
     }
 

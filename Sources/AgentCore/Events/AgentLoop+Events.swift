@@ -22,13 +22,15 @@ extension AgentLoop {
         let silence = unit.map(fullSilence) ?? silences.ofHost.map(UnitSilence.planned)
         switch effect {
         case .begins(let concern):
-            setUntold(concern, of: unit, silence != nil)
+            setUntold(concern, of: unit, silence != nil || hostIsStopping)
             if let silence { mute(&event, silence) }
+            if hostIsStopping { muteForTheStop(&event) }
         case .ends(let concern):
             if isUntold(concern, of: unit) { event.routes = [] }
             setUntold(concern, of: unit, false)
         case .passes:
             if let silence { mute(&event, silence) }
+            if hostIsStopping { muteForTheStop(&event) }
         }
         record(event)
     }
@@ -54,6 +56,11 @@ extension AgentLoop {
 
     private func mute(_ event: inout Event, _ silence: UnitSilence) {
         if case .dependency(let name) = silence { event.detail += " (nobody is told, because \(name) is down)" }
+        event.routes = []
+    }
+
+    private func muteForTheStop(_ event: inout Event) {
+        event.detail += " (the host is being stopped)"
         event.routes = []
     }
 
@@ -94,8 +101,10 @@ extension AgentLoop {
         // Of a source that does not answer, the last word is not the present.
         let speaker = tracker.initSystem.isEmpty ? unit.candidates.first ?? "" : tracker.initSystem
         let unknownSince = failedSources[speaker]
+        let isStuck = unit.stall.isStuck || tracker.observation?.isFrozen ?? false
+        let phase = tracker.phase == .up && isStuck ? .stuck : tracker.phase
         return UnitState(
-            name: tracker.unit, initSystem: tracker.initSystem, phase: unknownSince == nil ? tracker.phase : .unknown,
+            name: tracker.unit, initSystem: tracker.initSystem, phase: unknownSince == nil ? phase : .unknown,
             since: unknownSince ?? tracker.since, mainPID: tracker.mainProcess?.pid, detail: bounded(tracker.detail), samples: unit.samples,
             failingRules: unit.rules.filter(\.isFailing).map { bounded($0.rule.text) })
     }

@@ -95,6 +95,8 @@ public struct RuleEvaluator: Sendable {
     public var workerMetrics: [MetricName] { compiled.workerMetrics }
     /// Whether it is judged while its unit is not up too: it is about `up`, which is 0 then, and nothing else can be measured.
     public var judgesWhenDown: Bool { compiled.judgesWhenDown }
+    /// Whether it was last judged by a unit that was down.
+    var wasJudgedDown: Bool { judgesWhenDown && compiled.metrics.firstIndex(of: MetricName("up")).map { inputs[$0] == 0 } ?? false }
     /// How bad it is when it fails.
     public var importance: Importance { rule.importance ?? .error }
 

@@ -12,6 +12,8 @@ struct RememberedUnits {
         /// It was said to be down, and what was said.
         var isDown: Bool
         var lastDown: String
+        /// It was said to be stopped on request, in the boot with this id.
+        var stoppedInBoot: String?
         /// It was said to be stuck.
         var isStuck: Bool
         /// What was wrong and was told to nobody.
@@ -31,7 +33,8 @@ struct RememberedUnits {
         let restarts = json["restarts"]?.integer ?? 0
         return Memory(
             rules: json["rules"] ?? .array([]), restarts: Int(min(max(restarts, 0), 1_000_000_000)), isDown: json["down"] != nil,
-            lastDown: json["down"]?.string ?? "", isStuck: json["stuck"]?.bool ?? false, untold: concerns(json["untold"] ?? .null))
+            lastDown: json["down"]?.string ?? "", stoppedInBoot: json["stopped"]?.string, isStuck: json["stuck"]?.bool ?? false,
+            untold: concerns(json["untold"] ?? .null))
     }
 
     /// Keeps what is of one of these services: units have the service's name, or begin with it and a space.
@@ -87,9 +90,10 @@ extension WatchedUnit {
     /// `nil` when there is nothing to remember.
     func memory(boot: String) -> JSON? {
         let rules = RuleEvaluator.states(of: rules, boot: boot)
-        guard rules.array?.isEmpty == false || restarts > 0 || tracker.isDown || stall.isStuck else { return nil }
+        guard rules.array?.isEmpty == false || restarts > 0 || tracker.isDown || tracker.isToldStopped || stall.isStuck else { return nil }
         var members = [JSON.Member("rules", rules), .init("restarts", .integer(Int64(restarts)))]
         if tracker.isDown { members.append(.init("down", .string(lastDown))) }
+        if tracker.isToldStopped { members.append(.init("stopped", .string(boot))) }
         if stall.isStuck { members.append(.init("stuck", true)) }
         if !untold.isEmpty { members.append(.init("untold", untoldJSON(untold))) }
         return .object(members)

@@ -22,7 +22,15 @@ public protocol InitSystem: AnyObject {
     /// whether the unit then works is for the next observations to tell. A verb that this init system has no means for is refused.
     func perform(_ verb: UnitVerb, on unit: String, deadline: Duration, _ done: @escaping (Result<Void, ActionError>) -> Void)
 
+    /// Asks for a unit's present state, whatever is cached of it. `done` is called once: after the observer has heard the answer, or when
+    /// there is none. Where every look reads the present state anyway there is nothing to ask, and `done` is called at once.
+    func refresh(_ unit: String, _ done: @escaping () -> Void)
+
     func stop()
+}
+
+extension InitSystem {
+    public func refresh(_ unit: String, _ done: @escaping () -> Void) { done() }
 }
 
 /// Units that somebody wants watched.
@@ -83,6 +91,8 @@ public protocol InitObserver: AnyObject {
     /// The init system cannot be asked at present; `why` is for a person.
     func sourceFailed(_ initSystem: any InitSystem, why: String)
     func sourceRecovered(_ initSystem: any InitSystem)
+    /// The whole host is being stopped or restarted, or that was called off.
+    func hostIsStopping(_ isStopping: Bool, as initSystem: any InitSystem)
 }
 
 /// All that an init system knows about one unit at one moment.
@@ -106,6 +116,34 @@ public struct Observation: Equatable, Sendable {
         case stopped
         /// Not running, and the init system holds its last run for a failure.
         case failed
+    }
+
+    /// What it means when the unit does not run.
+    public enum Nature: String, Sendable {
+        /// It should run all the time.
+        case daemon
+        /// It runs to do a piece of work, and ends: a oneshot, whatever a timer starts, a transient unit.
+        case batch
+        /// Its start is a piece of work, and it stays active without any process afterwards: a oneshot with RemainAfterExit=. It is no
+        /// sign of life of anything else.
+        case marker
+        /// Not about processes: a socket, a mount, a target, a slice.
+        case passive
+    }
+
+    /// What starts a unit when it is needed.
+    public struct Activation: Equatable, Sendable {
+        /// `docker.socket`, or `bus name org.example.Thing`.
+        public var by: String
+        /// Whether that is in place now: the socket listens, the path is watched.
+        public var isActive: Bool
+        public var hasFailed: Bool
+
+        public init(by: String, isActive: Bool, hasFailed: Bool = false) {
+            self.by = by
+            self.isActive = isActive
+            self.hasFailed = hasFailed
+        }
     }
 
     /// Why its init system will not start it, whoever asks.
@@ -134,8 +172,20 @@ public struct Observation: Equatable, Sendable {
     public var automaticRestarts: Int
     /// How its last run ended, if one did.
     public var lastExit: ExitReason?
+    /// Whether its init system holds that end for a good one, whatever the exit status (systemd: `Result=success`); `nil` where only the
+    /// status tells.
+    public var endedWell: Bool?
     /// Whether the init system restarts it by itself after some way of ending (systemd: `Restart=` other than `no`).
     public var restartsByItself: Bool
+    /// Whether it will restart it after the end of this run; `nil` while there is no end, or where its policy is not known.
+    public var willRestart: Bool?
+    /// How long it waits before it does.
+    public var restartDelay: Duration
+    public var nature: Nature
+    /// What starts it when it is needed; `nil` where nothing does.
+    public var activation: Activation?
+    /// Its processes have been suspended through their control group.
+    public var isFrozen: Bool
     /// Whether a job that somebody asked for (start, stop, restart) is queued or running for it.
     public var hasJob: Bool
     public var since: Timestamp?
@@ -148,7 +198,8 @@ public struct Observation: Equatable, Sendable {
     public init(
         request: String, presence: Presence = .present, unit: String, activity: Activity, detail: String, run: String? = nil,
         mainProcess: ProcessIdentity? = nil, cgroup: String? = nil, automaticRestarts: Int = 0, lastExit: ExitReason? = nil,
-        restartsByItself: Bool = false, hasJob: Bool = false, since: Timestamp? = nil,
+        endedWell: Bool? = nil, restartsByItself: Bool = false, willRestart: Bool? = nil, restartDelay: Duration = .zero,
+        nature: Nature = .daemon, activation: Activation? = nil, isFrozen: Bool = false, hasJob: Bool = false, since: Timestamp? = nil,
         obstacle: Obstacle? = nil, canReload: Bool? = nil, startTimeout: Duration? = nil
     ) {
         self.request = request
@@ -161,7 +212,13 @@ public struct Observation: Equatable, Sendable {
         self.cgroup = cgroup
         self.automaticRestarts = automaticRestarts
         self.lastExit = lastExit
+        self.endedWell = endedWell
         self.restartsByItself = restartsByItself
+        self.willRestart = willRestart
+        self.restartDelay = restartDelay
+        self.nature = nature
+        self.activation = activation
+        self.isFrozen = isFrozen
         self.hasJob = hasJob
         self.since = since
         self.obstacle = obstacle

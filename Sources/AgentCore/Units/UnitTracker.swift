@@ -8,6 +8,8 @@ public import Platform
 ///
 /// Init systems pass through states that look like the end of a unit and are not (systemd restarts by itself through `failed`), and
 /// say the same thing several times. The tracker therefore compares, and believes an end only when it has lasted: see `Patience`.
+///
+/// What an end means depends on the kind of unit: see `Observation.Nature` and `Observation.Activation`, and the table in docs/rules.md.
 public struct UnitTracker: Sendable {
     public enum Decision: Equatable, Sendable {
         case emit(Event)
@@ -22,8 +24,14 @@ public struct UnitTracker: Sendable {
         public static let settle = Duration.milliseconds(50)
         /// `stopped` on the way from one run to the next: the start is queued, and on a busy machine that takes a moment.
         public static let queuedStart = Duration.seconds(1)
-        /// A unit that was restarted and still does not run is down.
+        /// A unit that was restarted and still does not run is down, once the init system has waited as long as it was told to.
         public static let comeBack = Duration.seconds(10)
+        /// A stop that was asked for and is followed by a start within this time is a restart.
+        public static let requestedStop = Duration.seconds(5)
+        /// How long the init system may take to notice the end of a main process that the kernel has told of.
+        public static let word = Duration.seconds(2)
+        /// After what time a unit that only matched a pattern and was stopped on request is no longer shown.
+        public static let forget = Duration.seconds(3600)
         /// Jobs, starts and stops: as long as systemd gives them unless told otherwise.
         public static let job = Duration.seconds(90)
         /// An init system that gives up a start by itself says why; it is given the time to do so.
@@ -55,8 +63,16 @@ public struct UnitTracker: Sendable {
     /// Grows with every run: whatever counts within a run starts anew with it.
     public private(set) var runs = 0
     public var isUp: Bool { stage == .up }
-    /// Whether it was said to be down and has not been up since.
-    public var isDown: Bool { stage == .down }
+    /// Whether it was said to be down, or that a run of it has failed, and nothing better since.
+    public var isDown: Bool { stage == .down || failedRuns > 0 }
+    /// Whether it does not run, and that is as it should be or was asked for.
+    public var isAtRest: Bool { stage == .idle || stage == .stopped }
+    /// Whether it was stopped on request, and an event has said so.
+    public var isToldStopped: Bool { stage == .stopped && stopIsTold }
+    /// Whether it was stopped on request, and only its patience keeps that from being an event.
+    public var isAboutToTellStop: Bool { stage == .stopped && !stopIsTold }
+    /// Whether the kernel has told of the end of its main process, and the init system has not noticed.
+    public var awaitsWord: Bool { stage == .ending && latest.map(isLate) ?? false }
     /// How often it was said to be down.
     public private(set) var downs = 0
     /// Runs that ended and were followed by another, as far as events told of them.
@@ -66,9 +82,17 @@ public struct UnitTracker: Sendable {
     /// Whether anything is known of it.
     public var wasSeen: Bool { latest != nil }
     /// Whether its init system knows it no longer, and all is said of it.
-    public var isGone: Bool { latest?.presence == .absent && (stage == .down || stage == .new) }
+    public var isGone: Bool {
+        switch stage {
+        case .stopped: isForgettable
+        case .down, .new, .idle: latest?.presence == .absent
+        case .up, .ending, .restarting: false
+        }
+    }
     /// The last that was said of it.
     public var observation: Observation? { latest }
+    /// What kind of unit it was when its init system last knew it.
+    private var lastNature = Observation.Nature.daemon
 
     private enum Stage {
         /// Seen for the first time in a state that does not last, or not seen at all.
@@ -78,8 +102,12 @@ public struct UnitTracker: Sendable {
         case ending
         /// Said to be restarted, and not running yet.
         case restarting
-        /// Said to be down.
+        /// Said to be down, or that its last run has failed.
         case down
+        /// Not running, or without a process, as it should be.
+        case idle
+        /// Stopped on request.
+        case stopped
     }
 
     private var stage = Stage.new
@@ -101,6 +129,14 @@ public struct UnitTracker: Sendable {
     private var wasAsked = false
     private var wasStartedAgain = false
     private var exit: ExitReason?
+    /// Whether the init system holds that end for a good one.
+    private var exitIsClean = false
+    /// A job that was asked for was there when the unit was last seen running: whatever ends now was meant to.
+    private var hadJobWhileUp = false
+    private var stopIsTold = false
+    private var isForgettable = false
+    /// Runs of a batch unit that have failed one after the other.
+    private var failedRuns = 0
     /// The last process that the kernel said has ended: an observation that still names it is late.
     private var endedProcess: ProcessIdentity?
 
@@ -108,10 +144,16 @@ public struct UnitTracker: Sendable {
 
     /// - Parameters:
     ///   - wasDown: an earlier life of the agent told that it is down: that is said no second time, and that it is up is.
-    public init(name: String, scope: Scope = .life, wasDown: Bool = false) {
+    ///   - wasStopped: an earlier life of the agent told that it was stopped on request.
+    public init(name: String, scope: Scope = .life, wasDown: Bool = false, wasStopped: Bool = false) {
         unit = name
         self.scope = scope
-        if wasDown { stage = .down }
+        if wasDown {
+            stage = .down
+        } else if wasStopped {
+            stage = .stopped
+            stopIsTold = true
+        }
     }
 
     /// Takes what an init system says of the unit.
@@ -127,6 +169,7 @@ public struct UnitTracker: Sendable {
         if observation.presence == .present {
             unit = observation.unit
             self.initSystem = initSystem
+            lastNature = observation.nature
         }
         mainProcess = observation.presence == .present && observation.mainProcess != endedProcess ? observation.mainProcess : nil
         return decide(at: now)
@@ -146,6 +189,11 @@ public struct UnitTracker: Sendable {
     /// Decides what only time decides; call it when `lookAgain` asked for it. Calling it too early does no harm.
     public mutating func look(at now: Moment) -> [Decision] { decide(at: now) }
 
+    /// Lets more time pass before a stop on request is told.
+    public mutating func postponeStop(at now: Moment) {
+        if isAboutToTellStop { stageSince = now.uptime }
+    }
+
     private mutating func decide(at now: Moment) -> [Decision] {
         guard let latest else { return [] }
         deadline = nil
@@ -161,6 +209,8 @@ public struct UnitTracker: Sendable {
             case .ending: whileEnding(latest, now)
             case .restarting: whileRestarting(latest, now)
             case .down: whileDown(latest, now)
+            case .idle: whileIdle(latest, now)
+            case .stopped: whileStopped(latest, now)
             }
         notePhase(latest, at: now)
         return events.map(Decision.emit) + (deadline.map { [.lookAgain(at: $0)] } ?? [])
@@ -181,10 +231,13 @@ extension UnitTracker {
         guard seen.presence == .present else {
             return down(at: now, .unknown, "no init system here knows \(unit)")
         }
-        switch seen.activity {
-        case .running, .reloading:
+        if isAlive(seen) {
             enterUp(seen, at: now)
             return []
+        }
+        switch seen.activity {
+        case .running, .reloading:
+            break
         case .restarting:
             // Nobody can say when it ended, so nobody is told of that; it is down if it does not come back.
             run = seen.run
@@ -194,7 +247,7 @@ extension UnitTracker {
             noteExit(seen)
             return whileRestarting(seen, now)
         case .starting:
-            guard hasLasted(startPatience(seen), since: stageSince, at: now) else { return [] }
+            guard hasStartedForTooLong(seen, since: stageSince, at: now) else { return [] }
             return down(at: now, .failure, stillStarting(seen, since: stageSince, at: now))
         case .stopping:
             guard hasLasted(Patience.job, since: stageSince, at: now) else { return [] }
@@ -204,29 +257,46 @@ extension UnitTracker {
             } else if seen.restartsByItself {
                 guard hasLasted(Patience.settle, since: latestSince, at: now) else { return [] }
             }
+            noteExit(seen)
+            if seen.activity == .stopped, mayRest(seen) {
+                rest(seen, at: now)
+                return []
+            }
+            if seen.nature == .batch, seen.activity == .failed { return runFailed(seen, at: now) }
         }
         let reason = seen.activity == .failed ? seen.lastExit.map { ": \($0)" } ?? "" : ""
-        return down(at: now, seen.activity == .failed ? .failure : .unknown, "is not running\(reason) (\(seen.detail))\(obstacle(seen))")
+        let why = "is not running\(reason) (\(seen.detail))\(obstacle(seen))\(missingActivation(seen))"
+        return down(at: now, seen.activity == .failed ? .failure : .unknown, why)
     }
 
     private mutating func whileOnlyFailuresCount(_ seen: Observation, _ now: Moment) -> [Event] {
         let isFailed = seen.presence == .present && seen.activity == .failed
         switch (stage, isFailed) {
         case (.down, false):
+            // Another run decides: until it has ended well the last word stays true.
+            let isUndecided = seen.activity != .stopped && (seen.nature == .batch || seen.activity != .running && seen.activity != .reloading)
+            if seen.presence == .present, isUndecided { return [] }
             enter(.new, at: now)
-            return [event(.unitUp, at: now, cause: nil, nil, "is not failed any longer")]
-        case (.down, true), (_, false):
+            failedRuns = 0
+            return [event(.unitUp, at: now, cause: nil, nil, "is no longer failed")]
+        case (_, false):
             return []
         // What is restarted by itself passes through this state.
+        case (.down, true):
+            guard isNewRun(seen), hasLasted(Patience.settle, since: latestSince, at: now) else { return [] }
         case (_, true):
             guard hasLasted(Patience.settle, since: latestSince, at: now) else { return [] }
-            let reason = seen.lastExit.map { "failed: \($0)" } ?? "failed"
-            return down(at: now, .failure, "\(reason) (\(seen.detail))\(obstacle(seen))")
         }
+        exit = nil
+        noteExit(seen)
+        if seen.nature == .batch { return runFailed(seen, at: now) }
+        run = seen.run ?? run
+        let reason = seen.lastExit.map { "failed: \($0)" } ?? "failed"
+        return down(at: now, .failure, "\(reason) (\(seen.detail))\(obstacle(seen))")
     }
 
     private mutating func whileUp(_ seen: Observation, _ now: Moment) -> [Event] {
-        guard seen.isAlive else {
+        guard isAlive(seen) else {
             beginEnding(at: now)
             return whileEnding(seen, now)
         }
@@ -239,16 +309,14 @@ extension UnitTracker {
     }
 
     private mutating func whileEnding(_ seen: Observation, _ now: Moment) -> [Event] {
-        guard seen.presence == .present else {
-            guard hasLasted(Patience.settle, since: latestSince, at: now) else { return [] }
-            return down(at: now, wasAsked ? .request : .unknown, "no init system here knows \(unit) any longer")
-        }
-        if !seen.isAlive, seen.mainProcess == nil, processEndedAt == nil { processEndedAt = now.uptime }
+        guard seen.presence == .present else { return whileVanishing(seen, now) }
+        if !isAlive(seen), seen.mainProcess == nil, processEndedAt == nil { processEndedAt = now.uptime }
         noteExit(seen)
         // Looked at before the job: an automatic restart has a job of its own, and only it counts.
         if seen.automaticRestarts > toldRestarts { return automaticRestart(seen, at: now) }
         toldRestarts = seen.automaticRestarts
         if seen.hasJob { wasAsked = true }
+        if isAlive(seen) { return whileEndingAlive(seen, now) }
 
         switch seen.activity {
         case .running, .reloading:
@@ -257,14 +325,15 @@ extension UnitTracker {
             return automaticRestart(seen, at: now)
         case .starting:
             wasStartedAgain = true
-            guard hasLasted(startPatience(seen), since: latestSince, at: now) else { return [] }
+            guard hasStartedForTooLong(seen, since: latestSince, at: now) else { return [] }
             return down(at: now, .failure, stillStarting(seen, since: latestSince, at: now))
         case .stopping:
-            if !wasAsked, let processEndedAt {
+            if !wasAsked, let processEndedAt, seen.nature == .daemon {
                 guard hasLasted(Patience.settle, since: processEndedAt, at: now) else { return [] }
-                // What is left of the unit is being ended. A success may mean that it stays ended; a failure that it is restarted.
-                if seen.restartsByItself, exit?.isSuccess != true { return automaticRestart(seen, at: now) }
-                if !seen.restartsByItself { return down(at: now, seen) }
+                // What is left of the unit is being ended. Where the init system's policy is not known, a success may mean that it stays
+                // ended; a failure that it is restarted.
+                if seen.willRestart ?? (seen.restartsByItself && !exitIsClean) { return automaticRestart(seen, at: now) }
+                if !seen.restartsByItself || seen.willRestart == false { return comeToRest(seen, at: now) }
             }
             guard hasLasted(Patience.job, since: endedAt, at: now) else { return [] }
         case .stopped, .failed:
@@ -273,22 +342,40 @@ extension UnitTracker {
             } else if seen.restartsByItself || wasAsked {
                 guard hasLasted(Patience.settle, since: latestSince, at: now) else { return [] }
             }
-            return down(at: now, seen)
+            return comeToRest(seen, at: now)
         }
         let cause: Event.Cause = wasAsked && !wasStartedAgain ? .request : .failure
         return down(at: now, cause, "does not run for \(Patience.job.components.seconds) s (\(seen.detail))")
     }
 
+    /// The init system knows it no more. A unit that was only made for its run has ended with it.
+    private mutating func whileVanishing(_ seen: Observation, _ now: Moment) -> [Event] {
+        guard hasLasted(Patience.settle, since: latestSince, at: now) else { return [] }
+        if wasAsked {
+            enterStopped(at: now)
+            return whileStopped(seen, now)
+        }
+        if lastNature == .batch {
+            rest(seen, at: now)
+            return []
+        }
+        return down(at: now, .unknown, "no init system here knows \(unit) any longer")
+    }
+
     /// The init system says that it runs: again, still, or it has not noticed yet.
     private mutating func whileEndingAlive(_ seen: Observation, _ now: Moment) -> [Event] {
         if isNewRun(seen) || (isNewProcess(seen) && (run == nil || seen.run == nil)) {
+            if seen.nature == .batch || seen.nature == .marker {
+                // The run in between is over, however it ended; only a failure of it is news, and this one's end will be.
+                enterUp(seen, at: now)
+                return []
+            }
             let event = restartSeenAfterwards(seen, at: now)
             restarts += 1
             enterUp(seen, at: now)
             return [event]
         }
         if isNewProcess(seen) {
-            restarts += 1
             enterUp(seen, at: now)
             return [event(.unitRestarted, at: now, cause: .unknown, nil, "a new main process took over in the same run")]
         }
@@ -297,26 +384,27 @@ extension UnitTracker {
             remember(seen)
             return []
         }
-        let knowsMore = wasAsked || seen.restartsByItself || seen.run != nil
-        if knowsMore {
-            guard hasLasted(wasAsked ? Patience.job : Patience.settle, since: processEndedAt, at: now) else { return [] }
+        if wasAsked || seen.run != nil {
+            // Only the init system can say what follows: it is asked meanwhile, see `awaitsWord`.
+            let patience = wasAsked ? Patience.job : isLate(seen) ? Patience.word : Patience.settle
+            guard hasLasted(patience, since: processEndedAt, at: now) else { return [] }
+        } else if seen.restartsByItself {
+            guard hasLasted(Patience.settle, since: processEndedAt, at: now) else { return [] }
         }
         if seen.mainProcess == nil {
-            // It knows that the process has ended and holds the unit for running all the same: a finished oneshot.
+            // It knows that the process has ended and holds the unit for running all the same: other processes of it live on.
             enter(.up, at: now)
             remember(seen)
             return []
         }
+        if seen.run != nil { return down(at: now, .unknown, "its main process ended, and \(initSystem) has not noticed (\(seen.detail))") }
         if seen.restartsByItself { return automaticRestart(seen, at: now) }
         return down(at: now, .unknown, "its main process ended")
     }
 
     private mutating func whileRestarting(_ seen: Observation, _ now: Moment) -> [Event] {
-        guard seen.presence == .present else {
-            guard hasLasted(Patience.settle, since: latestSince, at: now) else { return [] }
-            return down(at: now, .unknown, "no init system here knows \(unit) any longer")
-        }
-        if isNewRun(seen), !seen.isAlive, seen.activity != .starting {
+        guard seen.presence == .present else { return whileVanishing(seen, now) }
+        if isNewRun(seen), !isAlive(seen), seen.activity != .starting {
             // A whole run passed between two observations, or its start failed: this is the end of that one.
             let told = toldRestarts
             enterUp(seen, at: now)
@@ -328,46 +416,178 @@ extension UnitTracker {
         if seen.automaticRestarts > toldRestarts {
             events = automaticRestart(seen, at: now)
         }
-        switch seen.activity {
-        case .running, .reloading:
-            if stage == .up { return events }
+        let comeBack = Patience.comeBack + seen.restartDelay
+        if isAlive(seen) {
+            if stage == .up || stage == .idle { return events }
             if isLate(seen) {
-                guard hasLasted(Patience.comeBack, since: stageSince, at: now) else { return events }
-                break
+                guard hasLasted(comeBack, since: stageSince, at: now) else { return events }
+                return events + down(at: now, .failure, doesNotRun(seen, at: now))
             }
             if isHalfTold(seen) {
                 guard hasLasted(Patience.settle, since: latestSince, at: now) else { return events }
             }
             enterUp(seen, at: now)
             return events
+        }
+        switch seen.activity {
+        case .running, .reloading:
+            return events
         case .starting:
-            guard hasLasted(startPatience(seen), since: latestSince, at: now) else { return events }
+            guard hasStartedForTooLong(seen, since: latestSince, at: now) else { return events }
             return events + down(at: now, .failure, stillStarting(seen, since: latestSince, at: now))
         case .restarting, .stopping:
             noteExit(seen)
-            guard hasLasted(Patience.comeBack, since: stageSince, at: now) else { return events }
+            guard hasLasted(comeBack, since: stageSince, at: now) else { return events }
         case .stopped, .failed:
             noteExit(seen)
             if seen.hasJob {
-                guard hasLasted(Patience.comeBack, since: stageSince, at: now) else { return events }
+                guard hasLasted(comeBack, since: stageSince, at: now) else { return events }
                 break
             }
             let patience = seen.activity == .failed ? Patience.settle : Patience.queuedStart
             guard hasLasted(patience, since: latestSince, at: now) else { return events }
-            if seen.activity == .stopped { return events + down(at: now, .request, "stopped while it was being restarted (\(seen.detail))") }
+            if seen.activity == .stopped {
+                // Only a request ends the wait for a restart without a failure.
+                enterStopped(at: now)
+                return events + whileStopped(seen, now)
+            }
+            if seen.nature == .batch { return events + runFailed(seen, at: now) }
             return events + down(at: now, .failure, "\(exitText); \(initSystem) does not start it again (\(seen.detail))\(obstacle(seen))")
         }
-        let seconds = (now.uptime - stageSince).components.seconds
-        return events + down(at: now, .failure, "does not run \(seconds) s after it was restarted (\(seen.detail))")
+        return events + down(at: now, .failure, doesNotRun(seen, at: now))
+    }
+
+    private func doesNotRun(_ seen: Observation, at now: Moment) -> String {
+        "does not run \((now.uptime - stageSince).components.seconds) s after it was restarted (\(seen.detail))"
     }
 
     private mutating func whileDown(_ seen: Observation, _ now: Moment) -> [Event] {
-        guard seen.isAlive, !isLate(seen) else { return [] }
+        if seen.presence == .present, seen.nature == .batch { return whileLastRunFailed(seen, now) }
+        if seen.presence == .present, seen.activity == .stopped, !seen.hasJob, mayRest(seen) {
+            guard hasLasted(Patience.settle, since: latestSince, at: now) else { return [] }
+            rest(seen, at: now)
+            return [event(.unitUp, at: now, cause: nil, nil, "is idle: \(seen.activation?.by ?? initSystem) starts it when it is needed")]
+        }
+        guard isAlive(seen), !isLate(seen) else { return [] }
         if isHalfTold(seen) {
             guard hasLasted(Patience.settle, since: latestSince, at: now) else { return [] }
         }
         enterUp(seen, at: now)
         return [event(.unitUp, at: now, cause: nil, nil, "is running (\(seen.detail))")]
+    }
+
+    /// A batch unit whose last run has failed, or that did not run at all: its next good run ends that.
+    private mutating func whileLastRunFailed(_ seen: Observation, _ now: Moment) -> [Event] {
+        failedRuns = max(1, failedRuns)
+        if isAlive(seen) {
+            enterUp(seen, at: now)
+            return []
+        }
+        switch seen.activity {
+        case .failed:
+            guard isNewRun(seen), hasLasted(Patience.settle, since: latestSince, at: now) else { return [] }
+            exit = nil
+            noteExit(seen)
+            return runFailed(seen, at: now)
+        case .stopped:
+            guard hasLasted(Patience.settle, since: latestSince, at: now) else { return [] }
+            noteExit(seen)
+            return runEndedWell(seen, at: now)
+        case .running, .starting, .stopping, .restarting, .reloading:
+            return []
+        }
+    }
+
+    private mutating func whileIdle(_ seen: Observation, _ now: Moment) -> [Event] {
+        guard seen.presence == .present else {
+            guard hasLasted(Patience.settle, since: latestSince, at: now), lastNature != .batch || !hasEnded else { return [] }
+            return vanished(at: now)
+        }
+        if isAlive(seen) {
+            guard seen.nature == .marker else {
+                enterUp(seen, at: now)
+                return []
+            }
+            if isNewRun(seen) { enterUp(seen, at: now) } else { remember(seen) }
+            return []
+        }
+        if seen.nature == .marker {
+            beginEnding(at: now)
+            return whileEnding(seen, now)
+        }
+        switch seen.activity {
+        case .running, .reloading, .restarting, .stopping:
+            return []
+        case .starting:
+            guard hasStartedForTooLong(seen, since: latestSince, at: now) else { return [] }
+            return down(at: now, .failure, stillStarting(seen, since: latestSince, at: now))
+        case .failed:
+            guard !seen.hasJob, hasLasted(Patience.settle, since: latestSince, at: now) else { return [] }
+            exit = nil
+            noteExit(seen)
+            return comeToRest(seen, at: now)
+        case .stopped:
+            run = seen.run ?? run
+            if mayRest(seen) { return [] }
+            guard hasLasted(Patience.queuedStart, since: latestSince, at: now) else { return [] }
+            if seen.activation?.hasFailed == true {
+                return down(at: now, .failure, "is not running (\(seen.detail))\(missingActivation(seen))")
+            }
+            enterStopped(at: now)
+            return whileStopped(seen, now)
+        }
+    }
+
+    private mutating func whileStopped(_ seen: Observation, _ now: Moment) -> [Event] {
+        if isAlive(seen), !isLate(seen) {
+            let wasTold = stopIsTold
+            enterUp(seen, at: now)
+            if wasTold { return [event(.unitUp, at: now, cause: nil, nil, "is running (\(seen.detail))")] }
+            guard seen.nature == .daemon else { return [] }
+            restarts += 1
+            return [event(.unitRestarted, at: now, cause: .request, nil, "restarted on request")]
+        }
+        if seen.presence == .present {
+            switch seen.activity {
+            case .starting:
+                guard hasStartedForTooLong(seen, since: latestSince, at: now) else { return [] }
+                return down(at: now, .failure, stillStarting(seen, since: latestSince, at: now))
+            case .failed where isNewRun(seen) && !seen.hasJob:
+                guard hasLasted(Patience.settle, since: latestSince, at: now) else { return [] }
+                wasAsked = false
+                exit = nil
+                noteExit(seen)
+                return comeToRest(seen, at: now)
+            case .stopped where mayRest(seen) && seen.nature == .daemon && !seen.hasJob:
+                rest(seen, at: now)
+                return []
+            default: break
+            }
+        }
+        guard stopIsTold else {
+            guard hasLasted(Patience.requestedStop, since: stageSince, at: now) else { return [] }
+            stopIsTold = true
+            deadline = now.uptime + Patience.forget
+            return [event(.unitStopped, at: now, cause: .request, .warning, stopWords(seen))]
+        }
+        if hasLasted(Patience.forget, since: stageSince, at: now) { isForgettable = true }
+        return []
+    }
+
+    private func stopWords(_ seen: Observation) -> String {
+        guard seen.presence == .present else { return "stopped on request, and gone: no init system here knows it any longer" }
+        if let activation = seen.activation, !activation.isActive {
+            return "stopped on request: \(activation.by) no longer starts it (\(seen.detail))"
+        }
+        let how = seen.activity == .failed ? exit.map { ", \($0)" } ?? "" : ""
+        return "stopped on request\(how) (\(seen.detail))"
+    }
+
+    /// It was at rest, and its init system knows it no more: its package was removed.
+    private mutating func vanished(at now: Moment) -> [Event] {
+        enterStopped(at: now)
+        stopIsTold = true
+        return [event(.unitStopped, at: now, cause: .request, .warning, "is gone: no init system here knows it any longer")]
     }
 }
 
@@ -386,6 +606,26 @@ extension UnitTracker {
     /// The run that has ended, without its process: the first half of a message about its end, or a unit that needs no process.
     private func isHalfTold(_ seen: Observation) -> Bool { seen.run != nil && seen.run == run && seen.mainProcess == nil }
 
+    /// Whether the unit does what it is for, or is on its way: a oneshot is at work while it "starts".
+    private func isAlive(_ seen: Observation) -> Bool {
+        guard seen.presence == .present else { return false }
+        switch seen.activity {
+        case .running, .reloading: return true
+        case .starting: return seen.nature == .batch
+        case .stopping, .restarting, .stopped, .failed: return false
+        }
+    }
+
+    /// Whether it may be without a run: it does one when it is time, or something starts it when it is needed.
+    private func mayRest(_ seen: Observation) -> Bool { seen.nature == .batch || seen.activation?.isActive == true }
+
+    private var hasEnded: Bool { runs > 0 }
+
+    private func missingActivation(_ seen: Observation) -> String {
+        guard let activation = seen.activation, !activation.isActive else { return "" }
+        return activation.hasFailed ? "; \(activation.by), which starts it, has failed" : "; \(activation.by), which starts it, is not active"
+    }
+
     /// Keeps how the run ended. A later success does not hide a failure: systemd's `Result` falls back to it with the next start.
     private mutating func noteExit(_ seen: Observation) {
         guard let reason = seen.lastExit else { return }
@@ -395,11 +635,17 @@ extension UnitTracker {
             case .stopping: processEndedAt != nil
             case .restarting, .stopped, .failed: true
             }
-        if isOfThisEnd, exit == nil || !reason.isSuccess { exit = reason }
+        guard isOfThisEnd, exit == nil || !(seen.endedWell ?? reason.isSuccess) else { return }
+        exit = reason
+        exitIsClean = seen.endedWell ?? reason.isSuccess
     }
 
-    /// How long its start may take. Where the init system has a limit of its own, it is the one to say that it was too long.
-    private func startPatience(_ seen: Observation) -> Duration { seen.startTimeout.map { $0 + Patience.giveUp } ?? Patience.job }
+    /// Whether its start takes too long. Where the init system has a limit of its own, it is the one to say so; a piece of work without a
+    /// limit may take its time.
+    private mutating func hasStartedForTooLong(_ seen: Observation, since start: Duration, at now: Moment) -> Bool {
+        if let limit = seen.startTimeout { return hasLasted(limit + Patience.giveUp, since: start, at: now) }
+        return seen.nature == .daemon || seen.nature == .passive ? hasLasted(Patience.job, since: start, at: now) : false
+    }
 
     private func stillStarting(_ seen: Observation, since start: Duration, at now: Moment) -> String {
         "is still starting after \((now.uptime - start).components.seconds) s (\(seen.detail))\(obstacle(seen))"
@@ -429,14 +675,30 @@ extension UnitTracker {
     private mutating func beginEnding(at now: Moment) {
         enter(.ending, at: now)
         endedAt = now.uptime
-        wasAsked = false
+        wasAsked = hadJobWhileUp
+        hadJobWhileUp = false
         wasStartedAgain = false
         exit = nil
+        exitIsClean = false
+    }
+
+    private mutating func enterStopped(at now: Moment) {
+        enter(.stopped, at: now)
+        stopIsTold = false
+        isForgettable = false
+    }
+
+    /// Its run is over, or it had none, and that is as it should be.
+    private mutating func rest(_ seen: Observation, at now: Moment) {
+        run = seen.run ?? run
+        failedRuns = 0
+        enter(.idle, at: now)
     }
 
     private mutating func enterUp(_ seen: Observation, at now: Moment) {
-        enter(.up, at: now)
+        enter(seen.nature == .marker ? .idle : .up, at: now)
         runs += 1
+        hadJobWhileUp = false
         runBegan = max(.zero, now.uptime - max(.zero, seen.since.map { now.wall - $0 } ?? .zero))
         run = nil
         process = nil
@@ -446,6 +708,7 @@ extension UnitTracker {
 
     private mutating func remember(_ seen: Observation) {
         run = seen.run ?? run
+        hadJobWhileUp = seen.hasJob && seen.activity == .running
         toldRestarts = seen.automaticRestarts
         if let main = seen.mainProcess, main != endedProcess {
             process = main
@@ -458,7 +721,10 @@ extension UnitTracker {
         let next: UnitState.Phase =
             switch stage {
             case .new, .ending, .restarting: .changing
-            case .up: .up
+            // A run that follows on a failed one has to end well first.
+            case .up: failedRuns > 0 ? .changing : .up
+            case .idle: seen.presence == .present || hasEnded ? .idle : .unknown
+            case .stopped: .stopped
             case .down: seen.presence == .present ? .down : .unknown
             }
         let isNewRunOfSamePhase = next == .up && stageSince == now.uptime
@@ -485,16 +751,19 @@ extension UnitTracker {
         let count = max(1, seen.automaticRestarts - toldRestarts)
         toldRestarts = max(toldRestarts + 1, seen.automaticRestarts)
         restarts += count
-        let how = count > 1 ? "restarted it \(count) times" : seen.isAlive && !isLate(seen) ? "restarted it" : "restarts it"
-        let cause: Event.Cause = exit?.isSuccess == true ? .finished : .failure
-        let event = event(.unitRestarted, at: now, cause: cause, .warning, "\(exitText); \(initSystem) \(how)")
+        let isBack = isAlive(seen) && !isLate(seen)
+        let wait = seen.restartDelay >= .seconds(1) ? " in \(seen.restartDelay.components.seconds) s" : ""
+        let how = count > 1 ? "restarted it \(count) times" : isBack ? "restarted it" : "restarts it\(wait)"
+        // A program that ends well and is run again, as its unit says, is nothing to hear of.
+        let (cause, importance): (Event.Cause, Importance?) = exitIsClean ? (.finished, nil) : (.failure, .warning)
+        let event = event(.unitRestarted, at: now, cause: cause, importance, "\(exitText); \(initSystem) \(how)")
         enter(.restarting, at: now)
-        if seen.isAlive, !isLate(seen) {
+        if isBack {
             enterUp(seen, at: now)
         }
         // Otherwise: what is said of the ended run from now on is not news, and time runs for it to come back.
         else {
-            deadline = now.uptime + Patience.comeBack
+            deadline = now.uptime + Patience.comeBack + seen.restartDelay
         }
         return [event]
     }
@@ -503,7 +772,7 @@ extension UnitTracker {
     private func restartSeenAfterwards(_ seen: Observation, at now: Moment) -> Event {
         // An init system that neither numbers its runs nor counts its restarts leaves one sign: nobody asked.
         let restartedByItself = !wasAsked && seen.restartsByItself && seen.run == nil
-        if restartedByItself || !wasAsked && exit.map({ !$0.isSuccess && !$0.isRequestToEnd }) ?? false {
+        if restartedByItself || !wasAsked && !exitIsClean && exit.map({ !$0.isRequestToEnd }) ?? false {
             return event(.unitRestarted, at: now, cause: .failure, .warning, exitText)
         }
         return event(.unitRestarted, at: now, cause: .request, nil, "restarted on request")
@@ -515,19 +784,46 @@ extension UnitTracker {
         return [event(.unitDown, at: now, cause: cause, .error, detail)]
     }
 
-    /// Down as the init system tells it.
-    private mutating func down(at now: Moment, _ seen: Observation) -> [Event] {
-        if wasAsked, !wasStartedAgain { return down(at: now, .request, "stopped on request (\(seen.detail))") }
-        if seen.activity == .stopped, exit == nil { return down(at: now, .unknown, "its main process ended (\(seen.detail))") }
-        if exit?.isSuccess == true, seen.activity != .failed {
-            return down(at: now, .finished, "ended by itself: \(exitText) (\(seen.detail))")
+    /// Its run has ended, and nothing is about to start it again.
+    private mutating func comeToRest(_ seen: Observation, at now: Moment) -> [Event] {
+        let isFailed = seen.activity == .failed || exit != nil && !exitIsClean
+        if wasAsked, !wasStartedAgain {
+            if seen.nature == .daemon, mayRest(seen), seen.activity != .failed {
+                rest(seen, at: now)
+                return []
+            }
+            enterStopped(at: now)
+            return whileStopped(seen, now)
         }
+        if seen.nature == .batch { return isFailed ? runFailed(seen, at: now) : runEndedWell(seen, at: now) }
+        if !isFailed, mayRest(seen) {
+            rest(seen, at: now)
+            return []
+        }
+        if seen.activity == .stopped, exit == nil { return down(at: now, .unknown, "its main process ended (\(seen.detail))") }
+        if !isFailed { return down(at: now, .finished, "ended by itself: \(exitText) (\(seen.detail))") }
         return down(at: now, .failure, "\(exit?.description ?? "failed") (\(seen.detail))\(obstacle(seen))")
     }
-}
 
-extension Observation {
-    fileprivate var isAlive: Bool { presence == .present && (activity == .running || activity == .reloading) }
+    /// Each failed run is an event, with its reason.
+    private mutating func runFailed(_ seen: Observation, at now: Moment) -> [Event] {
+        enter(.down, at: now)
+        run = seen.run ?? run
+        failedRuns += 1
+        downs += 1
+        let reason = exit?.description ?? seen.lastExit?.description ?? "failed"
+        let again = failedRuns > 1 ? "; \(failedRuns) runs in a row have failed" : ""
+        return [event(.unitFailed, at: now, cause: .failure, .error, "its run failed: \(reason) (\(seen.detail))\(obstacle(seen))\(again)")]
+    }
+
+    private mutating func runEndedWell(_ seen: Observation, at now: Moment) -> [Event] {
+        let hadFailed = isDown
+        rest(seen, at: now)
+        guard hadFailed else { return [] }
+        return [
+            event(.unitUp, at: now, cause: nil, nil, exitIsClean ? "its last run ended well (\(exitText))" : "is no longer failed (\(seen.detail))")
+        ]
+    }
 }
 
 extension ExitReason {

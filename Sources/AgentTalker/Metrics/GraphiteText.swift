@@ -17,7 +17,7 @@ func graphiteLines(of snapshot: Snapshot, host: String, prefix: String) -> Strin
     }
     for unit in snapshot.units {
         let path = pathStep(unit.name)
-        if !unit.samples.contains(where: { $0.metric == "up" }) { add([Sample("up", unit.phase == .up ? 1 : 0)], path) }
+        if !unit.samples.contains(where: { $0.metric == "up" }), let up = unit.phase.upMetric { add([Sample("up", up)], path) }
         add(unit.samples, path)
     }
     add(snapshot.samples, "host")

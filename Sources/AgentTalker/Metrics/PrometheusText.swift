@@ -38,7 +38,7 @@ struct PrometheusText {
         if let snapshot {
             for unit in snapshot.units {
                 let labels = [("unit", unit.name), ("init", unit.initSystem)]
-                text.add("rollcall_unit_up", "whether the unit runs", labels, unit.phase == .up ? 1 : 0)
+                if let up = unit.phase.upMetric { text.add("rollcall_unit_up", "whether the unit runs", labels, up) }
                 text.add("rollcall_unit_failing_rules", "rules of the unit in breach", [("unit", unit.name)], Double(unit.failingRules.count))
             }
             for unit in snapshot.units {

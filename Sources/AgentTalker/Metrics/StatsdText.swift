@@ -40,7 +40,8 @@ struct StatsdText {
         }
         for unit in snapshot.units {
             let path = pathStep(unit.name)
-            add(unit.samples.contains { $0.metric == "up" } ? unit.samples : [Sample("up", unit.phase == .up ? 1 : 0)] + unit.samples, path, .service)
+            let up = unit.samples.contains { $0.metric == "up" } ? nil : unit.phase.upMetric
+            add((up.map { [Sample("up", $0)] } ?? []) + unit.samples, path, .service)
         }
         add(snapshot.samples, "host", .host)
         counters = seen

@@ -89,6 +89,13 @@ public enum ReportIngest {
         func key(_ item: ProblemKey.Item) -> ProblemKey { ProblemKey(agent: host.agent, subject: unit, item: item) }
         for service in (statuses.situation.members[unit] ?? []).sorted() {
             switch event.kind {
+            case .unitStopped where !unit.isEmpty:
+                statuses.fail(
+                    key(.down), in: service, subject: subject, text: event.detail, importance: .warning, at: event.at, routes: event.routes)
+            case .unitFailed where !unit.isEmpty:
+                statuses.fail(
+                    key(.down), in: service, subject: subject, text: event.detail, importance: event.importance, at: event.at,
+                    routes: event.routes)
             case .unitDown where !unit.isEmpty:
                 statuses.fail(
                     key(.down), in: service, subject: subject, text: down(event.detail), importance: nil, at: event.at,
@@ -138,11 +145,13 @@ public enum ReportIngest {
             let key = ProblemKey(agent: host.agent, subject: unit.name, item: .down)
             for service in (statuses.situation.members[unit.name] ?? []).sorted() {
                 let isKnown = statuses.situation.services[service]?.problems[key] != nil
-                if unit.phase == .down, !isKnown {
+                switch unit.phase {
+                case .down where !isKnown:
                     statuses.fail(
                         key, in: service, subject: subject(host, unit.name), text: down(unit.detail), importance: nil, at: unit.since ?? report.at)
-                } else if unit.phase == .up, isKnown {
+                case .up where isKnown, .idle where isKnown:
                     statuses.recover(key, in: service, subject: subject(host, unit.name), at: unit.since ?? report.at)
+                default: break
                 }
             }
         }

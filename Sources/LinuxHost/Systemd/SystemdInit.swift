@@ -21,6 +21,8 @@ public final class SystemdInit: InitSystem, BusSourceUser {
     private var groups: [String: SystemdGroup] = [:]
     /// By object path, which all aliases of a unit share.
     private var units: [String: WatchedUnit] = [:]
+    /// What starts the watched units when they are needed, by object path.
+    private var triggers: [String: Trigger] = [:]
     private var jobs = SystemdJobs()
     /// Set from `Reloading(true)` to `Reloading(false)`, or until that is long overdue.
     private var reload: Loop.Timer?
@@ -34,6 +36,15 @@ public final class SystemdInit: InitSystem, BusSourceUser {
         var lastSaid: Observation?
         var lookedAt: Duration?
         var look: Loop.Timer?
+    }
+
+    /// A socket, a path or a timer.
+    private struct Trigger {
+        var id: String
+        /// Its ActiveState; empty until it is known.
+        var state = ""
+        /// Object paths of the watched units that it starts.
+        var units: Set<String> = []
     }
 
     private final class WatchedUnit {
@@ -51,6 +62,8 @@ public final class SystemdInit: InitSystem, BusSourceUser {
         /// The job that systemd has told to be over last; that the unit has it no more is told a moment later.
         var endedJob: UInt64 = 0
         var isReferenced = false
+        /// What starts it, as far as that is followed.
+        var followedTriggers: [String] = []
     }
 
     /// - Parameter address: of the bus; `nil` is the system bus.
@@ -86,6 +99,7 @@ public final class SystemdInit: InitSystem, BusSourceUser {
         requests = [:]
         groups = [:]
         units = [:]
+        triggers = [:]
         observer = nil
         finish(jobs.takeAll(), .failure(ActionError("the agent stopped before systemd was done")))
     }
@@ -103,7 +117,7 @@ public final class SystemdInit: InitSystem, BusSourceUser {
         ) { [weak self] in self?.failuresChanged($0) }
         try bus.match(
             "type='signal',sender='\(SystemdNames.service)',interface='\(SystemdNames.properties)',member='PropertiesChanged',path_namespace='\(SystemdNames.managerPath)/unit'",
-            only: SystemdUnit.properties, wanted: { [weak self] in self?.units[$0] != nil }
+            only: SystemdUnit.properties, wanted: { [weak self] in self?.isWatched($0) ?? false }
         ) { [weak self] in self?.propertiesChanged($0) }
     }
 
@@ -118,6 +132,7 @@ public final class SystemdInit: InitSystem, BusSourceUser {
         }
         for name in requests.keys { load(name) }
         for name in groups.keys { list(name) }
+        for path in triggers.keys { askForState(of: path, over: bus) }
     }
 
     func connectionLost() {
@@ -161,9 +176,12 @@ public final class SystemdInit: InitSystem, BusSourceUser {
         switch signal.member {
         case "JobRemoved":
             guard body.count == 4, let path = body[1].string, let result = body[3].string else { return }
-            if let number = body[0].unsigned, let id = body[2].string { units.values.first { $0.state.id == id }?.endedJob = number }
+            if let number = body[0].unsigned, let id = body[2].string { units[SystemdNames.path(of: id)]?.endedJob = number }
+            if body[2].string == SystemdNames.shutdown, result != "done" { observer?.hostIsStopping(false, as: self) }
             if let job = jobs.removed(path, result: result) { conclude(job, result) }
             if let id = body[2].string { listSoon { $0.mayHold(id) } }
+        case "JobNew":
+            if body.count == 3, body[2].string == SystemdNames.shutdown { observer?.hostIsStopping(true, as: self) }
         case "Reloading":
             endReload()
             if body.first?.bool == true {
@@ -195,10 +213,74 @@ public final class SystemdInit: InitSystem, BusSourceUser {
 
     /// A change arrives as two signals, the type's own properties first and the state that they belong to second.
     private func propertiesChanged(_ signal: BusSignal) {
-        guard source.sent(signal), let unit = units[signal.path], signal.body.count >= 2 else { return }
+        guard source.sent(signal), signal.body.count >= 2 else { return }
         guard let interface = signal.body[0].string, let changes = signal.body[1].dictionary, !changes.isEmpty else { return }
+        if triggers[signal.path] != nil { triggerChanged(signal.path, changes) }
+        guard let unit = units[signal.path] else { return }
         unit.isHalfTold = interface != SystemdNames.unit
         apply(changes, to: unit, at: signal.path)
+    }
+
+    private func isWatched(_ path: String) -> Bool { units[path] != nil || triggers[path] != nil }
+
+    // MARK: Asking again
+
+    public func refresh(_ name: String, _ done: @escaping () -> Void) {
+        let path = SystemdNames.path(of: name)
+        guard let bus, !hasFailed, units[path] != nil else { return done() }
+        bus.call(.properties("GetAll", path: path), [""], only: SystemdUnit.properties) { [weak self] result in
+            if let self, case .success(let values) = result, let properties = values.first?.dictionary, let unit = self.units[path] {
+                unit.isHalfTold = false
+                self.take(properties, of: unit, at: path)
+                // What an answer holds is never half of a change, nor a state on the way to another.
+                self.tell(unit)
+            }
+            done()
+        }
+    }
+
+    // MARK: What starts units
+
+    /// Follows what starts this unit, beginning with its present state.
+    private func followTriggers(of unit: WatchedUnit, at path: String) {
+        guard unit.state.triggers != unit.followedTriggers else { return }
+        unfollowTriggers(of: unit, at: path)
+        unit.followedTriggers = unit.state.triggers
+        for id in unit.state.triggers {
+            let trigger = SystemdNames.path(of: id)
+            triggers[trigger, default: Trigger(id: id)].units.insert(path)
+            if let bus { askForState(of: trigger, over: bus) }
+        }
+    }
+
+    private func askForState(of trigger: String, over bus: Bus) {
+        bus.call(.properties("Get", path: trigger), [SystemdNames.unit, "ActiveState"]) { [weak self] result in
+            if case .success(let values) = result, let state = values.first { self?.triggerChanged(trigger, ["ActiveState": state]) }
+        }
+    }
+
+    private func unfollowTriggers(of unit: WatchedUnit, at path: String) {
+        for id in unit.followedTriggers {
+            let trigger = SystemdNames.path(of: id)
+            triggers[trigger]?.units.remove(path)
+            if triggers[trigger]?.units.isEmpty ?? false { triggers[trigger] = nil }
+        }
+        unit.followedTriggers = []
+    }
+
+    private func triggerChanged(_ path: String, _ changes: [String: BusValue]) {
+        guard let state = changes["ActiveState"]?.string, let trigger = triggers[path], trigger.state != state else { return }
+        triggers[path]?.state = state
+        for unit in trigger.units.compactMap({ units[$0] }) { tellNews(of: unit) }
+    }
+
+    private func triggerStates(of unit: WatchedUnit) -> [String: String] {
+        guard !unit.followedTriggers.isEmpty else { return [:] }
+        var states: [String: String] = [:]
+        for id in unit.followedTriggers {
+            if let state = triggers[SystemdNames.path(of: id)]?.state, !state.isEmpty { states[id] = state }
+        }
+        return states
     }
 
     // MARK: Units
@@ -305,16 +387,22 @@ public final class SystemdInit: InitSystem, BusSourceUser {
         guard let unit = units[path] else { return }
         unit.requests.remove(name)
         guard unit.requests.isEmpty else { return }
+        unfollowTriggers(of: unit, at: path)
         units[path] = nil
         if let patience = unit.patience { loop.cancel(patience) }
         if unit.isReferenced { bus?.call(.manager("UnrefUnit"), [unit.state.id]) { _ in } }
     }
 
     private func apply(_ changes: [String: BusValue], to unit: WatchedUnit, at path: String) {
+        take(changes, of: unit, at: path)
+        tellNews(of: unit)
+    }
+
+    private func take(_ changes: [String: BusValue], of unit: WatchedUnit, at path: String) {
         unit.state.apply(changes)
         identifyMainProcess(of: unit)
         askForCgroup(of: unit, at: path)
-        tellNews(of: unit)
+        followTriggers(of: unit, at: path)
     }
 
     /// The start time is read at once, while the pid certainly means the process that systemd means.
@@ -385,6 +473,8 @@ public final class SystemdInit: InitSystem, BusSourceUser {
             guard active != "inactive" || group.paths.contains(path) else { continue }
             found.insert(path)
         }
+        // A run that follows on a failed one decides whether the unit is still failed.
+        if group.kind == .failed { found.formUnion(group.paths.filter { units[$0]?.state.isOnItsWay ?? false }) }
         for path in group.paths.subtracting(found) { leave(path, group: name) }
         for path in found.subtracting(group.paths) { join(path, group: name) }
     }
@@ -432,11 +522,7 @@ public final class SystemdInit: InitSystem, BusSourceUser {
 
     /// Every step is told, because who asked for it shows in the steps alone: a stop that was asked for ends as one that was not.
     private func tellNews(of unit: WatchedUnit) {
-        guard unit.isHalfTold || unit.state.mayBePassing else {
-            if let patience = unit.patience { loop.cancel(patience) }
-            unit.patience = nil
-            return tell(unit)
-        }
+        guard unit.isHalfTold || unit.state.mayBePassing else { return tell(unit) }
         // The rest follows within a millisecond; if it does not, this was all.
         guard unit.patience == nil else { return }
         unit.patience = loop.after(.milliseconds(50)) { [weak self, weak unit] in
@@ -446,10 +532,13 @@ public final class SystemdInit: InitSystem, BusSourceUser {
     }
 
     private func tell(_ unit: WatchedUnit) {
+        if let patience = unit.patience { loop.cancel(patience) }
+        unit.patience = nil
+        let states = triggerStates(of: unit)
         for name in unit.requests.sorted() {
             // A unit that is not failed any longer has left those that are; it takes a moment to be sure.
             if groups[name]?.kind == .failed, unit.state.activity != .failed { listSoon { $0.kind == .failed } }
-            say(unit.state.observation(for: name, mainProcess: unit.mainProcess))
+            say(unit.state.observation(for: name, mainProcess: unit.mainProcess, triggers: states))
         }
     }
 
@@ -512,8 +601,7 @@ public final class SystemdInit: InitSystem, BusSourceUser {
 
     private func unit(named name: String) -> WatchedUnit? {
         if let path = requests[name]?.path { return units[path] }
-        let full = systemdUnitName(name)
-        return units.values.first { $0.state.id == full }
+        return units[SystemdNames.path(of: systemdUnitName(name))]
     }
 
     /// Why not even systemd need be asked.
@@ -530,7 +618,7 @@ public final class SystemdInit: InitSystem, BusSourceUser {
     }
 
     private func conclude(_ job: SystemdJobs.Job, _ result: String) {
-        let reason = units.values.first { $0.state.id == job.unit }?.state.lastExit
+        let reason = units[SystemdNames.path(of: job.unit)]?.state.lastExit
         finish([job], job.outcome(result, lastExit: reason))
     }
 

@@ -11,6 +11,8 @@ struct SystemdUnit: Equatable, Sendable {
         "MainPID", "ControlGroup", "Result", "NRestarts", "Restart", "CanReload", "ConditionResult", "ConditionTimestampMonotonic",
         "TimeoutStartUSec",
         "ExecMainStartTimestampMonotonic", "ExecMainExitTimestampMonotonic", "ExecMainCode", "ExecMainStatus",
+        "Type", "RemainAfterExit", "PIDFile", "BusName", "SourcePath", "TriggeredBy", "ConsistsOf", "FreezerState", "RestartUSec",
+        "RestartPreventExitStatus", "RestartForceExitStatus",
     ]
 
     private(set) var id = ""
@@ -28,7 +30,28 @@ struct SystemdUnit: Equatable, Sendable {
     var cgroup: String?
 
     private(set) var canReload: Bool?
-    private(set) var startTimeout: Duration?
+    /// Sockets, paths and timers that start it.
+    private(set) var triggers: [String] = []
+    /// Units that are stopped and restarted with it (`PartOf=` this one).
+    private(set) var parts: [String] = []
+    private var timeoutStart: Duration?
+    private var type = ""
+    private var remainsAfterExit = false
+    private var pidFile = ""
+    private var busName = ""
+    private var sourcePath = ""
+    private var isFrozen = false
+    private var restartDelay = Duration.zero
+    private var restartPrevent = SystemdExitSet()
+    private var restartForce = SystemdExitSet()
+    /// Whether systemd holds the exit that `lastExit` tells of for a good one.
+    private var endedWell = true
+    /// The run in which a process was seen.
+    private var runWithProcess: String?
+    /// The job that began the present run of a oneshot, which lasts as long as the run; and a job that only reloads.
+    private var runJob: UInt64 = 0
+    private var runOfJob: String?
+    private var reloadJob: UInt64 = 0
 
     private var conditionResult = true
     private var conditionChecked: UInt64 = 0
@@ -48,8 +71,16 @@ struct SystemdUnit: Equatable, Sendable {
     /// Takes over properties, be it all of them or the changed ones of one signal, which hold together.
     mutating func apply(_ changes: [String: BusValue]) {
         let wasWaiting = isWaitingToRestart
+        let jobBefore = job
+        let wasReloading = activeState == "reloading"
         for (name, value) in changes { apply(name, value) }
         if changes["Job"] != nil { judgeJob(wasWaiting: wasWaiting || isWaitingToRestart) }
+        if run != runOfJob {
+            runOfJob = run
+            runJob = job != 0 ? job : jobBefore
+        }
+        if activeState == "reloading", !wasReloading || reloadJob == 0 { reloadJob = job }
+        if mainPID != 0 || subState == "running" { runWithProcess = run }
         judgeExit()
     }
 
@@ -72,7 +103,18 @@ struct SystemdUnit: Equatable, Sendable {
         case "CanReload": canReload = value.bool
         case "ConditionResult": conditionResult = value.bool ?? true
         case "ConditionTimestampMonotonic": conditionChecked = value.unsigned ?? 0
-        case "TimeoutStartUSec": startTimeout = value.unsigned.flatMap { $0 == .max ? nil : .microseconds(Int64(clamping: $0)) }
+        case "TimeoutStartUSec": timeoutStart = value.unsigned.flatMap { $0 == .max ? nil : .microseconds(Int64(clamping: $0)) }
+        case "Type": type = value.string ?? ""
+        case "RemainAfterExit": remainsAfterExit = value.bool ?? false
+        case "PIDFile": pidFile = value.string ?? ""
+        case "BusName": busName = value.string ?? ""
+        case "SourcePath": sourcePath = value.string ?? ""
+        case "TriggeredBy": triggers = (value.list ?? []).compactMap(\.string).sorted()
+        case "ConsistsOf": parts = (value.list ?? []).compactMap(\.string).sorted()
+        case "FreezerState": isFrozen = value.string == "frozen"
+        case "RestartUSec": restartDelay = value.unsigned.map { $0 == .max ? .zero : .microseconds(Int64(clamping: $0)) } ?? .zero
+        case "RestartPreventExitStatus": restartPrevent = SystemdExitSet(value)
+        case "RestartForceExitStatus": restartForce = SystemdExitSet(value)
         case "Restart": restart = value.string ?? "no"
         case "ExecMainStartTimestampMonotonic": mainStarted = value.unsigned ?? 0
         case "ExecMainExitTimestampMonotonic": mainExited = value.unsigned ?? 0
@@ -97,16 +139,77 @@ struct SystemdUnit: Equatable, Sendable {
         if restartJob != 0, activeState == "failed", run == runBeforeRestart {
             // Its restart failed before a new run began, and `Result` still tells of the run before: the start limit was hit.
             lastExit = .startLimit
-            toldExit = mainExited
         } else if result != "success" {
             guard lastExit != .startLimit || toldExit != mainExited else { return }
             lastExit = ExitReason(result: result, code: mainCode, status: mainStatus)
-            toldExit = mainExited
         } else if mainCode != 0, mainExited != toldExit {
             // `Result` falls back to success when the next run begins; an exit that was told already keeps its reason.
             lastExit = ExitReason(result: result, code: mainCode, status: mainStatus)
-            toldExit = mainExited
+        } else {
+            return
         }
+        endedWell = result == "success" && lastExit != .startLimit
+        toldExit = mainExited
+    }
+
+    /// Whether systemd restarts the unit after the end of this run, as systemd.service(5) has it at `Restart=`; `nil` while it has not ended.
+    private var willRestart: Bool? {
+        switch activeState {
+        case "deactivating", "failed", "inactive": break
+        case "activating" where isWaitingToRestart: return true
+        default: return nil
+        }
+        guard !hasRequestedJob else { return false }
+        if lastExit == .startLimit || restartPrevent.holds(code: mainCode, status: mainStatus) { return false }
+        if restartForce.holds(code: mainCode, status: mainStatus) { return true }
+        return switch restart {
+        case "always": true
+        case "on-success": result == "success"
+        case "on-failure": result != "success" && result != "exec-condition"
+        case "on-abnormal": !["success", "exit-code", "exec-condition"].contains(result)
+        case "on-watchdog": result == "watchdog"
+        case "on-abort": result == "signal" || result == "core-dump"
+        default: false
+        }
+    }
+
+    // MARK: Its kind
+
+    private var isService: Bool { id.hasSuffix(".service") }
+
+    /// See `Observation.Nature`. A script of SysV's that starts no daemon looks like one that does until a process was seen.
+    private var nature: Observation.Nature {
+        guard isService else { return id.hasSuffix(".scope") ? .batch : .passive }
+        if type == "oneshot" { return remainsAfterExit ? .marker : .batch }
+        if isTransient || triggers.contains(where: { $0.hasSuffix(".timer") }) { return .batch }
+        return isExited && !hadProcess ? .marker : .daemon
+    }
+
+    /// Active without any process, because of RemainAfterExit=.
+    private var isExited: Bool { activeState == "active" && subState == "exited" }
+
+    /// Whether this run had a process that should still be there, as far as anything tells.
+    private var hadProcess: Bool { run != nil && runWithProcess == run || !pidFile.isEmpty }
+
+    /// Its processes have ended, and systemd holds it for active all the same.
+    private var hasLostItsProcesses: Bool { isService && isExited && type != "oneshot" && hadProcess }
+
+    /// - Parameter states: of the units that start it, by their names; of one that is missing nothing is known yet.
+    private func activation(by states: [String: String]) -> Observation.Activation? {
+        if let active = triggers.first(where: { states[$0] == "active" }) { return Observation.Activation(by: active, isActive: true) }
+        if let first = triggers.first {
+            return Observation.Activation(by: first, isActive: states[first] == nil, hasFailed: states[first] == "failed")
+        }
+        // The bus starts it when its name is asked for, which is what Type=dbus is for.
+        return type == "dbus" && !busName.isEmpty ? Observation.Activation(by: "its bus name \(busName)", isActive: true) : nil
+    }
+
+    /// Where systemd sets no limit for the start of a daemon, a person should look after so long a time.
+    private static let longStart = Duration.seconds(900)
+
+    private var startTimeout: Duration? {
+        if let timeoutStart { return timeoutStart }
+        return nature == .daemon ? Self.longStart : nil
     }
 
     var isPresent: Bool { loadState != "not-found" || activeState != "inactive" }
@@ -119,8 +222,16 @@ struct SystemdUnit: Equatable, Sendable {
     }
     private var isWaitingToRestart: Bool { subState.hasPrefix("auto-restart") }
     var restartsByItself: Bool { restart != "no" && !restart.isEmpty }
-    var hasRequestedJob: Bool { job != 0 && job != restartJob }
+    /// A job that somebody asked for and that ends or replaces the present run.
+    var hasRequestedJob: Bool {
+        guard job != 0, job != restartJob, job != reloadJob else { return false }
+        // The job that starts a oneshot lasts for all of its run.
+        return !(type == "oneshot" && job == runJob && activeState == "activating")
+    }
     private var isRestarting: Bool { job != 0 && job == restartJob }
+
+    /// Between two states that last.
+    var isOnItsWay: Bool { activity == .starting || activity == .restarting || activity == .stopping }
 
     /// On the way to an automatic restart systemd says `failed` or `inactive` for a fraction of a millisecond.
     var mayBePassing: Bool { (activeState == "failed" || activeState == "inactive") && restartsByItself && job == 0 }
@@ -130,6 +241,7 @@ struct SystemdUnit: Equatable, Sendable {
 
     var activity: Observation.Activity {
         switch activeState {
+        case "active" where hasLostItsProcesses: .stopped
         case "active", "refreshing": .running
         case "reloading": .reloading
         case "activating": isWaitingToRestart ? .restarting : .starting
@@ -141,13 +253,18 @@ struct SystemdUnit: Equatable, Sendable {
         }
     }
 
-    func observation(for request: String, mainProcess: ProcessIdentity?) -> Observation {
+    /// - Parameter states: the ActiveState of the units in `triggers`, by their names.
+    func observation(for request: String, mainProcess: ProcessIdentity?, triggers states: [String: String] = [:]) -> Observation {
         var detail = "\(activeState)/\(subState)"
         if loadState != "loaded" { detail += ", \(loadState)" }
+        if isFrozen { detail += ", frozen" }
+        if hasLostItsProcesses { detail += ", its processes have ended" }
         return Observation(
             request: request, unit: id, activity: activity, detail: detail, run: run, mainProcess: mainProcess,
-            cgroup: mayHaveCgroup ? cgroup : nil, automaticRestarts: automaticRestarts, lastExit: lastExit, restartsByItself: restartsByItself,
-            hasJob: hasRequestedJob, since: since, obstacle: obstacle, canReload: canReload, startTimeout: startTimeout)
+            cgroup: mayHaveCgroup ? cgroup : nil, automaticRestarts: automaticRestarts, lastExit: lastExit, endedWell: endedWell,
+            restartsByItself: restartsByItself, willRestart: willRestart, restartDelay: restartDelay, nature: nature,
+            activation: activation(by: states), isFrozen: isFrozen, hasJob: hasRequestedJob, since: since, obstacle: obstacle, canReload: canReload,
+            startTimeout: startTimeout)
     }
 }
 
@@ -167,6 +284,29 @@ extension ExitReason {
         case ("timeout", _): self = .timeout
         case ("start-limit-hit", _): self = .startLimit
         default: self = .other(result)
+        }
+    }
+}
+
+/// `RestartPreventExitStatus=` and the like: exit statuses and signals, as the bus has them.
+private struct SystemdExitSet: Equatable, Sendable {
+    private var statuses: Set<Int64> = []
+    private var signals: Set<Int64> = []
+
+    init() {}
+
+    init(_ value: BusValue) {
+        let lists = (value.list ?? []).map { Set(($0.list ?? []).compactMap(\.signed)) }
+        guard lists.count == 2 else { return }
+        (statuses, signals) = (lists[0], lists[1])
+    }
+
+    /// - Parameter code: one of waitid(2)'s CLD_ numbers.
+    func holds(code: Int64, status: Int64) -> Bool {
+        switch code {
+        case 1: statuses.contains(status)
+        case 2, 3: signals.contains(status)
+        default: false
         }
     }
 }

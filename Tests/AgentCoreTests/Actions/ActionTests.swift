@@ -14,6 +14,7 @@ private final class FakeGround: ActionGround {
 
     func standing(of unit: String) -> UnitStanding? { units[unit] }
     func isFailing(_ rule: String, of unit: String) -> Bool { failing.contains(rule) }
+    func isTrueNow(_ rule: String, of unit: String) -> Bool { failing.contains(rule) }
     func silence(of unit: String) -> String? { silences[unit] }
 }
 
@@ -78,6 +79,19 @@ private final class Bed {
 
 @Suite struct ActionTests {
     private let bed = Bed()
+
+    @Test func theInitSystemIsAskedImmediatelyBeforeAnActionAndAnUntrueOneIsNotTaken() async throws {
+        let folder = try TemporaryFolder()
+        let bed = Bed(log: ActionLog(folder: folder.path, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }))
+        bed.manager.onRefresh = { bed.ground.failing = [] }
+        bed.fail([.restart])
+        #expect(bed.manager.refreshed == ["puma.service"])
+        #expect(bed.manager.performed == [])
+        #expect(bed.told == [])
+        try await eventually("the log says so") {
+            (try? AtomicFile.read(folder.path + "/actions.log")).map { String(decoding: $0, as: UTF8.self).contains("no longer needed") } ?? false
+        }
+    }
     private let becauseOfMemory = "because memory:total_rss > 500"
 
     @Test func aRestartIsDoneWhenTheUnitIsUpWithANewRun() {

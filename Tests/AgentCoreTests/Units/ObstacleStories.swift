@@ -72,7 +72,7 @@ import Testing
     @Test func aFailedUnitIsDownAndThenNotFailedAnyLonger() {
         #expect(
             told([(0, seen(.failed, exit: .exited(status: 1))), (60, seen(.failed)), (90, seen(.stopped))], scope: .failures) == [
-                "unit_down: failed: exited with status 1 (failed)", "unit_up: is not failed any longer",
+                "unit_down: failed: exited with status 1 (failed)", "unit_up: is no longer failed",
             ])
     }
 

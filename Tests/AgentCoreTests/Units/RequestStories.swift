@@ -5,7 +5,7 @@ import AgentCore
 import Testing
 
 @Suite struct RequestStories {
-    @Test func anOperatorsStopIsOneDown() {
+    @Test func anOperatorsStopIsSaidAsWhatItIs() {
         let story = UnitStory()
         story.says(at: 0, "active/running", run: "A", pid: 100)
         story.repeats(at: 1000, "active/running", run: "A", pid: 100, job: true)
@@ -14,7 +14,8 @@ import Testing
         story.repeats(at: 1011, "inactive/dead", run: "A", exit: .signaled(15), job: true)
         story.repeats(at: 1012, "inactive/dead", run: "A", exit: .signaled(15))
         story.pass(until: 200_000)
-        #expect(story.events == ["1062 unit_down request error: stopped on request (inactive/dead)"])
+        #expect(story.events == ["6062 unit_stopped request warning: stopped on request (inactive/dead)"])
+        #expect(story.tracker.phase == .stopped)
         story.says(at: 300_000, "active/running", run: "B", pid: 200)
         #expect(story.events.last == "300000 unit_up: is running (active/running)")
     }
@@ -106,7 +107,7 @@ import Testing
         #expect(
             story.events == [
                 "1000 unit_restarted failure warning: killed by SIGKILL; systemd restarts it",
-                "4000 unit_down request error: stopped while it was being restarted (inactive/dead)",
+                "9000 unit_stopped request warning: stopped on request (inactive/dead)",
             ])
     }
 
@@ -129,25 +130,36 @@ import Testing
         #expect(story.tracker.mainProcess?.pid == 200)
     }
 
-    @Test func aFinishedOneshotStaysUp() {
-        let story = UnitStory(restartsByItself: false)
+    @Test func aStopAndAStartWithinAFewSecondsAreARestart() {
+        let story = UnitStory()
+        story.says(at: 0, "active/running", run: "A", pid: 100)
+        story.says(at: 1000, "deactivating/stop-sigterm", run: "A", pid: 100, job: true)
+        story.says(at: 1100, "inactive/dead", run: "A")
+        story.pass(until: 4000)
+        #expect(story.tracker.phase == .stopped)
+        story.says(at: 5000, "active/running", run: "B", pid: 200)
+        story.pass(until: 100_000)
+        #expect(story.events == ["5000 unit_restarted request: restarted on request"])
+    }
+
+    @Test func aFinishedOneshotThatRemainsIsIdle() {
+        let story = UnitStory(restartsByItself: false, nature: .marker)
         story.says(at: 0, "activating/start", run: "A", pid: 100)
         story.ends(at: 1000, pid: 100)
         story.says(at: 1001, "active/exited", run: "A", exit: .exited(status: 0))
         story.pass(until: 200_000)
         #expect(story.events == [])
-        #expect(story.tracker.phase == .up)
+        #expect(story.tracker.phase == .idle)
     }
 
-    @Test func aServiceThatRemainsAfterItsProcessStaysUp() {
+    @Test func aServiceThatRemainsActiveWithoutItsProcessIsDown() {
         let story = UnitStory()
         story.says(at: 0, "active/running", run: "A", pid: 100)
         story.ends(at: 1000, pid: 100)
-        story.says(at: 1001, "active/exited", run: "A", exit: .exited(status: 0))
+        story.says(at: 1001, "active/exited, its processes have ended", run: "A", exit: .exited(status: 0), endedWell: true)
         story.pass(until: 200_000)
-        #expect(story.events == [])
-        #expect(story.tracker.phase == .up)
-        #expect(story.tracker.mainProcess == nil)
+        #expect(story.events == ["1051 unit_down finished error: ended by itself: exited with status 0 (active/exited, its processes have ended)"])
+        #expect(story.tracker.phase == .down)
     }
 }
 

@@ -12,24 +12,31 @@ final class UnitStory {
     private(set) var happened: [Event] = []
     private let initSystem: String
     private let restartsByItself: Bool
+    private let nature: Observation.Nature
+    /// What starts it when it is needed, from the next observation on.
+    var activation: Observation.Activation?
+    var restartDelay = Duration.zero
     private var deadline: Duration?
     private var now = Moment(wall: Timestamp(seconds: 1_800_000_000), uptime: .seconds(5000))
     private let start = Duration.seconds(5000)
 
-    init(_ name: String = "puma", by initSystem: String = "systemd", restartsByItself: Bool = true) {
+    init(_ name: String = "puma", by initSystem: String = "systemd", restartsByItself: Bool = true, nature: Observation.Nature = .daemon) {
         tracker = UnitTracker(name: name)
         self.initSystem = initSystem
         self.restartsByItself = restartsByItself
+        self.nature = nature
     }
 
     /// The init system says something; `state` is in systemd's words.
     func says(
-        at milliseconds: Int, _ state: String, run: String? = nil, pid: Int32? = nil, restarts: Int = 0, exit: ExitReason? = nil, job: Bool = false
+        at milliseconds: Int, _ state: String, run: String? = nil, pid: Int32? = nil, restarts: Int = 0, exit: ExitReason? = nil, job: Bool = false,
+        endedWell: Bool? = nil, willRestart: Bool? = nil
     ) {
         pass(until: milliseconds)
         let observation = Observation(
             request: "puma", unit: "puma.service", activity: activity(state), detail: state, run: run, mainProcess: pid.map(process),
-            automaticRestarts: restarts, lastExit: exit, restartsByItself: restartsByItself, hasJob: job)
+            automaticRestarts: restarts, lastExit: exit, endedWell: endedWell, restartsByItself: restartsByItself, willRestart: willRestart,
+            restartDelay: restartDelay, nature: nature, activation: activation, hasJob: job)
         take(tracker.observe(observation, from: initSystem, at: now))
     }
 
@@ -86,6 +93,7 @@ final class UnitStory {
     private func activity(_ state: String) -> Observation.Activity {
         if state == "activating/auto-restart" { return .restarting }
         return switch state.prefix(while: { $0 != "/" }) {
+        case "active" where state.hasSuffix("ended"): .stopped
         case "active": .running
         case "reloading": .reloading
         case "activating": .starting

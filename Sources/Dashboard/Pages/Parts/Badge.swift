@@ -33,7 +33,10 @@ extension Badge {
     init(_ phase: UnitState.Phase) {
         switch phase {
         case .up: self.init(word: "Up", icon: .passing, tone: "passing")
+        case .idle: self.init(word: "Idle", icon: .passing, tone: "neutral")
+        case .stopped: self.init(word: "Stopped", icon: .warning, tone: "warning")
         case .down: self.init(word: "Down", icon: .critical, tone: "critical")
+        case .stuck: self.init(word: "Stuck", icon: .error, tone: "error")
         case .changing: self.init(word: "Changing", icon: .changing, tone: "neutral")
         case .unknown: self.init(word: "Unknown", icon: .unknown, tone: "warning")
         }

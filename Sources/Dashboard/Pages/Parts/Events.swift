@@ -28,6 +28,8 @@ func sentence(_ record: EventRecord) -> String {
         case .agentStopped: "The agent on \(record.host) stopped"
         case .unitDown: "\(subject) went down"
         case .unitUp: "\(subject) is up"
+        case .unitStopped: "\(subject) was stopped"
+        case .unitFailed: "\(subject) failed"
         case .unitRestarted: "\(subject) \(restart(because: event.cause))"
         case .ruleFailed: "A rule failed on \(subject)"
         case .ruleRecovered: "A rule recovered on \(subject)"
@@ -65,10 +67,10 @@ private func restart(because cause: Event.Cause?) -> String {
 
 private func tone(of event: Event) -> String {
     switch event.kind {
-    case .unitDown, .actionFailed, .eventsLost: "critical"
+    case .unitDown, .unitFailed, .actionFailed, .eventsLost: "critical"
     case .unitStuck, .jobOverdue, .jobFailed, .actionsSuspended, .deployFailed: "error"
     case .ruleFailed: event.importance.map { Status($0).rawValue } ?? "warning"
-    case .sourceFailed: "warning"
+    case .sourceFailed, .unitStopped: "warning"
     case .unitRestarted: event.cause == .failure ? "error" : "neutral"
     case .unitUp, .unitUnstuck, .ruleRecovered, .sourceRecovered, .actionSucceeded, .actionsResumed, .jobRan, .deployVerified: "passing"
     case .agentStarted, .agentStopped, .deployStarted, .deployFinished, .monitoringStopped, .monitoringResumed: "neutral"

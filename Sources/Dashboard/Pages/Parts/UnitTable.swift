@@ -53,7 +53,8 @@ private func rank(_ state: UnitState) -> Int {
     switch state.phase {
     case .down: 0
     case .unknown: 1
-    case .changing: 2
+    case .stuck, .stopped, .changing: 2
     case .up: state.failingRules.isEmpty ? 4 : 3
+    case .idle: 4
     }
 }
