@@ -25,7 +25,7 @@ SHELL := /bin/bash
 # swift uses all cores by itself.
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help run test test-deploys fuzz build install bench bench-deploys order bench-packages build-packages test-packages swift format-test init-test swift-test
+.PHONY: help run test test-deploys fuzz build install install-files bench bench-deploys order bench-packages build-packages test-packages swift format-test init-test swift-test
 
 help:
 	@echo 'make run      build, then start an aggregator and an agent that watches this machine; Ctrl-C ends both'
@@ -36,7 +36,8 @@ help:
 	@echo 'make bench    build, then measure the agent beside what Debian packages for the same job (root, 20 minutes)'
 	@echo 'make bench-deploys  build, then measure what judging a deploy costs and how late its verdict comes (root, 10 minutes)'
 	@echo 'make order    build, then find out which functions the agent runs all the time, so that they are linked side by side (root)'
-	@echo 'make install  build, then install programs, units and polkit rule (PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) INIT=$(INIT))'
+	@echo 'make install  build, then install programs, units and polkit rule (PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) INIT=$(INIT));'
+	@echo '              make install-files BIN=FOLDER does so with programs that are built already'
 
 # Run
 
@@ -100,16 +101,20 @@ BUILD := swift build -c release --static-swift-stdlib -Xswiftc -Xfrontend -Xswif
 build: build-packages swift
 	$(BUILD)
 
-# An edited polkit rule stays as it is. Below DESTDIR nothing of this machine is touched: no user is made, nothing is told to systemd.
 install: build
-	@bin=$$($(BUILD) --show-bin-path); \
+	@$(MAKE) --no-print-directory install-files BIN="$$($(BUILD) --show-bin-path)"
+	@echo 'Installed. A first configuration to edit is in recipes/first: it belongs into /etc/rollcall.'
+
+# Puts programs that are built, in the folder BIN, and all that belongs to them in place. An edited polkit rule stays as it is. Below DESTDIR
+# nothing of this machine is touched: no user is made, nothing is told to systemd.
+install-files:
+	@[ -n '$(BIN)' ] || { echo 'Which programs? make install-files BIN=FOLDER' >&2; exit 1; }; \
 	sudo=$$([ -n '$(DESTDIR)' ] || [ "$$(id -u)" = 0 ] || { $(needs-root); echo sudo; }); \
 	staged=$$(mktemp -d); trap 'rm -rf "$$staged"' EXIT; \
 	cp -r init/systemd init/upstart "$$staged"; \
 	sed -i 's|/usr/local/bin/|$(PREFIX)/bin/|' "$$staged"/systemd/*.service "$$staged"/upstart/*.conf; \
-	$$sudo install -D -s -m 755 $(PROGRAMS:%="$$bin"/%) -t '$(DESTDIR)$(PREFIX)/bin'; \
-	$(install-for-$(INIT)); \
-	echo 'Installed. A first configuration to edit is in recipes/first: it belongs into /etc/rollcall.'
+	$$sudo install -D -s -m 755 $(PROGRAMS:%='$(BIN)'/%) -t '$(DESTDIR)$(PREFIX)/bin'; \
+	$(install-for-$(INIT))
 
 define install-for-systemd
 $$sudo install -D -m 644 "$$staged"/systemd/*.service -t '$(DESTDIR)$(PREFIX)/lib/systemd/system'; \

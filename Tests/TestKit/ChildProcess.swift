@@ -87,6 +87,8 @@ public final class ChildProcess: Sendable {
     public func signal(_ number: Int32) { kill(pid, number) }
 
     public var output: String { text("output") }
+    /// The file that its output is in.
+    public var outputPath: String { "\(folder)/output" }
     public var errors: String { text("errors") }
     /// All that it has said so far.
     public var text: String { output + errors }

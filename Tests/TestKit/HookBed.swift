@@ -20,11 +20,17 @@ public final class HookBed: Sendable {
     public let securePort: Int
     /// The file with the authority that has signed its certificate.
     public var authority: String { folder + "/ca.pem" }
-    private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("rollcall-hook-\(UUID().uuidString)").path
+    private let folder: String
     private let process: ChildProcess
 
-    public init() async throws {
-        process = try ChildProcess(bed("web"), [folder])
+    /// - Parameters:
+    ///   - folder: where it keeps its files; one of its own in a temporary place where nothing is said.
+    ///   - prefix: what runs it, such as `nsenter --target PID --all`.
+    public init(in folder: String? = nil, by prefix: [String] = []) async throws {
+        let folder = folder ?? FileManager.default.temporaryDirectory.appendingPathComponent("rollcall-hook-\(UUID().uuidString)").path
+        self.folder = folder
+        let words = prefix + [bed("web"), folder]
+        process = try ChildProcess(words[0], Array(words.dropFirst()))
         let numbers = try await process.whenReady(folder + "/ports").split(separator: " ").compactMap { Int($0) }
         guard numbers.count == 2 else { throw ChildProcess.Failure(description: "the web server names no ports") }
         (port, securePort) = (numbers[0], numbers[1])
