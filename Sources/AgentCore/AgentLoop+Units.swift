@@ -93,7 +93,7 @@ extension AgentLoop {
         let metrics = serviceMetrics[service.name] ?? SubjectMetrics(.service, always: Self.shownOfService, .init([]))
         let unit = WatchedUnit(
             service, key: key, metrics: metrics, candidates: given ?? candidates(for: service), answers: answers, cycle: plan.cycle,
-            wasDown: memory?.isDown ?? false, wasStopped: memory?.stoppedInBoot == boot)
+            before: memory?.before(in: boot), run: memory?.run)
         if let memory { unit.recall(memory, boot: boot) }
         return unit
     }

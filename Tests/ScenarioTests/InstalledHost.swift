@@ -214,7 +214,10 @@ final class InstalledHost {
     /// Starts it, and returns when it watches.
     func startAgent() async throws {
         let end = try await end(of: "/bin/systemctl", ["start", "rollcall-agent"])
-        guard end.status == 0 else { throw NeverHappened(description: "the agent does not start: \(end.text)\n\(log)") }
+        guard end.status == 0 else {
+            throw NeverHappened(
+                description: "the agent does not start: \(end.text)\n\(try await run("/usr/bin/journalctl", "-u", "rollcall-agent", "-o", "cat"))")
+        }
     }
 
     func restartAgent() async throws { try await systemctl("restart", "rollcall-agent") }

@@ -14,10 +14,19 @@ struct RememberedUnits {
         var lastDown: String
         /// It was said to be stopped on request, in the boot with this id.
         var stoppedInBoot: String?
+        /// It was made for one run, which has ended well.
+        var hasEnded: Bool
+        /// The run that was over.
+        var run: String?
         /// It was said to be stuck.
         var isStuck: Bool
         /// What was wrong and was told to nobody.
         var untold: Set<WatchedUnit.Concern>
+
+        /// What a stop on request has told is true until the host is started anew.
+        func before(in boot: String) -> UnitTracker.Before? {
+            isDown ? .down : stoppedInBoot == boot ? .stopped : hasEnded ? .ended : nil
+        }
     }
 
     private var memories: [String: JSON] = [:]
@@ -33,7 +42,8 @@ struct RememberedUnits {
         let restarts = json["restarts"]?.integer ?? 0
         return Memory(
             rules: json["rules"] ?? .array([]), restarts: Int(min(max(restarts, 0), 1_000_000_000)), isDown: json["down"] != nil,
-            lastDown: json["down"]?.string ?? "", stoppedInBoot: json["stopped"]?.string, isStuck: json["stuck"]?.bool ?? false,
+            lastDown: json["down"]?.string ?? "", stoppedInBoot: json["stopped"]?.string, hasEnded: json["ended"]?.bool ?? false,
+            run: json["run"]?.string, isStuck: json["stuck"]?.bool ?? false,
             untold: concerns(json["untold"] ?? .null))
     }
 
@@ -90,9 +100,12 @@ extension WatchedUnit {
     /// `nil` when there is nothing to remember.
     func memory(boot: String) -> JSON? {
         let rules = RuleEvaluator.states(of: rules, boot: boot)
-        guard rules.array?.isEmpty == false || restarts > 0 || tracker.isDown || tracker.isToldStopped || stall.isStuck else { return nil }
+        guard rules.array?.isEmpty == false || restarts > 0 || tracker.isDown || tracker.isToldStopped || tracker.hasEndedForGood || stall.isStuck
+        else { return nil }
         var members = [JSON.Member("rules", rules), .init("restarts", .integer(Int64(restarts)))]
         if tracker.isDown { members.append(.init("down", .string(lastDown))) }
+        if tracker.hasEndedForGood { members.append(.init("ended", true)) }
+        if tracker.isDown, let run = tracker.lastRun { members.append(.init("run", .string(run))) }
         if tracker.isToldStopped { members.append(.init("stopped", .string(boot))) }
         if stall.isStuck { members.append(.init("stuck", true)) }
         if !untold.isEmpty { members.append(.init("untold", untoldJSON(untold))) }

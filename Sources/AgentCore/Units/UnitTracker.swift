@@ -38,6 +38,16 @@ public struct UnitTracker: Sendable {
         public static let giveUp = Duration.seconds(1)
     }
 
+    /// How a unit was when an earlier life of the agent last saw it.
+    public enum Before: Sendable {
+        /// It was said to be down.
+        case down
+        /// It was said to be stopped on request.
+        case stopped
+        /// It was made for one run, which has ended well.
+        case ended
+    }
+
     /// What of a unit's life is news.
     public enum Scope: Sendable {
         /// All of it.
@@ -69,6 +79,10 @@ public struct UnitTracker: Sendable {
     public var isAtRest: Bool { stage == .idle || stage == .stopped }
     /// Whether it was stopped on request, and an event has said so.
     public var isToldStopped: Bool { stage == .stopped && stopIsTold }
+    /// Whether it was made for one run, which has ended well, and its init system knows it no more.
+    public var hasEndedForGood: Bool { stage == .idle && latest?.presence == .absent && lastNature == .batch && hasEnded }
+    /// The run that is up, or was up last; `nil` where runs have no names.
+    public var lastRun: String? { run }
     /// Whether it was stopped on request, and only its patience keeps that from being an event.
     public var isAboutToTellStop: Bool { stage == .stopped && !stopIsTold }
     /// Whether the kernel has told of the end of its main process, and the init system has not noticed.
@@ -91,6 +105,7 @@ public struct UnitTracker: Sendable {
     }
     /// The last that was said of it.
     public var observation: Observation? { latest }
+    private var wasPresent = false
     /// What kind of unit it was when its init system last knew it.
     private var lastNature = Observation.Nature.daemon
 
@@ -143,16 +158,22 @@ public struct UnitTracker: Sendable {
     private let scope: Scope
 
     /// - Parameters:
-    ///   - wasDown: an earlier life of the agent told that it is down: that is said no second time, and that it is up is.
-    ///   - wasStopped: an earlier life of the agent told that it was stopped on request.
-    public init(name: String, scope: Scope = .life, wasDown: Bool = false, wasStopped: Bool = false) {
+    ///   - before: what an earlier life of the agent told last: that is said no second time, and the end of it is.
+    ///   - run: the run that was over then.
+    public init(name: String, scope: Scope = .life, before: Before? = nil, run: String? = nil) {
         unit = name
         self.scope = scope
-        if wasDown {
-            stage = .down
-        } else if wasStopped {
+        self.run = run
+        switch before {
+        case nil: break
+        case .down: stage = .down
+        case .stopped:
             stage = .stopped
             stopIsTold = true
+        case .ended:
+            stage = .idle
+            lastNature = .batch
+            runs = 1
         }
     }
 
@@ -170,6 +191,7 @@ public struct UnitTracker: Sendable {
             unit = observation.unit
             self.initSystem = initSystem
             lastNature = observation.nature
+            wasPresent = true
         }
         mainProcess = observation.presence == .present && observation.mainProcess != endedProcess ? observation.mainProcess : nil
         return decide(at: now)
@@ -414,7 +436,8 @@ extension UnitTracker {
         }
         var events: [Event] = []
         if seen.automaticRestarts > toldRestarts {
-            events = automaticRestart(seen, at: now)
+            // When systemd is reloaded in between, it counts the restart after one run twice.
+            if seen.run != nil, seen.run == run { toldRestarts = seen.automaticRestarts } else { events = automaticRestart(seen, at: now) }
         }
         let comeBack = Patience.comeBack + seen.restartDelay
         if isAlive(seen) {
@@ -462,8 +485,19 @@ extension UnitTracker {
     }
 
     private mutating func whileDown(_ seen: Observation, _ now: Moment) -> [Event] {
-        if seen.presence == .present, seen.nature == .batch { return whileLastRunFailed(seen, now) }
-        if seen.presence == .present, seen.activity == .stopped, !seen.hasJob, mayRest(seen) {
+        guard seen.presence == .present else {
+            // Known once and gone now: its package was removed, or its failure was reset.
+            guard wasPresent, hasLasted(Patience.settle, since: latestSince, at: now) else { return [] }
+            enterStopped(at: now)
+            stopIsTold = true
+            failedRuns = 0
+            if lastNature == .batch { rest(seen, at: now) }
+            return [event(.unitUp, at: now, cause: nil, nil, "is gone: no init system here knows it any longer")]
+        }
+        if seen.nature == .batch { return whileLastRunFailed(seen, now) }
+        // Active without a process as it was when it was said to be down: nothing has been started since.
+        if seen.nature == .marker, run != nil, seen.run == run { return [] }
+        if seen.activity == .stopped, !seen.hasJob, mayRest(seen) {
             guard hasLasted(Patience.settle, since: latestSince, at: now) else { return [] }
             rest(seen, at: now)
             return [event(.unitUp, at: now, cause: nil, nil, "is idle: \(seen.activation?.by ?? initSystem) starts it when it is needed")]
@@ -473,7 +507,7 @@ extension UnitTracker {
             guard hasLasted(Patience.settle, since: latestSince, at: now) else { return [] }
         }
         enterUp(seen, at: now)
-        return [event(.unitUp, at: now, cause: nil, nil, "is running (\(seen.detail))")]
+        return [event(.unitUp, at: now, cause: nil, nil, upWords(seen))]
     }
 
     /// A batch unit whose last run has failed, or that did not run at all: its next good run ends that.
@@ -542,7 +576,7 @@ extension UnitTracker {
         if isAlive(seen), !isLate(seen) {
             let wasTold = stopIsTold
             enterUp(seen, at: now)
-            if wasTold { return [event(.unitUp, at: now, cause: nil, nil, "is running (\(seen.detail))")] }
+            if wasTold { return [event(.unitUp, at: now, cause: nil, nil, upWords(seen))] }
             guard seen.nature == .daemon else { return [] }
             restarts += 1
             return [event(.unitRestarted, at: now, cause: .request, nil, "restarted on request")]
@@ -580,7 +614,7 @@ extension UnitTracker {
             return "stopped on request: \(activation.by) no longer starts it (\(seen.detail))"
         }
         let how = seen.activity == .failed ? exit.map { ", \($0)" } ?? "" : ""
-        return "stopped on request\(how) (\(seen.detail))"
+        return "stopped on request\(how) (\(seen.detail))\(obstacle(seen))"
     }
 
     /// It was at rest, and its init system knows it no more: its package was removed.
@@ -620,6 +654,8 @@ extension UnitTracker {
     private func mayRest(_ seen: Observation) -> Bool { seen.nature == .batch || seen.activation?.isActive == true }
 
     private var hasEnded: Bool { runs > 0 }
+
+    private func upWords(_ seen: Observation) -> String { "\(seen.nature == .marker ? "has been started" : "is running") (\(seen.detail))" }
 
     private func missingActivation(_ seen: Observation) -> String {
         guard let activation = seen.activation, !activation.isActive else { return "" }

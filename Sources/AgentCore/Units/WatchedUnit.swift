@@ -54,7 +54,7 @@ final class WatchedUnit {
 
     init(
         _ service: WatchPlan.Service, key: String? = nil, metrics: SubjectMetrics, candidates: [String], answers: [String: Observation] = [:],
-        cycle: Duration, wasDown: Bool = false, wasStopped: Bool = false
+        cycle: Duration, before: UnitTracker.Before? = nil, run: String? = nil
     ) {
         self.key = key ?? service.name
         isDiscovered = service.kind != .unit
@@ -62,7 +62,7 @@ final class WatchedUnit {
         self.metrics = metrics
         self.candidates = candidates
         self.answers = answers.filter { candidates.contains($0.key) }
-        tracker = UnitTracker(name: service.name, scope: service.kind == .failed ? .failures : .life, wasDown: wasDown, wasStopped: wasStopped)
+        tracker = UnitTracker(name: service.name, scope: service.kind == .failed ? .failures : .life, before: before, run: run)
         rules = service.rules.map { RuleEvaluator(rule: $0, of: .service, cycle: cycle) }
     }
 

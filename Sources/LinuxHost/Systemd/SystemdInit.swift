@@ -61,6 +61,8 @@ public final class SystemdInit: InitSystem, BusSourceUser {
         var patience: Loop.Timer?
         /// The job that systemd has told to be over last; that the unit has it no more is told a moment later.
         var endedJob: UInt64 = 0
+        /// The job whose type was asked for.
+        var jobAskedFor: UInt64 = 0
         var isReferenced = false
         /// What starts it, as far as that is followed.
         var followedTriggers: [String] = []
@@ -403,6 +405,19 @@ public final class SystemdInit: InitSystem, BusSourceUser {
         identifyMainProcess(of: unit)
         askForCgroup(of: unit, at: path)
         followTriggers(of: unit, at: path)
+        askForJob(of: unit)
+    }
+
+    /// What the job does that is queued for the unit: it may be a reload, which is no reason for the unit to end.
+    private func askForJob(of unit: WatchedUnit) {
+        guard let job = unit.state.unknownJob, job != unit.jobAskedFor, let bus else { return }
+        unit.jobAskedFor = job
+        bus.call(.properties("Get", path: "\(SystemdNames.managerPath)/job/\(job)"), [SystemdNames.job, "JobType"]) { [weak self, weak unit] result in
+            // A job that is over can no longer be asked.
+            guard let self, let unit, case .success(let values) = result, let type = values.first?.string else { return }
+            unit.state.learn(type: type, of: job)
+            self.tellNews(of: unit)
+        }
     }
 
     /// The start time is read at once, while the pid certainly means the process that systemd means.
@@ -523,9 +538,9 @@ public final class SystemdInit: InitSystem, BusSourceUser {
     /// Every step is told, because who asked for it shows in the steps alone: a stop that was asked for ends as one that was not.
     private func tellNews(of unit: WatchedUnit) {
         guard unit.isHalfTold || unit.state.mayBePassing else { return tell(unit) }
-        // The rest follows within a millisecond; if it does not, this was all.
+        // The rest follows within a millisecond, or later where much happens at once; if it does not, this was all.
         guard unit.patience == nil else { return }
-        unit.patience = loop.after(.milliseconds(50)) { [weak self, weak unit] in
+        unit.patience = loop.after(unit.isHalfTold ? .milliseconds(200) : .milliseconds(50)) { [weak self, weak unit] in
             unit?.patience = nil
             if let self, let unit { self.tell(unit) }
         }

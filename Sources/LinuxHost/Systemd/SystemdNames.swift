@@ -7,6 +7,7 @@ enum SystemdNames {
     static let manager = "org.freedesktop.systemd1.Manager"
     static let managerPath = "/org/freedesktop/systemd1"
     static let unit = "org.freedesktop.systemd1.Unit"
+    static let job = "org.freedesktop.systemd1.Job"
     static let timer = "org.freedesktop.systemd1.Timer"
     static let properties = "org.freedesktop.DBus.Properties"
 

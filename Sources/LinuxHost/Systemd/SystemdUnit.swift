@@ -109,7 +109,10 @@ struct SystemdUnit: Equatable, Sendable {
         case "PIDFile": pidFile = value.string ?? ""
         case "BusName": busName = value.string ?? ""
         case "SourcePath": sourcePath = value.string ?? ""
-        case "TriggeredBy": triggers = (value.list ?? []).compactMap(\.string).sorted()
+        case "TriggeredBy":
+            // systemd forgets a socket that is stopped, and with it what it would start.
+            let known = (value.list ?? []).compactMap(\.string).sorted()
+            if !known.isEmpty { triggers = known }
         case "ConsistsOf": parts = (value.list ?? []).compactMap(\.string).sorted()
         case "FreezerState": isFrozen = value.string == "frozen"
         case "RestartUSec": restartDelay = value.unsigned.map { $0 == .max ? .zero : .microseconds(Int64(clamping: $0)) } ?? .zero
@@ -212,6 +215,14 @@ struct SystemdUnit: Equatable, Sendable {
         return nature == .daemon ? Self.longStart : nil
     }
 
+    /// Takes what a job does, by systemd's word for it: one that reloads ends no run.
+    mutating func learn(type: String, of number: UInt64) {
+        if ["reload", "verify-active", "nop"].contains(type) { reloadJob = number }
+    }
+
+    /// A job whose type is worth asking for.
+    var unknownJob: UInt64? { hasRequestedJob ? job : nil }
+
     var isPresent: Bool { loadState != "not-found" || activeState != "inactive" }
     var isMasked: Bool { loadState == "masked" }
     private var obstacle: Observation.Obstacle? {
@@ -221,12 +232,12 @@ struct SystemdUnit: Equatable, Sendable {
         return !conditionResult && conditionChecked != 0 ? .conditionFailed : nil
     }
     private var isWaitingToRestart: Bool { subState.hasPrefix("auto-restart") }
-    var restartsByItself: Bool { restart != "no" && !restart.isEmpty }
+    var restartsByItself: Bool { restart != "no" && !restart.isEmpty || !restartForce.isEmpty }
     /// A job that somebody asked for and that ends or replaces the present run.
     var hasRequestedJob: Bool {
         guard job != 0, job != restartJob, job != reloadJob else { return false }
         // The job that starts a oneshot lasts for all of its run.
-        return !(type == "oneshot" && job == runJob && activeState == "activating")
+        return !(type == "oneshot" && job == runJob)
     }
     private var isRestarting: Bool { job != 0 && job == restartJob }
 
@@ -234,7 +245,7 @@ struct SystemdUnit: Equatable, Sendable {
     var isOnItsWay: Bool { activity == .starting || activity == .restarting || activity == .stopping }
 
     /// On the way to an automatic restart systemd says `failed` or `inactive` for a fraction of a millisecond.
-    var mayBePassing: Bool { (activeState == "failed" || activeState == "inactive") && restartsByItself && job == 0 }
+    var mayBePassing: Bool { (activeState == "failed" || activeState == "inactive") && willRestart == true && job == 0 }
 
     /// Whether there can be a control group, whose name no signal tells.
     var mayHaveCgroup: Bool { activeState != "inactive" && activeState != "failed" || mainPID != 0 }
@@ -248,7 +259,7 @@ struct SystemdUnit: Equatable, Sendable {
         case "deactivating": .stopping
         // Between two runs the state may still be that of the first.
         case _ where isRestarting && lastExit != .startLimit: mainPID == 0 ? .restarting : .starting
-        case "failed": .failed
+        case "failed": mainPID == 0 ? .failed : .starting
         default: mainPID == 0 ? .stopped : .starting
         }
     }
@@ -256,7 +267,7 @@ struct SystemdUnit: Equatable, Sendable {
     /// - Parameter states: the ActiveState of the units in `triggers`, by their names.
     func observation(for request: String, mainProcess: ProcessIdentity?, triggers states: [String: String] = [:]) -> Observation {
         var detail = "\(activeState)/\(subState)"
-        if loadState != "loaded" { detail += ", \(loadState)" }
+        if loadState != "loaded", activeState != "active" { detail += ", \(loadState)" }
         if isFrozen { detail += ", frozen" }
         if hasLostItsProcesses { detail += ", its processes have ended" }
         return Observation(
@@ -294,6 +305,8 @@ private struct SystemdExitSet: Equatable, Sendable {
     private var signals: Set<Int64> = []
 
     init() {}
+
+    var isEmpty: Bool { statuses.isEmpty && signals.isEmpty }
 
     init(_ value: BusValue) {
         let lists = (value.list ?? []).map { Set(($0.list ?? []).compactMap(\.signed)) }

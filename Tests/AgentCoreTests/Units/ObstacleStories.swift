@@ -6,8 +6,8 @@ import Platform
 import Testing
 
 @Suite struct ObstacleStories {
-    private func told(_ observations: [(at: Int, Observation)], scope: UnitTracker.Scope = .life, wasDown: Bool = false) -> [String] {
-        var tracker = UnitTracker(name: "puma", scope: scope, wasDown: wasDown)
+    private func told(_ observations: [(at: Int, Observation)], scope: UnitTracker.Scope = .life, before: UnitTracker.Before? = nil) -> [String] {
+        var tracker = UnitTracker(name: "puma", scope: scope, before: before)
         var events: [String] = []
         var due: Duration?
         func take(_ decisions: [UnitTracker.Decision]) {
@@ -77,6 +77,6 @@ import Testing
     }
 
     @Test func whatAnEarlierLifeToldIsNotToldAgain() {
-        #expect(told([(0, seen(.stopped)), (60, seen(.running))], wasDown: true) == ["unit_up: is running (running)"])
+        #expect(told([(0, seen(.stopped)), (60, seen(.running))], before: .down) == ["unit_up: is running (running)"])
     }
 }
