@@ -35,6 +35,11 @@ public enum AgentRequest: Equatable, Sendable {
     /// Acts on a unit through its init system.
     case act(UnitOrder, unit: String)
 
+    /// Sends one message over each of the agent's own routes; it is answered when it is known what became of all of them.
+    case testAlerts
+    /// What the agent's process may do on this host.
+    case means
+
     public enum UnitOrder: String, CaseIterable, Sendable {
         case start, stop, restart, reload
     }

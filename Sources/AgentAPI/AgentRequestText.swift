@@ -42,6 +42,8 @@ extension AgentRequest {
         case .jobStarted: "job_started"
         case .jobDone: "job_done"
         case .act(let order, _): order.rawValue
+        case .testAlerts: "test_alerts"
+        case .means: "means"
         }
     }
 
@@ -49,7 +51,7 @@ extension AgentRequest {
     public static let verbs =
         [
             "status", "show", "export", "explain", "history", "deploy_start", "deploy_finish", "deploy_prepare", "deploy_check", "deploy_cancel",
-            "unmonitor", "monitor", "jobs", "job_started", "job_done",
+            "unmonitor", "monitor", "jobs", "job_started", "job_done", "test_alerts", "means",
         ] + UnitOrder.allCases.map(\.rawValue)
 
     public var json: JSON {
@@ -64,7 +66,7 @@ extension AgentRequest {
             if let length { members.append(.init("length_ms", .integer(length.microseconds / 1000))) }
         }
         switch self {
-        case .status, .export, .history, .jobs: break
+        case .status, .export, .history, .jobs, .testAlerts, .means: break
         case .show(let unit, let metric):
             add("unit", unit)
             add("metric", metric)
@@ -109,6 +111,8 @@ extension AgentRequest {
         case "export": self = .export
         case "history": self = .history
         case "jobs": self = .jobs
+        case "test_alerts": self = .testAlerts
+        case "means": self = .means
         case "show": self = .show(unit: try reader.optionalText("unit"), metric: try reader.text("metric"))
         case "explain": self = .explain(unit: try reader.optionalText("unit"), rule: try reader.optionalText("rule"))
         case "deploy_start":

@@ -42,6 +42,8 @@ public enum RunnerAnswer: Equatable, Sendable {
     case sourceFailed(String, why: String)
     case delivered(UInt64)
     case undelivered(UInt64, why: String, mayRetry: Bool)
+    /// The last word of one that has to end.
+    case cannotGoOn(why: String)
 }
 
 // MARK: Orders
@@ -170,6 +172,7 @@ extension RunnerAnswer {
         case .delivered(let alert): ["delivered": .integer(Int64(clamping: alert))]
         case .undelivered(let alert, let why, let mayRetry):
             ["undelivered": .integer(Int64(clamping: alert)), "why": .string(cut(why)), "may_retry": .bool(mayRetry)]
+        case .cannotGoOn(let why): ["cannot_go_on": .string(cut(why))]
         }
     }
 
@@ -195,6 +198,8 @@ extension RunnerAnswer {
         } else if let alert = json["undelivered"] {
             guard let mayRetry = json["may_retry"]?.bool else { throw RunnerMessageError(problem: "may_retry is neither true nor false") }
             self = .undelivered(try alertID(alert), why: try text(json["why"], "why"), mayRetry: mayRetry)
+        } else if let why = json["cannot_go_on"] {
+            self = .cannotGoOn(why: try text(why, "cannot_go_on"))
         } else if json["alive"] == true {
             self = .alive
         } else {

@@ -27,11 +27,13 @@ extension AgentLoop: RunnerObserver {
 
     public func runnerFailed(_ why: String) {
         guard isRunning else { return }
+        runnerFailure = RunnerFailure(why: why, since: time.now().wall)
         recordSource(.failed(why), of: nil, concern: .source("runner"), at: time.now())
     }
 
     public func runnerRecovered() {
         guard isRunning else { return }
+        runnerFailure = nil
         recordSource(.recovered("rollcall-runner works again"), of: nil, concern: .source("runner"), at: time.now())
     }
 

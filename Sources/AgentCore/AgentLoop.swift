@@ -64,6 +64,8 @@ public final class AgentLoop {
     var history = History()
     /// Init systems that do not answer, and since when.
     var failedSources: [String: Timestamp] = [:]
+    /// While the process without privileges does not work.
+    var runnerFailure: RunnerFailure?
     /// By the source's id.
     var daemons: [String: DaemonValues] = [:]
     var silences = Silences()

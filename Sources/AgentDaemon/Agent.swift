@@ -31,6 +31,7 @@ func runAgent(folder: String) -> ExitCode {
     signal(SIGPIPE, SIG_IGN)
     keepCapabilitiesFromChildren()
     raiseDescriptorLimit()
+    let readAt = SystemTime().now().wall
     let configuration: LoadedConfiguration
     do {
         configuration = try loadConfiguration(folder: folder)
@@ -43,11 +44,11 @@ func runAgent(folder: String) -> ExitCode {
     for warning in configuration.warnings { logger.warning("odd configuration", metadata: ["warning": "\(warning)"]) }
     do {
         let loop = try Loop()
-        let agent = Agent(folder: folder, loop: loop, logger: logger)
+        let agent = Agent(configuration, readAt: readAt, folder: folder, loop: loop, logger: logger)
         // Before the talker's thread, which inherits that these signals are blocked.
         let signals = try SignalSource([SIGTERM, SIGINT, SIGHUP], on: loop) { agent.take($0) }
         defer { withExtendedLifetime(signals) {} }
-        try agent.run(configuration)
+        try agent.run()
         return .done
     } catch let error as TalkerError {
         complain("rollcall-agent: \(error)\n")
@@ -69,16 +70,22 @@ private final class Agent {
     private var talker: Talker?
     private var deploys: DeployThread?
     private var alerts: OwnAlerts?
+    private var alertTests: RunningAlertTests?
+    private var configuration: LoadedConfiguration
+    /// When it was read.
+    private var readAt: Timestamp
     private var runner: RunnerProcess?
 
-    init(folder: String, loop: Loop, logger: Logger) {
+    init(_ configuration: LoadedConfiguration, readAt: Timestamp, folder: String, loop: Loop, logger: Logger) {
+        self.configuration = configuration
+        self.readAt = readAt
         self.folder = folder
         self.loop = loop
         self.logger = logger
     }
 
     /// Returns when a signal has ended it.
-    func run(_ configuration: LoadedConfiguration) throws {
+    func run() throws {
         let settings = configuration.settings
         let deploys = try deployThread(configuration)
         self.deploys = deploys
@@ -104,12 +111,14 @@ private final class Agent {
             evidence: LinuxEvidence(loop: loop), stateFolder: settings.stateDirectory,
             hostname: settings.hostname, boot: bootID(), packagesAreChanging: PackageManagers.areAtWork,
             nextCron: { $0.next(after: $1) })
-        watcher.deliveries = alerts
+        let alertTests = RunningAlertTests(loop: loop, runner: runner, others: alerts)
+        self.alertTests = alertTests
+        watcher.deliveries = alertTests
         self.watcher = watcher
         guard deploys.start() else { throw SystemError("making a thread for deploys") }
         talker.start()
-        watcher.start { [logger, serviceManager, unowned watcher] in
-            logger.notice("watching", metadata: ["services": "\(configuration.plan.services.count)"])
+        watcher.start { [logger, serviceManager, unowned watcher, count = configuration.plan.services.count] in
+            logger.notice("watching", metadata: ["services": "\(count)"])
             serviceManager.ready(status: watcher.status)
         }
         giveBackMemoryLater()
@@ -124,8 +133,15 @@ private final class Agent {
         let agent = OnLoop(value: self)
         return { [loop, deploys] request, by, answer in
             if let deploys, deploys.answer(request, answer) { return }
+            if case .testAlerts = request { return loop.post { agent.value.testAlerts(answer) } }
             loop.post { answer(agent.value.watcher?.answer(request, from: by) ?? .refused("the agent is only starting; try again")) }
         }
+    }
+
+    private func testAlerts(_ answer: @escaping (AgentAnswer) -> Void) {
+        guard let alertTests else { return answer(.refused("the agent is only starting; try again")) }
+        alertTests.test(
+            configuration.plan.channels, host: configuration.settings.hostname, configuration: (folder, readAt), at: time.now().wall, answer)
     }
 
     /// It asks the watcher which services there are, and tells it how deploys ended.
@@ -184,6 +200,7 @@ private final class Agent {
     private func reload() {
         serviceManager.reloading()
         do {
+            let now = time.now().wall
             let configuration = try loadConfiguration(folder: folder)
             for warning in configuration.warnings { logger.warning("odd configuration", metadata: ["warning": "\(warning)"]) }
             try talker?.reconfigure(configuration.talker)
@@ -191,6 +208,7 @@ private final class Agent {
             let settings = configuration.settings
             alerts?.change(host: settings.hostname, channels: configuration.plan.channels, aggregatorPatience: settings.aggregatorPatience)
             watcher?.reload(configuration.plan)
+            (self.configuration, readAt) = (configuration, now)
             giveBackMemoryLater()
             logger.notice("configuration reloaded", metadata: ["services": "\(configuration.plan.services.count)"])
             if configuration.settings.logLevel != logger.logLevel { logger.notice("log_level changes with the next start of the agent") }

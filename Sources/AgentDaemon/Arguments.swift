@@ -54,8 +54,9 @@ struct Arguments: Equatable {
           --config DIR   the folder of the configuration (default /etc/rollcall):
                          rollcall.conf, host.inq, services.d/*.inq
           --check        check the configuration, say what is wrong with it, and exit
-          --test-alerts  send one message over each `send alerts` of rollcall.conf,
-                         say how that went, and exit
+          --test-alerts  have the running agent send one message over each
+                         `send alerts` of rollcall.conf, say how that went, and
+                         exit; where no agent runs, send them from here
           --version      say which version this is, and exit
           --help         say this, and exit
 

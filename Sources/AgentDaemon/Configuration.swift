@@ -25,19 +25,23 @@ struct ConfigurationProblems: Error {
     var warnings: [String] = []
 }
 
-/// Reads a folder, and the secrets that its settings name.
-func loadConfiguration(folder: String) throws(ConfigurationProblems) -> LoadedConfiguration {
+/// Reads a folder, and no secret.
+func readConfiguration(folder: String) -> (result: Result<AgentConfiguration, ConfigurationProblems>, warnings: [String]) {
     let reading = ConfigurationReading(
         [folder],
         defaults: AgentSettings.Defaults(
             hostname: hostName(), stateDirectory: firstFolder(of: "STATE_DIRECTORY"), runtimeDirectory: firstFolder(of: "RUNTIME_DIRECTORY")))
     let warnings = reading.files.flatMap { file in file.warnings.map { $0.rendered(in: file.text) } }
-    let configuration: AgentConfiguration
-    do {
-        configuration = try reading.configuration.get()
-    } catch {
-        throw ConfigurationProblems(texts: reading.files.flatMap { file in file.faults.map { $0.rendered(in: file.text) } }, warnings: warnings)
+    let result = reading.configuration.mapError { _ in
+        ConfigurationProblems(texts: reading.files.flatMap { file in file.faults.map { $0.rendered(in: file.text) } }, warnings: warnings)
     }
+    return (result, warnings)
+}
+
+/// Reads a folder, and the secrets that its settings name.
+func loadConfiguration(folder: String) throws(ConfigurationProblems) -> LoadedConfiguration {
+    let (result, warnings) = readConfiguration(folder: folder)
+    let configuration = try result.get()
     let settings = configuration.settings
     var reader = SecretReader()
     let talker = TalkerConfiguration(settings, secrets: &reader)

@@ -21,72 +21,27 @@ struct AgentConnection {
     func ask(_ request: AgentRequest, patience: Duration = .seconds(60)) throws(ConnectionError) -> AgentAnswer {
         let line = request.json.bytes + [10]
         guard line.count <= RequestLimits.line + 1 else { throw ConnectionError(description: "the request is too long for the agent's socket") }
-        let descriptor = try connect()
-        defer { close(descriptor) }
-        var limit = timeval(tv_sec: Int(patience.components.seconds), tv_usec: 0)
-        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
-        setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
-        // An agent that is too busy may have hung up already and said why: what it says is read in any case.
-        var rest = line[...]
-        while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { break }
-            rest = rest.dropFirst(count)
-        }
-        let answer = try receive(from: descriptor, patience)
-        guard let end = answer.firstIndex(of: 10) else {
-            throw ConnectionError(
-                description: answer.isEmpty
-                    ? "the agent hung up without an answer: it is stopping, or others ask it too much; try again"
-                    : "the agent's answer ended too early")
+        let answer: ArraySlice<UInt8>
+        do throws(LineExchangeError) {
+            answer = try exchangeLine(line, with: socket, limit: Self.answerLimit, patience: patience)
+        } catch {
+            throw ConnectionError(description: words(for: error, patience))
         }
         do {
-            return try AgentAnswer(message: try JSON(parsing: answer[..<end]))
+            return try AgentAnswer(message: try JSON(parsing: answer))
         } catch {
             throw ConnectionError(description: "\(socket) does not answer like an agent: \(error)")
         }
     }
 
-    private func connect() throws(ConnectionError) -> Int32 {
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        let path = Array(socket.utf8)
-        let room = MemoryLayout.size(ofValue: address.sun_path)
-        guard !path.isEmpty, path.count < room, !path.contains(0) else {
-            throw ConnectionError(description: "\(socket) cannot be a socket's path: it is empty or longer than \(room - 1) bytes")
-        }
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path) }
-        let descriptor = Glibc.socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-        guard descriptor >= 0 else { throw ConnectionError(description: "no socket: \(String(cString: strerror(errno)))") }
-        let result = withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
-            }
-        }
-        guard result == 0 else {
-            let problem = errno
-            close(descriptor)
-            throw ConnectionError(description: explanation(of: problem))
-        }
-        return descriptor
-    }
-
-    private func receive(from descriptor: Int32, _ patience: Duration) throws(ConnectionError) -> [UInt8] {
-        var answer: [UInt8] = []
-        var buffer = [UInt8](repeating: 0, count: 64 << 10)
-        while true {
-            let count = recv(descriptor, &buffer, buffer.count, 0)
-            if count < 0 {
-                if errno == EINTR { continue }
-                guard errno != EAGAIN else {
-                    throw ConnectionError(description: "the agent did not answer within \(patience.components.seconds) s")
-                }
-                return answer
-            }
-            guard count > 0 else { return answer }
-            answer += buffer[..<count]
-            guard answer.count <= Self.answerLimit else { throw ConnectionError(description: "the agent's answer does not end") }
+    private func words(for error: LineExchangeError, _ patience: Duration) -> String {
+        switch error {
+        case .path(let longest): "\(socket) cannot be a socket's path: it is empty or longer than \(longest) bytes"
+        case .connecting(let problem): explanation(of: problem)
+        case .hungUp(saidAnything: false): "the agent hung up without an answer: it is stopping, or others ask it too much; try again"
+        case .hungUp: "the agent's answer ended too early"
+        case .late: "the agent did not answer within \(patience.components.seconds) s"
+        case .tooLong: "the agent's answer does not end"
         }
     }
 

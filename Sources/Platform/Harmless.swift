@@ -29,9 +29,17 @@ public func becomeHarmless(user: String, parent: Int32, memory: UInt) throws(Har
         try check(setgid(entry.pw_gid), "taking the group of \(user)")
         try check(setuid(entry.pw_uid), "becoming \(user)")
     }
-    try check(rollcall_prctl(PR_CAP_AMBIENT, UInt(PR_CAP_AMBIENT_CLEAR_ALL), 0), "giving up capabilities")
-    try check(rollcall_drop_capabilities(), "giving up capabilities")
     try check(rollcall_prctl(PR_SET_NO_NEW_PRIVS, 1, 0), "giving up the way to privileges")
+    // Kernels before 4.3 have no ambient capabilities and refuse this.
+    _ = rollcall_prctl(PR_CAP_AMBIENT, UInt(PR_CAP_AMBIENT_CLEAR_ALL), 0)
+    // A sandbox may forbid the call, as the agent's own does. What counts is that nothing is left: with no capability in the permitted set, and
+    // no way to new privileges, none can ever be had again.
+    let problem = rollcall_drop_capabilities() == 0 ? nil : String(cString: strerror(errno))
+    switch rollcall_has_capabilities() {
+    case 0: break
+    case 1: throw HarmlessError(description: "giving up capabilities failed: " + (problem ?? "they are still there"))
+    default: throw HarmlessError(description: "asking which capabilities are left failed: \(String(cString: strerror(errno)))")
+    }
     try check(rollcall_prctl(PR_SET_DUMPABLE, 0, 0), "closing its memory to others")
     // After the change of user, which takes it away again; and a parent that had gone before it would never be noticed.
     try check(rollcall_prctl(PR_SET_PDEATHSIG, UInt(SIGTERM), 0), "asking for the parent's end")

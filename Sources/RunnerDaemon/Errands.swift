@@ -60,7 +60,7 @@ final class Errands {
 }
 
 /// Writes an answer, and waits for the agent to take it where it must: there is nothing to do for an agent that does not listen.
-private func tell(_ answer: RunnerAnswer) {
+func tell(_ answer: RunnerAnswer) {
     var line = answer.line
     if line.count > RunnerLimits.answer, case .measured(_, let source) = answer {
         line = RunnerAnswer.sourceFailed(source, why: "answers more than anybody reads").line

@@ -33,6 +33,7 @@ case .run(let parent):
         loop.run()
     } catch {
         complain("rollcall-runner: \(error)\n")
+        tell(.cannotGoOn(why: "\(error)"))
         exit(71)
     }
 }

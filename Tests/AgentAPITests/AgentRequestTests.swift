@@ -5,7 +5,7 @@ import Testing
 
 @Suite("Requests to the agent, in JSON and in words") struct AgentRequestTests {
     static let requests: [AgentRequest] = [
-        .status, .export, .history, .jobs, .show(unit: nil, metric: "load:1"), .show(unit: "puma", metric: "memory:rss"),
+        .status, .export, .history, .jobs, .testAlerts, .means, .show(unit: nil, metric: "load:1"), .show(unit: "puma", metric: "memory:rss"),
         .explain(unit: nil, rule: nil), .explain(unit: "puma", rule: "memory"),
         .startDeploy(units: [], owner: nil, reason: nil, length: nil),
         .startDeploy(units: ["puma", "sidekiq@1"], owner: "mika", reason: "release 7", length: .seconds(1800)),

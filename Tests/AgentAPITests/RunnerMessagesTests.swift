@@ -24,6 +24,7 @@ import Testing
     static let answers: [RunnerAnswer] = [
         .alive, .measured(["redis:used_memory": 1.5e9, "redis:rate": 0.25], source: "redis.service redis"), .measured([:], source: ""),
         .sourceFailed("nginx", why: "connection refused\nreally"), .delivered(17), .undelivered(18, why: "HTTP 503", mayRetry: true),
+        .cannotGoOn(why: "no memory"),
     ]
 
     @Test(arguments: orders) func anOrderIsReadAsItWasWritten(order: RunnerOrder) throws {

@@ -399,6 +399,7 @@ import Testing
         try machine.write("SwapTotal: 0 kB\nSwapFree: 0 kB\n", to: "proc/meminfo")
         try put(10)
         try machine.write("Max open files            unlimited            unlimited            files     \n", to: "proc/10/limits")
+        try machine.write("22 1 8:1 / /home rw - ext4 /dev/sda1 rw\n", to: "proc/1/mountinfo")
         let sampler = sampler()
         sampler.beginCycle(at: .seconds(100))
         let everything = Set(metrics.filter { $0.subject == .service }.map(\.text))
@@ -455,7 +456,7 @@ import Testing
         try machine.write("some avg10=1.50 avg60=9.00 avg300=9.00 total=9\n", to: "proc/pressure/io")
         try machine.write(
             "Inter-|   Receive\n face |bytes\n    lo: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n  eth0:1000 2 3 4 0 0 0 0 500 10 11 12 0 0 0 0\n",
-            to: "proc/net/dev")
+            to: "proc/1/net/dev")
         try machine.write("Pss: 900 kB\nPrivate_Clean: 1 kB\nPrivate_Dirty: 2 kB\n", to: "proc/self/smaps_rollup")
         let sampler = sampler()
         let first = sampler.host(
@@ -490,8 +491,8 @@ import Testing
     }
 
     @Test func aDiskAnswersFromTheNextCycleOnAndOnlyIfItIsMounted() throws {
-        try machine.write(
-            "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n23 1 8:2 / /proc rw,relatime - ext4 /dev/sdb1 ro,errors=remount-ro\n", to: "proc/self/mountinfo")
+        let table = "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n23 1 8:2 / /proc rw,relatime - ext4 /dev/sdb1 ro,errors=remount-ro\n"
+        for pid in ["1", "self"] { try machine.write(table, to: "proc/\(pid)/mountinfo") }
         let sampler = sampler()
         let metrics: Set = ["disk:/", "disk:/home", "inodes:/", "readonly:/", "readonly:/proc", "readonly:/home"]
         #expect(sampler.host(at: .seconds(10), metrics) == ["readonly:/": 0, "readonly:/proc": 1])
@@ -503,6 +504,53 @@ import Testing
             })
         #expect(Set(answer.keys).subtracting(["inodes:/"]) == ["disk:/", "readonly:/", "readonly:/proc"])
         #expect(answer["disk:/"].map { $0 >= 0 && $0 <= 100 } == true)
+    }
+
+    @Test func whatTheSandboxMountsIsNotTheHosts() throws {
+        try machine.write(
+            """
+            22 1 8:1 / / rw - ext4 /dev/sda1 rw
+            23 22 0:5 / /dev rw - devtmpfs dev rw
+            24 22 8:2 / /proc rw - ext4 /dev/sdb1 rw
+
+            """, to: "proc/1/mountinfo")
+        // What ProtectSystem=strict, PrivateDevices=yes and PrivateTmp=yes make of it.
+        try machine.write(
+            """
+            42 1 8:1 / / ro - ext4 /dev/sda1 rw
+            43 42 0:77 / /dev ro - tmpfs dev rw
+            44 42 8:2 / /proc ro - ext4 /dev/sdb1 rw
+            45 42 8:1 /tmp/systemd-private-1/tmp /tmp rw - ext4 /dev/sda1 rw
+
+            """, to: "proc/self/mountinfo")
+        let sampler = sampler()
+        let metrics: Set = ["readonly:/", "readonly:/dev", "disk:/", "disk:/dev", "disk:/tmp", "disk:/proc/"]
+        var answer: [String: Double] = [:]
+        #expect(
+            eventually {
+                answer = sampler.host(at: .seconds(11), metrics)
+                return answer.count > 3
+            })
+        #expect(Set(answer.keys) == ["readonly:/", "readonly:/dev", "disk:/", "disk:/proc/"])
+        #expect(answer["readonly:/"] == 0 && answer["readonly:/dev"] == 0)
+        func absence(_ mount: String) -> Absence { sampler.absence(of: MetricName("disk", mount), unit: nil) }
+        #expect(
+            absence("/dev")
+                == .failed("the agent's sandbox has something of its own at /dev, and looking past it needs CAP_SYS_PTRACE"))
+        #expect(absence("/tmp/") == .failed("nothing is mounted at /tmp: it is part of what is mounted at /"))
+    }
+
+    @Test func mountsThatCannotBeReadAreNotTheSandboxs() throws {
+        try machine.write("42 1 8:1 / / ro - ext4 /dev/sda1 rw\n", to: "proc/self/mountinfo")
+        let sampler = sampler()
+        #expect(sampler.host(at: .seconds(10), ["readonly:/", "disk:/"]) == [:])
+        for family in ["readonly", "disk"] {
+            guard case .failed(let why) = sampler.absence(of: MetricName(family, "/"), unit: nil) else {
+                Issue.record("\(family) is not absent")
+                continue
+            }
+            #expect(why.contains("/proc/1/mountinfo") && why.contains("hidepid"))
+        }
     }
 
     // MARK: Files

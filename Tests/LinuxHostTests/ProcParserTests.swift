@@ -104,7 +104,8 @@ import Testing
         let table = mounts(parsing: bytes(text).span)
         #expect(
             table == [
-                "/": Mount(isReadOnly: false), "/mnt/my disk": Mount(isReadOnly: true), "/a\\b": Mount(isReadOnly: true),
+                "/": Mount(isReadOnly: false, device: "8:1"), "/mnt/my disk": Mount(isReadOnly: true, device: "0:5"),
+                "/a\\b": Mount(isReadOnly: true, device: "0:6"),
             ])
     }
 

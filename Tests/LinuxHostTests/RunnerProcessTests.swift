@@ -57,7 +57,8 @@ private final class RunnerBed {
     enum Patience {
         static var short: RunnerProcess.Patience {
             RunnerProcess.Patience(
-                firstPause: .milliseconds(20), longestPause: .milliseconds(100), silence: .seconds(1), goodbye: .milliseconds(100))
+                firstPause: .milliseconds(20), longestPause: .milliseconds(100), silence: .seconds(1), steadiness: .milliseconds(300),
+                goodbye: .milliseconds(100))
         }
     }
 
@@ -115,7 +116,8 @@ private final class RunnerBed {
 
     @Test func whenItIsKilledItIsStartedAgainAndNothingIsLostSilently() throws {
         let bed = try RunnerBed(
-            "read -r work; echo '{\"measured\":{},\"source\":\"s\"}'; exec cat > /dev/null", patience: .init(firstPause: .milliseconds(20)))
+            "read -r work; echo '{\"measured\":{},\"source\":\"s\"}'; while read -r order; do echo '{\"alive\":true}'; done",
+            patience: .init(firstPause: .milliseconds(20), steadiness: .milliseconds(100)))
         try bed.change()
         #expect(eventually { bed.hearer.count("s []") == 1 })
         try bed.deliver(5)
@@ -129,6 +131,22 @@ private final class RunnerBed {
         // The orders were sent again.
         #expect(bed.hearer.lines[3] == "s []" && bed.pids.count == 2)
         #expect(eventually { bed.hearer.failures.withLock { $0 } == ["rollcall-runner failed: it was killed by signal 9", "recovered"] })
+        #expect(try bed.end())
+    }
+
+    @Test func oneThatDiesAgainAndAgainIsOneFailureUntilItStays() throws {
+        let bed = try RunnerBed(
+            """
+            echo '{"measured":{},"source":"s"}'
+            [ -e "$(dirname "$0")/mended" ] || { echo '{"cannot_go_on":"no memory"}'; exit 71; }
+            while read -r order; do echo '{"alive":true}'; done
+            """)
+        try bed.change()
+        #expect(eventually { bed.pids.count >= 4 })
+        let failure = "rollcall-runner failed: no memory (it ended with status 71)"
+        #expect(bed.hearer.failures.withLock { $0 } == [failure])
+        try bed.folder.write("", to: "mended")
+        #expect(eventually { bed.hearer.failures.withLock { $0 } == [failure, "recovered"] })
         #expect(try bed.end())
     }
 
@@ -186,7 +204,7 @@ private final class RunnerBed {
         #expect(hearer.lines == ["s failed: rollcall-runner is not installed"])
         let alert = OutgoingAlert(id: 1, route: nil, subject: "s", body: "b", events: [], host: "h", at: Timestamp(seconds: 1))
         try on.run { runner.deliver(alert) }
-        #expect(eventually { hearer.lines.last == "undelivered 1 for now: rollcall-runner does not run" })
+        #expect(eventually { hearer.lines.last == "undelivered 1 for now: rollcall-runner is not installed" })
         #expect(hearer.lines.count == 2)
         #expect(hearer.failures.withLock { $0 } == ["rollcall-runner is not installed"])
         try on.run { runner.stop() }

@@ -6,6 +6,9 @@ import TestKit
 import Testing
 
 @Suite(.serialized, .timeLimit(.minutes(3))) struct InstalledScenarioTests {
+    private static let sleeper = "[Service]\nExecStart=/bin/sleep infinity\n"
+    private static let sources = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../..").standardizedFileURL.path
+
     @Test func whatIsInstalledIsWhatTheMakefileInstalls() async throws {
         try await InstalledHost.with(rules: ["services.d/web.inq": "check service web\n"]) { host in
             let unit = try await host.systemctl("cat", "rollcall-agent")
@@ -18,8 +21,129 @@ import Testing
                 #expect(try await host.run("/usr/local/bin/\(name)", "--version").contains("."), "\(name)")
             }
             #expect(try await host.run("/usr/bin/id", "-Gn", "rollcall-agent") == "rollcall-agent")
-            #expect(host.events("agent_started").count == 1)
+            try await host.happens("the start") { host.events("agent_started").count == 1 }
             #expect(try await host.rollcall("status").contains("watching 1 service"))
+        }
+    }
+
+    @Test func aDeathIsTold() async throws {
+        try await InstalledHost.with(
+            units: ["web.service": Self.sleeper], starting: ["web"], rules: ["services.d/web.inq": "check service web with owner web\n"],
+            routes: ["web"], hasMarker: true
+        ) { host in
+            try await host.kill("web")
+            try await host.happens("the event") { host.events("unit_down", of: "web.service").count == 1 }
+            try await host.happens("the message") { try host.messages().contains { $0.route == "web" && $0.tells("unit_down", of: "web.service") } }
+            try await host.settle()
+            #expect(try host.messages().count == 1)
+            #expect(try #require(await host.unit("web.service"))["state"] == "down")
+        }
+    }
+
+    @Test func aHealthyHostIsQuiet() async throws {
+        let rules = try String(contentsOfFile: Self.sources + "/recipes/rules/host.inq", encoding: .utf8)
+        let first = try String(contentsOfFile: Self.sources + "/recipes/first/host.inq", encoding: .utf8)
+        try await InstalledHost.with(
+            rules: [
+                "host.inq": rules + first.split(separator: "\n").filter { $0.hasPrefix("  if ") }.joined(separator: "\n")
+                    + "\n  if readonly(/dev/shm) == 1 then alert\n  if disk(/dev) > 99% then alert\n  if disk(/run/) > 99% then alert\n"
+            ], hasMarker: true
+        ) { host in
+            try await host.happens("five cycles") { try await host.export()["host"]?["metrics"]?["disk:/"] != nil }
+            try await host.settle()
+            #expect(try host.messages().map(\.subject) == [])
+            #expect(host.events().map(\.kind).filter { $0 != "job_failed" } == ["agent_started"])
+        }
+    }
+
+    /// Whatever keeps `rollcall-runner` from working.
+    @Test func aRunnerThatCannotStartIsSaidEverywhere() async throws {
+        try await InstalledHost.with(
+            units: ["web.service": Self.sleeper], files: ["/usr/local/bin/broken": "#!/bin/sh\necho '{\"cannot_go_on\":\"no luck\"}'\nexit 71\n"],
+            starting: ["web"], rules: ["services.d/web.inq": "check service web\n"], settings: "set metrics_listen 127.0.0.1:9100", startsAgent: false
+        ) { host in
+            let runner = "/usr/local/bin/rollcall-runner"
+            try await host.shell("mv \(runner) \(runner).good; mv /usr/local/bin/broken \(runner)")
+            try await host.startAgent()
+            try await host.happens("the event") { host.events("source_failed").count == 1 }
+            #expect(try #require(host.events("source_failed").first).detail == "rollcall-runner failed: no luck (it ended with status 71)")
+            try await host.kill("web")
+            func metric() async throws -> String {
+                try await host.run("/usr/bin/curl", "-s", "http://127.0.0.1:9100/metrics").split(separator: "\n").map(String.init)
+                    .first { $0.hasPrefix("rollcall_agent_runner_up ") } ?? ""
+            }
+            #expect(try await metric() == "rollcall_agent_runner_up 0")
+            let status = try await host.rollcall("status")
+            #expect(status.contains("no alert is sent and no daemon is asked since ") && status.contains("no luck"), "\(status)")
+            #expect(try await host.export()["failed_sources"] == ["rollcall-runner"])
+            let test = try await host.end(of: "/usr/local/bin/rollcall-agent", ["--test-alerts"])
+            #expect(test.status == 78 && test.errors.contains("the default route, webhook: not delivered: "), "\(test.text)")
+            #expect(test.errors.contains("no luck"), "\(test.text)")
+
+            // It is mended: what was to be told is told, and so is that it was not for a while.
+            try await host.shell("mv \(runner).good \(runner)")
+            try await host.happens("the message", within: .seconds(90)) { try host.messages().contains { $0.tells("unit_down", of: "web.service") } }
+            try await host.happens("the recovery", within: .seconds(60)) { host.events("source_recovered").count == 1 }
+            #expect(host.events("source_failed").count == 1)
+            #expect(try await metric() == "rollcall_agent_runner_up 1")
+            #expect(try await !host.rollcall("status").contains("no alert is sent"))
+        }
+    }
+
+    @Test func withoutAnyCapabilityPeopleAreToldAndTheHostIsTheHost() async throws {
+        let profile = try String(contentsOfFile: Self.sources + "/init/systemd/rollcall-agent.service.d/without-capabilities.conf", encoding: .utf8)
+        try await InstalledHost.with(
+            units: ["web.service": Self.sleeper, "rollcall-agent.service.d/without-capabilities.conf": profile], starting: ["web"],
+            rules: [
+                "services.d/web.inq": "check service web with owner web\n",
+                "host.inq": "check host\n  if readonly(/) == 1 then alert\n  if disk(/) > 99% then alert\n  if disk(/dev/) > 99% then alert\n",
+            ], routes: ["web"]
+        ) { host in
+            try await host.happens("the disk") { try await host.export()["host"]?["metrics"]?["disk:/"] != nil }
+            // What the sandbox has of its own is not told of as the host's.
+            try await host.happens("the file system out of reach") {
+                host.events("source_failed").contains { $0.detail.hasPrefix("disk:/dev/ cannot be read: the agent's sandbox") }
+            }
+            #expect(host.events("source_failed").allSatisfy { $0.detail.hasSuffix("needs CAP_SYS_PTRACE") } && host.events("rule_failed").isEmpty)
+            try await host.kill("web")
+            try await host.happens("the message") { try host.messages().contains { $0.route == "web" && $0.tells("unit_down", of: "web.service") } }
+        }
+    }
+
+    /// What a drop-in may hide from the agent.
+    @Test func whatTheAgentHasOfItsOwnIsNotTheHosts() async throws {
+        try await InstalledHost.with(
+            units: [
+                "rollcall-agent.service.d/more.conf": "[Service]\nPrivateTmp=yes\nProtectHome=yes\n",
+                "job.service": "[Service]\nType=forking\nExecStart=/bin/sh -c '/bin/sleep infinity & echo $! > /tmp/job.pid'\n",
+            ], starting: ["job"],
+            rules: [
+                "host.inq": """
+                check host
+                  if disk(/srv/full/) > 50% then alert
+                  if readonly(/srv/shut) == 1 then alert
+                  if disk(/tmp) > 50% then alert
+                  if disk(/home) > 50% then alert
+
+                """, "services.d/job.inq": "check service job with pidfile /tmp/job.pid\n",
+            ], startsAgent: false, hasMarker: true
+        ) { host in
+            try await host.shell(
+                """
+                mkdir -p /srv/full /srv/shut /home
+                for folder in /srv/full /srv/shut /home; do mount -t tmpfs -o size=1m tmpfs $folder; done
+                head -c 700000 /dev/zero > /srv/full/file
+                mount -o remount,ro /srv/shut
+                """)
+            try await host.startAgent()
+            try await host.happens("both") { host.events("rule_failed").count == 2 }
+            try await host.settle()
+            #expect(Set(host.events("rule_failed").map { $0.detail.prefix { $0 != " " } }) == ["disk:/srv/full/", "readonly:/srv/shut"])
+            #expect(host.events("source_failed") == [])
+            let metrics = try #require(try await host.export()["host"]?["metrics"])
+            #expect(metrics["disk:/home"] == 0 && metrics["disk:/tmp"] != nil)
+            #expect(try await host.unit("job")?["state"] == "up")
+            #expect(host.events("unit_down") == [])
         }
     }
 }

@@ -7,25 +7,24 @@ import Testing
 
 @Suite(.serialized, .timeLimit(.minutes(2))) struct OwnAlertScenarioTests {
     @Test func mailChatAndAProgramHearOfARule() async throws {
-        let folder = try TemporaryFolder()
         let mail = try await MailBed()
         let hooks = try await HookBed()
-        let password = try folder.write(mail.password + "\n", to: "mail-password", mode: 0o600)
-        let room = try folder.write("https://localhost:\(hooks.securePort)/take/200/room\n", to: "room", mode: 0o600)
-        let secret = try folder.write("battery staple\n", to: "secret", mode: 0o600)
-        // The runner is nobody, and has to read whom to trust.
-        for authority in [mail.authority, hooks.authority] { chmod((authority as NSString).deletingLastPathComponent, 0o755) }
+        let authorities = [mail.authority, hooks.authority].map { ($0 as NSString).deletingLastPathComponent }
+        // The runner has to read whom to trust.
+        for folder in authorities { chmod(folder, 0o755) }
         let settings = """
             send alerts via email with smtp_server \(mail.server.dropFirst("smtp://".count)), to_email "ops@example.com, boss@example.com",
-              from_email rollcall@example.com, username \(mail.user), password_file "\(password)", ca_file "\(mail.authority)"
-            send alerts to room via slack with url_file "\(room)", ca_file "\(hooks.authority)"
-            send alerts to program via webhook with url \(hooks.url("/take/200/program")), secret_file "\(secret)"
+              from_email rollcall@example.com, username \(mail.user), password_file /etc/rollcall/mail-password, ca_file "\(mail.authority)"
+            send alerts to room via slack with url_file /etc/rollcall/room, ca_file "\(hooks.authority)"
+            send alerts to program via webhook with url \(hooks.url("/take/200/program")), secret_file /etc/rollcall/secret
             """
-        try await LoneAgent.with(
-            in: folder, settings: settings,
-            rules: ["host.inq": "check host\n  if memory:total > 1m as warning then alert, alert room, alert program\n"]
-        ) { agent in
-            try await agent.happens("every message") { try mail.mails().count == 2 && hooks.taken().count == 2 }
+        try await InstalledHost.with(
+            rules: ["host.inq": "check host\n  if memory:total > 1m as warning then alert, alert room, alert program\n"], settings: settings,
+            secrets: [
+                "mail-password": mail.password + "\n", "room": "https://localhost:\(hooks.securePort)/take/200/room\n", "secret": "battery staple\n",
+            ], network: .shared, binds: authorities
+        ) { host in
+            try await host.happens("every message") { try mail.mails().count == 2 && hooks.taken().count == 2 }
             let mails = try mail.mails()
             #expect(mails.map(\.to).sorted { $0[0] < $1[0] } == [["boss@example.com"], ["ops@example.com"]])
             #expect(mails.allSatisfy { $0.tls && $0.user == mail.user && $0.from == "rollcall@example.com" })
@@ -36,28 +35,40 @@ import Testing
             #expect(taken[0].json["text"]?.string?.hasPrefix("*[warning] ") == true)
             #expect(taken[1].json["events"]?.array?.map { $0["kind"]?.string } == ["rule_failed"])
             #expect(taken[1].headers["x-rollcall-signature"]?.hasPrefix("sha256=") == true)
-            #expect(!agent.log.contains("not delivered"))
-            for secret in [mail.password, "battery staple"] { #expect(!agent.log.contains(secret)) }
+            #expect(!host.log.contains("not delivered"))
+            for secret in [mail.password, "battery staple"] { #expect(!host.log.contains(secret)) }
+
+            // Does it work at all? The running agent is asked, and sends them as it sends all others.
+            func test() async throws -> ChildProcess.End { try await host.end(of: "/usr/local/bin/rollcall-agent", ["--test-alerts"]) }
+            let right = try await test()
+            #expect(right.status == 0 && right.errors.isEmpty, "\(right.text)")
+            #expect(
+                right.output.split(separator: "\n") == [
+                    "the default route, email: delivered", "room, slack: delivered", "program, webhook: delivered",
+                ])
+            #expect(try mail.mails().count == 4 && hooks.taken().count == 4)
+            #expect(try await mail.read(try #require(mail.mails().last)).subject == "[test] This is a test: alerts of web1 arrive here")
+
+            // What is wrong is said, for each route.
+            try await host.write(secret: "wrong\n", to: "/etc/rollcall/mail-password")
+            try await host.write(secret: "https://localhost:\(hooks.securePort)/take/404\n", to: "/etc/rollcall/room")
+            try await host.systemctl("reload", "rollcall-agent")
+            let wrong = try await test()
+            #expect(wrong.status == 78)
+            #expect(wrong.output == "program, webhook: delivered\n")
+            #expect(wrong.errors.contains("the default route, email: not delivered: ") && wrong.errors.contains("room, slack: not delivered: "))
+
+            // What the agent has not read is not tested.
+            try host.write(try host.read("/etc/rollcall/rollcall.conf") + "# changed\n", to: "/etc/rollcall/rollcall.conf")
+            let stale = try await test()
+            #expect(stale.status == 78 && stale.errors.contains("rollcall.conf was changed after the running agent had read it"), "\(stale.text)")
+
+            // Without an agent the messages are sent from there, and that is said.
+            try await host.systemctl("stop", "rollcall-agent")
+            let alone = try await host.end(of: "/sbin/runuser", ["-u", "rollcall-agent", "--", "/usr/local/bin/rollcall-agent", "--test-alerts"])
+            #expect(alone.status == 78 && alone.output == "program, webhook: delivered\n")
+            #expect(alone.errors.contains("no agent answers at /run/rollcall-agent/agent.sock"), "\(alone.text)")
         }
-
-        // Before anything is wrong: does it work at all?
-        let test = try await ChildProcess.run(built("rollcall-agent"), ["--config", folder.path + "/etc", "--test-alerts"])
-        #expect(test.status == 0, "\(test.text)")
-        #expect(
-            Set(test.output.split(separator: "\n")) == [
-                "the default route, email: delivered", "room, slack: delivered", "program, webhook: delivered",
-            ])
-        #expect(try mail.mails().count == 4 && hooks.taken().count == 4)
-        #expect(try await mail.read(try #require(mail.mails().last)).subject == "[test] This is a test: alerts of web1 arrive here")
-
-        // What is wrong is said, for each route.
-        try folder.write("wrong\n", to: "mail-password", mode: 0o600)
-        try folder.write("https://localhost:\(hooks.securePort)/take/404\n", to: "room", mode: 0o600)
-        let wrong = try await ChildProcess.run(built("rollcall-agent"), ["--config", folder.path + "/etc", "--test-alerts"])
-        #expect(wrong.status == 78)
-        #expect(wrong.output == "program, webhook: delivered\n")
-        #expect(wrong.errors.contains("the default route, email: not delivered: ") && wrong.errors.contains("room, slack: not delivered: "))
-        #expect(!wrong.text.contains("wrong\n"))
         await mail.stop()
         await hooks.stop()
     }

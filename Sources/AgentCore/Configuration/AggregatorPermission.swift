@@ -39,7 +39,7 @@ extension AgentSettings {
                 guard case .order(order, let pattern) = permission else { return false }
                 return unitMatches(unit, pattern: pattern)
             }
-        case .jobStarted, .jobDone: false
+        case .jobStarted, .jobDone, .testAlerts, .means: false
         }
     }
 }

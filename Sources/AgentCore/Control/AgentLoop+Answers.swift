@@ -20,6 +20,7 @@ extension AgentLoop {
             return startDeploy(units, owner: owner ?? asker, reason, length ?? plan.deployLength, at: now)
         case .finishDeploy(let units, let owner): return finishDeploy(units, owner: owner ?? asker, at: now)
         case .prepareDeploy, .checkDeploy, .cancelDeploy: return .refused("deploys are not judged by the watcher")
+        case .testAlerts, .means: return .refused("the watcher does not know that")
         case .stopMonitoring(let units, let reason, let length): return stopMonitoring(units, owner: asker, reason, length, at: now)
         case .resumeMonitoring(let units): return resumeMonitoring(units, asker: asker, at: now)
         case .jobs: return jobsAnswer(at: now)

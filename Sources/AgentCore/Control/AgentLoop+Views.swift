@@ -25,6 +25,9 @@ extension AgentLoop {
         for (name, since) in failedSources.sorted(by: { $0.key < $1.key }) {
             text += "\(name) has not answered since \(since.text(fraction: false))\n"
         }
+        if let failure = runnerFailure {
+            text += "no alert is sent and no daemon is asked since \(failure.since.text(fraction: false)): \(failure.why)\n"
+        }
         if !units.isEmpty { text += "\n" + table.text }
         return AgentAnswer(text: text, json: everything(at: now))
     }
@@ -132,7 +135,7 @@ extension AgentLoop {
                 ]),
             .init("services", .object(units.map { .init($0.tracker.unit, service($0, at: now)) })),
             .init("silences", silences.json(at: now)),
-            .init("failed_sources", .array(failedSources.keys.sorted().map(JSON.string))),
+            .init("failed_sources", .array((failedSources.keys + (runnerFailure == nil ? [] : ["rollcall-runner"])).sorted().map(JSON.string))),
         ])
     }
 

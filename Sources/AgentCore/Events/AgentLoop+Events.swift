@@ -92,7 +92,8 @@ extension AgentLoop {
         snapshotTimer = nil
         let now = time.now()
         let snapshot = Snapshot(
-            at: now.wall, units: units.map(state), samples: host.samples, silences: reportedSilences(at: now), jobs: jobs.states + timers.states)
+            at: now.wall, units: units.map(state), samples: host.samples, silences: reportedSilences(at: now), jobs: jobs.states + timers.states,
+            isRunnerUp: plan.runnerWork.isEmpty ? nil : runnerFailure == nil)
         sink.update(snapshot, isOfCycle: isOfCycle)
     }
 

@@ -32,8 +32,13 @@ public struct Snapshot: Equatable, Sendable {
     public var samples: [Sample]
     public var silences: [Silence]
     public var jobs: [JobState]
+    /// Whether the process works that sends alerts and asks daemons; `nil` where there is nothing for it to do.
+    public var isRunnerUp: Bool?
 
-    public init(at: Timestamp, units: [UnitState], samples: [Sample], silences: [Silence] = [], jobs: [JobState] = []) {
+    public init(
+        at: Timestamp, units: [UnitState], samples: [Sample], silences: [Silence] = [], jobs: [JobState] = [], isRunnerUp: Bool? = nil
+    ) {
+        self.isRunnerUp = isRunnerUp
         self.silences = silences
         self.jobs = jobs
         self.at = at

@@ -1,6 +1,7 @@
 // The seam between the agent and the process without privileges that speaks with the outside world for it.
 
 public import AgentAPI
+import Platform
 
 /// Asks daemons for their numbers and delivers the agent's own alerts, in a process of its own that may hang or die. It lives on the
 /// watcher's loop; no call waits.
@@ -15,6 +16,12 @@ public protocol Runner: AnyObject {
     func deliver(_ alert: OutgoingAlert)
 
     func stop()
+}
+
+/// The process itself does not work.
+struct RunnerFailure: Equatable {
+    var why: String
+    var since: Timestamp
 }
 
 /// Hears the runner. Called on the watcher's loop.

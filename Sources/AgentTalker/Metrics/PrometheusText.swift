@@ -46,6 +46,9 @@ struct PrometheusText {
                 for sample in unit.samples where sample.metric != "up" { text.add(sample, .service, [("unit", unit.name)]) }
             }
             for sample in snapshot.samples { text.add(sample, .host, []) }
+            if let isUp = snapshot.isRunnerUp {
+                text.add("rollcall_agent_runner_up", "whether rollcall-runner works, which sends alerts and asks daemons", [], isUp ? 1 : 0)
+            }
             text.add("rollcall_agent_snapshot_timestamp_seconds", "when these values were measured", [], Double(snapshot.at.microseconds) / 1e6)
         }
         text.add("rollcall_agent_info", "the agent's version", [("version", own.version)], 1)

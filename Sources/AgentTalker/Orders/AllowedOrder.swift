@@ -61,7 +61,7 @@ extension AgentRequest {
     /// The units or the job that it is about; none for the whole host.
     fileprivate var subjects: [String] {
         switch self {
-        case .status, .export, .history, .jobs: []
+        case .status, .export, .history, .jobs, .testAlerts, .means: []
         case .show(let unit, _), .explain(let unit, _): unit.map { [$0] } ?? []
         case .startDeploy(let units, _, _, _), .finishDeploy(let units, _), .stopMonitoring(let units, _, _), .resumeMonitoring(let units): units
         case .prepareDeploy(let preparation): [preparation.service]

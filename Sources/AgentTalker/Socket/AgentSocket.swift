@@ -23,6 +23,8 @@ final class AgentSocket {
         var line = Duration.seconds(5)
         /// How long the watcher may take to answer.
         var answer = Duration.seconds(30)
+        /// How long a test of the alerts may take, which waits for providers.
+        var test = Duration.seconds(120)
         /// How long whoever asked may take to read it.
         var reading = Duration.seconds(10)
     }
@@ -170,7 +172,7 @@ final class AgentSocket {
         logger.debug("asked", metadata: ["request": "\(request.verb)", "by": "\(by)"])
         // Whatever comes first: the answer, or the end of our patience.
         let waiting = NIOLoopBoundBox<((AgentAnswer) -> Void)?>(then, eventLoop: eventLoop)
-        let (eventLoop, limit) = (eventLoop, limits.answer)
+        let (eventLoop, limit) = (eventLoop, request == .testAlerts ? limits.test : limits.answer)
         let timer = eventLoop.scheduleTask(in: .init(limit)) {
             let then = waiting.value
             waiting.value = nil

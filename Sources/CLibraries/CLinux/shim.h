@@ -32,6 +32,16 @@ static inline int rollcall_drop_capabilities(void) {
     return (int)syscall(SYS_capset, &header, none);
 }
 
+/// syscall() is variadic, and glibc has no wrapper: 1 when this thread has capabilities, 0 when it has none, -1 when the kernel does not say.
+static inline int rollcall_has_capabilities(void) {
+    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct held[_LINUX_CAPABILITY_U32S_3];
+    if (syscall(SYS_capget, &header, held) != 0) return -1;
+    for (int index = 0; index < _LINUX_CAPABILITY_U32S_3; index++)
+        if (held[index].effective || held[index].permitted) return 1;
+    return 0;
+}
+
 /// Hides behind _GNU_SOURCE; glibc has it since 2.34, so that it may be missing.
 extern int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *actions, int from) __attribute__((weak));
 

@@ -11,6 +11,8 @@ enum PidFile: Equatable, Sendable {
     case died(pid: Int32)
     /// The pid belongs to a process that is younger than the file.
     case otherProcess(pid: Int32)
+    /// The pid is in use, and /proc does not show by whom.
+    case hidden(pid: Int32)
     case missing
     case unreadable(String)
 
@@ -31,7 +33,12 @@ enum PidFile: Equatable, Sendable {
             self = .unreadable("does not begin with a process id")
             return
         }
-        guard let stat = proc.stat(of: pid), !stat.hasEnded else {
+        guard let stat = proc.stat(of: pid) ?? proc.stat(of: pid) else {
+            // Mounted with hidepid, /proc shows only processes that one may trace; the kernel still says that a pid is in use.
+            self = proc.isOfKernel && (kill(pid, 0) == 0 || errno == EPERM) ? .hidden(pid: pid) : .died(pid: pid)
+            return
+        }
+        guard !stat.hasEnded else {
             self = .died(pid: pid)
             return
         }
@@ -45,6 +52,9 @@ enum PidFile: Equatable, Sendable {
         }
     }
 }
+
+/// What is said of one that runs and cannot be looked at.
+func hiddenProcess(_ pid: Int32) -> String { "process \(pid), which /proc hides from the agent (hidepid)" }
 
 /// The first word, if it can be the pid of a process that anybody watches.
 func pidNumber(parsing text: some Collection<UInt8>) -> Int32? {

@@ -23,6 +23,9 @@ public final class PidFileInit: InitSystem {
     private var patience = PidFilePatience()
     private let questions = FolderQuestions()
     private var isSilent = false
+    private var host = HostPaths(ProcFileSystem(root: "/"))
+    /// Services whose pid file cannot be reached, and why.
+    private var hidden: [String: String] = [:]
 
     private struct File {
         var path: String
@@ -46,7 +49,16 @@ public final class PidFileInit: InitSystem {
     }
 
     public func change(watching wanted: [UnitRequest]) {
-        let paths = Dictionary(wanted.compactMap { request in request.pidFile.map { (request.name, $0) } }) { first, _ in first }
+        var paths: [String: String] = [:]
+        hidden = [:]
+        if wanted.contains(where: { $0.pidFile != nil }) { host.look() }
+        for request in wanted {
+            guard let told = request.pidFile, paths[request.name] == nil else { continue }
+            switch host.place(of: told) {
+            case .at(let path): paths[request.name] = path
+            case .hidden(let why): (paths[request.name], hidden[request.name]) = (told, why)
+            }
+        }
         for (name, file) in files where paths[name] != file.path {
             watcher.unwatch(name)
             files[name] = nil
@@ -92,7 +104,8 @@ public final class PidFileInit: InitSystem {
 
     private func check(_ names: some Sequence<String>) {
         let now = SystemTime().now()
-        let known = names.compactMap { name in files[name].map { (name, $0) } }
+        for name in names { if let why = hidden[name] { conclude(name, .unreadable("cannot be reached: \(why)"), at: now) } }
+        let known = names.compactMap { name in hidden[name] == nil ? files[name].map { (name, $0) } : nil }
         let states = questions.ask(
             known.map { _, file in
                 (file.folder, { [proc, clockTicks] in PidFile(at: file.path, proc: proc, now: now, clockTicks: clockTicks) })
@@ -104,7 +117,8 @@ public final class PidFileInit: InitSystem {
                 conclude(name, .unreadable("is on a file system that does not answer"), at: now)
             }
         }
-        isSilent = states.contains { $0 == nil }
+        // Nothing tells of the end of a process that cannot be seen.
+        isSilent = states.contains { if case .hidden? = $0 { true } else { $0 == nil } }
         if isSilent { scheduleLook() }
     }
 
@@ -220,6 +234,9 @@ extension PidFile {
             Observation(
                 request: name, unit: name, activity: .running, detail: "process \(process.pid)", run: "\(process.pid).\(process.startTicks)",
                 mainProcess: process)
+        case .hidden(let pid):
+            Observation(
+                request: name, unit: name, activity: .running, detail: hiddenProcess(pid), run: "\(pid)")
         case .died(let pid): Observation(request: name, unit: name, activity: .failed, detail: "process \(pid) has ended and left its pid file")
         case .otherProcess(let pid):
             Observation(request: name, unit: name, activity: .failed, detail: "process \(pid) is younger than the pid file that names it")

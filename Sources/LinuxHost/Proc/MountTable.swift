@@ -1,4 +1,4 @@
-// /proc/self/mountinfo.
+// /proc/PID/mountinfo.
 
 /// Where file systems are mounted, and which of them cannot be written.
 func mounts(parsing text: Span<UInt8>) -> [String: Mount] {
@@ -16,13 +16,19 @@ func mounts(parsing text: Span<UInt8>) -> [String: Mount] {
         while let field = fields.text(at: index), field != "-" { index += 1 }
         let superOptions = fields.text(at: index + 3) ?? ""
         // The last one is on top.
-        mounts[unescaped(point)] = Mount(isReadOnly: hasReadOnly(options) || hasReadOnly(superOptions))
+        mounts[unescaped(point)] = Mount(
+            isReadOnly: hasReadOnly(options) || hasReadOnly(superOptions), device: fields.text(at: 2) ?? "", root: unescaped(fields.text(at: 3) ?? "")
+        )
     } while position < text.count
     return mounts
 }
 
 struct Mount: Equatable, Sendable {
     var isReadOnly: Bool
+    /// The numbers of the file system's device, `8:1`.
+    var device = ""
+    /// Which folder of the file system lies there.
+    var root = "/"
 }
 
 private func hasReadOnly(_ options: String) -> Bool { options.split(separator: ",").contains("ro") }

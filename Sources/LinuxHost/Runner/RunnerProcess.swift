@@ -15,6 +15,8 @@ public final class RunnerProcess: Runner {
         var longestPause = Duration.seconds(60)
         /// A process that says nothing for this long is asked, and is ended when it says nothing for as long again.
         var silence = Duration.seconds(30)
+        /// One that is started after a failure works again when it has run for this long.
+        var steadiness = Duration.seconds(10)
         /// Between the request to end and the end by force.
         var goodbye = Duration.seconds(2)
     }
@@ -37,8 +39,8 @@ public final class RunnerProcess: Runner {
     /// Runs while a start has to wait.
     private var restart: Loop.Timer?
     private var isMissingKnown = false
-    /// The observer was told that it has failed, and not that it works again.
-    private var hasFailed = false
+    /// Why it has failed; until it works again.
+    private var failure: String?
 
     /// - Parameters:
     ///   - program: its path; `nil` when it is not installed.
@@ -96,7 +98,7 @@ public final class RunnerProcess: Runner {
         // Somebody may have installed it meanwhile.
         if child == nil, restart == nil { launch() }
         guard let child, !child.isLeaving else {
-            return refuse(alert.id, why: "rollcall-runner does not run", mayRetry: true)
+            return refuse(alert.id, why: failure ?? "rollcall-runner does not run", mayRetry: true)
         }
         alerts.insert(alert.id)
         send(order, to: child)
@@ -126,6 +128,8 @@ public final class RunnerProcess: Runner {
         var isLeaving = false
         /// Why we have ended it; `nil` when it ended by itself.
         var fault: String?
+        /// Its last word.
+        var lastWord: String?
 
         init(pid: Int32, socket: Int32, at now: Duration) {
             self.pid = pid
@@ -136,13 +140,13 @@ public final class RunnerProcess: Runner {
 
     private func launch() {
         guard let program, access(program, X_OK) == 0 else {
-            let why = program.map { "\($0) cannot be run" } ?? "rollcall-runner is not installed"
+            let why = program.map { "rollcall-runner cannot be run: \($0)" } ?? "rollcall-runner is not installed"
             if !isMissingKnown {
                 logger.error("no daemon is asked and no alert is sent", metadata: ["problem": "\(why)"])
                 tellFailure(why)
             }
             isMissingKnown = true
-            return
+            return launchLater()
         }
         isMissingKnown = false
         do throws(SystemError) {
@@ -176,8 +180,9 @@ public final class RunnerProcess: Runner {
         listen(to: child)
         child.timers.append(loop.every(patience.silence) { [weak self, weak child] in if let child { self?.checkLife(of: child) } })
         send(.work(work), to: child)
-        // The first word of this one ends the failure of the one before.
-        if hasFailed { send(.ping, to: child) }
+        guard failure != nil else { return }
+        child.timers.append(
+            loop.after(patience.steadiness) { [weak self, weak child] in if let child, !child.isLeaving { self?.send(.ping, to: child) } })
     }
 
     /// What tells it where its log lines go and whom to trust.
@@ -216,7 +221,8 @@ public final class RunnerProcess: Runner {
             if !work.isEmpty { launch() }
             return
         }
-        let why = child.fault ?? (status & 0x7f == 0 ? "it ended with status \((status >> 8) & 0xff)" : "it was killed by signal \(status & 0x7f)")
+        let end = status & 0x7f == 0 ? "it ended with status \((status >> 8) & 0xff)" : "it was killed by signal \(status & 0x7f)"
+        let why = child.fault ?? (child.lastWord.map { "\($0) (\(end))" } ?? end)
         logger.error("rollcall-runner failed", metadata: ["problem": "\(why)"])
         tellFailure("rollcall-runner failed: \(why)")
         giveUpAlerts("rollcall-runner failed: \(why)")
@@ -319,7 +325,7 @@ public final class RunnerProcess: Runner {
         do {
             while let line = try child.answers.next() {
                 guard self.child === child, !child.isLeaving else { return true }
-                take(try RunnerAnswer(line: line))
+                take(try RunnerAnswer(line: line), of: child)
             }
         } catch let error as RunnerMessageError {
             end(child, "it said something that is no answer: \(error)")
@@ -329,10 +335,12 @@ public final class RunnerProcess: Runner {
         return true
     }
 
-    private func take(_ answer: RunnerAnswer) {
-        tellRecovery()
+    private func take(_ answer: RunnerAnswer, of child: Child) {
+        // One that answers and dies again and again has not recovered.
+        if failure != nil, SystemTime().now().uptime - child.startedAt >= patience.steadiness { tellRecovery() }
         switch answer {
         case .alive: break
+        case .cannotGoOn(let why): child.lastWord = why
         case .measured(let values, let source): if sources.contains(source) { observer?.measured(values, by: source) }
         case .sourceFailed(let source, let why): if sources.contains(source) { observer?.sourceFailed(source, why: why) }
         case .delivered(let alert): if alerts.remove(alert) != nil { observer?.delivered(alert) }
@@ -342,14 +350,14 @@ public final class RunnerProcess: Runner {
     }
 
     private func tellFailure(_ why: String) {
-        if !hasFailed { observer?.runnerFailed(why) }
-        hasFailed = true
+        if failure == nil { observer?.runnerFailed(why) }
+        failure = why
         for source in work.sources { observer?.sourceFailed(source.id, why: why) }
     }
 
     private func tellRecovery() {
-        if hasFailed { observer?.runnerRecovered() }
-        hasFailed = false
+        if failure != nil { observer?.runnerRecovered() }
+        failure = nil
     }
 
     private func giveUpAlerts(_ why: String) {

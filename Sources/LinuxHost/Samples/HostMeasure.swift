@@ -46,9 +46,9 @@ enum HostMeasure: Hashable, Sendable {
         }
         guard let name = metric.name else { return nil }
         switch metric.family {
-        case "disk": self = .space(mount: name)
-        case "inodes": self = .inodes(mount: name)
-        case "readonly": self = .readOnly(mount: name)
+        case "disk": self = .space(mount: mountPoint(name))
+        case "inodes": self = .inodes(mount: mountPoint(name))
+        case "readonly": self = .readOnly(mount: mountPoint(name))
         case "network_in": self = .received(interface: name)
         case "network_out": self = .sent(interface: name)
         case "network_errors": self = .errors(interface: name)
@@ -63,6 +63,9 @@ enum HostMeasure: Hashable, Sendable {
         }
     }
 }
+
+/// As the kernel writes it: `/srv/full` for `/srv/full/`.
+private func mountPoint(_ path: String) -> String { "/" + path.split(separator: "/").joined(separator: "/") }
 
 /// A list of metrics, looked up once.
 struct HostPlan {

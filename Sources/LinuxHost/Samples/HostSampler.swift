@@ -30,9 +30,11 @@ final class HostSampler {
     private var stolenMeter = Meter()
     private var ownMeter = Meter()
 
-    private var mountTable: [String: Mount] = [:]
+    private var paths: HostPaths
     private var questions: [String: FileSystemQuestion] = [:]
     private var answers: [String: FileSystemQuestion.Answer] = [:]
+    /// Mounts that the agent cannot reach, and why.
+    private var hidden: [String: String] = [:]
     private var tasksLimit: (value: UInt64?, at: Duration)?
     private var ownMemory: (value: UInt64?, at: Duration)?
 
@@ -47,6 +49,7 @@ final class HostSampler {
 
     init(shared: SharedSources) {
         self.shared = shared
+        paths = HostPaths(shared.proc)
         statFile = HeldFile(shared.reader)
         loadFile = HeldFile(shared.reader)
         filesFile = HeldFile(shared.reader)
@@ -71,7 +74,7 @@ final class HostSampler {
         case .whole(let whole): value(of: whole)
         case .space(let mount): use(of: mount)?.space
         case .inodes(let mount): use(of: mount)?.inodes
-        case .readOnly(let mount): mountTable[mount].map { $0.isReadOnly ? 1 : 0 }
+        case .readOnly(let mount): paths.mounts[mount].map { $0.isReadOnly ? 1 : 0 }
         case .received(let interface): traffic(of: interface).map { Double($0.received) }
         case .sent(let interface): traffic(of: interface).map { Double($0.sent) }
         case .errors(let interface): traffic(of: interface).map { Double($0.errors) }
@@ -137,7 +140,7 @@ final class HostSampler {
     }
 
     private func traffic(of interface: String) -> InterfaceCounters? {
-        networkFile.read(shared.proc.path("net/dev")).flatMap { InterfaceCounters(of: interface, parsing: $0.span) }
+        networkFile.read(shared.proc.path("1/net/dev")).flatMap { InterfaceCounters(of: interface, parsing: $0.span) }
     }
 
     /// Whichever of the two limits is reached first.
@@ -154,19 +157,24 @@ final class HostSampler {
 
     private func lookAtMounts(_ wanted: Set<String>) {
         // Without a mount there, the question would be answered by the file system below.
-        mountTable = readFile(shared.proc.path("self/mountinfo"), limit: 1 << 20).map { mounts(parsing: $0.span) } ?? [:]
+        paths.look()
         answers = [:]
-        questions = questions.filter { wanted.contains($0.key) && mountTable[$0.key] != nil }
+        hidden = [:]
+        questions = questions.filter { wanted.contains($0.key) && paths.mounts[$0.key] != nil }
         let asked = (plan?.measures ?? []).compactMap { measure -> String? in
             switch measure {
             case .space(let mount)?, .inodes(let mount)?: mount
             default: nil
             }
         }
-        for mount in Set(asked) where mountTable[mount] != nil {
-            let question = questions[mount] ?? FileSystemQuestion(path: shared.proc.root + mount.drop { $0 == "/" })
-            questions[mount] = question
-            answers[mount] = question.take()
+        for mount in Set(asked) where paths.mounts[mount] != nil {
+            switch paths.place(of: mount) {
+            case .at(let path):
+                let question = questions[mount] ?? FileSystemQuestion(path: path)
+                questions[mount] = question
+                answers[mount] = question.take()
+            case .hidden(let why): hidden[mount] = why
+            }
         }
     }
 
@@ -197,7 +205,7 @@ final class HostSampler {
         switch measure {
         case .whole(let whole): absence(of: whole)
         case .space(let mount), .inodes(let mount): answer(for: mount, isOfInodes: measure == .inodes(mount: mount))
-        case .readOnly(let mount): .failed("nothing is mounted at \(mount)")
+        case .readOnly(let mount): notMounted(mount)
         case .received(let interface), .sent(let interface), .errors(let interface):
             traffic(of: interface) == nil ? .failed("there is no network interface \(interface)") : .notYet
         }
@@ -221,8 +229,15 @@ final class HostSampler {
         }
     }
 
+    private func notMounted(_ path: String) -> Absence {
+        if let failure = paths.failure { return .failed(failure) }
+        let above = HostPaths.mountPoint(above: path, in: paths.mounts)
+        return .failed("nothing is mounted at \(path)" + (above.map { ": it is part of what is mounted at \($0)" } ?? ""))
+    }
+
     private func answer(for mount: String, isOfInodes: Bool) -> Absence {
-        guard mountTable[mount] != nil else { return .failed("nothing is mounted at \(mount)") }
+        guard paths.mounts[mount] != nil else { return notMounted(mount) }
+        if let why = hidden[mount] { return .failed(why) }
         return switch answers[mount] {
         case nil: .notYet
         case .use(let use)?: (isOfInodes ? use.inodes : use.space) == nil ? .nothing : .notYet
@@ -232,6 +247,12 @@ final class HostSampler {
     }
 
     private func unreadable(_ name: String, _ failure: Int32) -> Absence {
-        .failed("/proc/\(name) " + (failure == 0 ? "does not tell it" : "cannot be read: \(String(cString: strerror(failure)))"))
+        let why =
+            switch failure {
+            case 0: "does not tell it"
+            case ENOENT: "is not there; with ProcSubset=pid in the agent's unit it is hidden"
+            default: "cannot be read: \(String(cString: strerror(failure)))"
+            }
+        return .failed("/proc/\(name) \(why)")
     }
 }

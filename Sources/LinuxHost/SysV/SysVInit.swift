@@ -78,6 +78,7 @@ extension PidFile {
     var report: UnitReport {
         switch self {
         case .runs(let process): UnitReport(activity: .running, detail: "process \(process.pid)", process: process)
+        case .hidden(let pid): UnitReport(activity: .running, detail: hiddenProcess(pid))
         case .died(let pid): UnitReport(activity: .failed, detail: "process \(pid) has ended and left its pid file")
         case .otherProcess(let pid): UnitReport(activity: .failed, detail: "process \(pid) is younger than the pid file that names it")
         case .missing: UnitReport(activity: .stopped, detail: "no pid file")
