@@ -97,9 +97,11 @@ public enum ReportIngest {
                     key(.down), in: service, subject: subject, text: event.detail, importance: event.importance, at: event.at,
                     routes: event.routes)
             case .unitDown where !unit.isEmpty:
+                // What an operator has stopped is as bad as the agent says, and no failure of the service.
+                let wasAsked = event.cause == .request
                 statuses.fail(
-                    key(.down), in: service, subject: subject, text: down(event.detail), importance: nil, at: event.at,
-                    routes: event.routes)
+                    key(.down), in: service, subject: subject, text: wasAsked ? stopped(event.detail) : down(event.detail),
+                    importance: wasAsked ? event.importance : nil, at: event.at, routes: event.routes)
             case .unitUp where !unit.isEmpty:
                 statuses.recover(key(.down), in: service, subject: subject, at: event.at)
             case .ruleFailed where event.importance != nil:  // without one nobody is to be called
@@ -110,7 +112,7 @@ public enum ReportIngest {
                 statuses.recover(key(.rule(event.rule ?? "")), in: service, subject: subject, at: event.at)
             case .unitStuck, .actionsSuspended, .jobOverdue, .jobFailed:
                 statuses.fail(
-                    key(.rule(event.problem)), in: service, subject: subject, text: event.detail, importance: event.importance ?? .error,
+                    key(.rule(event.problem)), in: service, subject: subject, text: text(event), importance: event.importance ?? .error,
                     at: event.at, routes: event.routes)
             case .unitUnstuck, .actionsResumed, .jobRan:
                 statuses.recover(key(.rule(event.problem)), in: service, subject: subject, at: event.at)
@@ -135,7 +137,23 @@ public enum ReportIngest {
         .source(String(event.detail.prefix { $0 != ":" && $0 != " " }))
     }
 
+    /// What is wrong, where the event's detail alone would not say it.
+    private static func text(_ event: Event) -> String {
+        let reason = event.detail.isEmpty ? "" : ": \(event.detail)"
+        return switch event.kind {
+        case .unitStuck: "stuck\(reason)"
+        case .actionsSuspended: "automatic actions suspended\(reason)"
+        case .jobOverdue: "job \(event.job ?? "") is overdue\(reason)"
+        case .jobFailed: "job \(event.job ?? "") failed\(reason)"
+        default: event.detail
+        }
+    }
+
     private static func down(_ detail: String) -> String { detail.isEmpty ? "down" : "down: \(detail)" }
+
+    private static func stopped(_ detail: String) -> String {
+        detail.hasPrefix("stopped ") ? detail : "stopped on request" + (detail.isEmpty ? "" : ": \(detail)")
+    }
 
     // MARK: State
 
