@@ -133,7 +133,7 @@ func unitName(_ name: String) -> String { name.hasSuffix(".service") ? String(na
 
 func unitMatches(_ unit: String, pattern: String) -> Bool {
     if unit == pattern || unitName(unit) == unitName(pattern) { return true }
-    return isUnitPattern(pattern) && (fnmatch(pattern, unit, 0) == 0 || fnmatch(unitName(pattern), unitName(unit), 0) == 0)
+    return isUnitPattern(pattern) && (fnmatch(pattern, unit, FNM_NOESCAPE) == 0 || fnmatch(unitName(pattern), unitName(unit), FNM_NOESCAPE) == 0)
 }
 
 // MARK: Reading
