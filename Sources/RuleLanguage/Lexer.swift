@@ -176,6 +176,7 @@ struct Lexer {
         let text = String(decoding: bytes[start..<at], as: UTF8.self)
         let typographic = wrong == nil ? typographicQuote(in: text) : nil
         append(.word, text, from: start, isFaulty: wrong != nil || typographic != nil)
+        guard wrong != nil || typographic != nil else { return }
         // A password is nobody's business.
         let isSecret = tokens.count > 1 && isSecretKey(tokens[tokens.count - 2].text)
         if let typographic {

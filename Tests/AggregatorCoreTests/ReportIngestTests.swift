@@ -175,8 +175,8 @@ import Testing
 
     @Test mutating func whatAnOperatorStopsIsSaidAsThat() {
         world.report(
-            [world.event(.unitDown, importance: .warning, cause: .request, detail: "stopped on request (inactive/dead)")],
-            units: [.down("puma.service")])
+            [world.event(.unitStopped, importance: .warning, cause: .request, detail: "stopped on request (inactive/dead)")],
+            units: [.stopped("puma.service")])
         #expect(world.subjects == ["[warning] puma.service on web1 was stopped on request (inactive/dead)"])
         #expect(world.status("puma.service") == .warning)
     }

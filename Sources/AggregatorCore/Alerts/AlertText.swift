@@ -65,6 +65,7 @@ struct AlertText {
     /// `puma.service on web1 is down: ...`, `nginx.service on web1 was stopped on request`, but `puma.service on web1: memory is over ...`.
     private static func sentence(_ subject: String, _ text: String) -> String {
         let isState = ["down", "silent", "stuck"].contains { text == $0 || text.hasPrefix("\($0):") }
+        if text.hasPrefix("is ") { return "\(subject) \(text)" }
         return "\(subject)\(isState ? " is" : text.hasPrefix("stopped on request") ? " was" : ":") \(text)"
     }
 

@@ -97,11 +97,9 @@ public enum ReportIngest {
                     key(.down), in: service, subject: subject, text: event.detail, importance: event.importance, at: event.at,
                     routes: event.routes)
             case .unitDown where !unit.isEmpty:
-                // What an operator has stopped is as bad as the agent says, and no failure of the service.
-                let wasAsked = event.cause == .request
                 statuses.fail(
-                    key(.down), in: service, subject: subject, text: wasAsked ? stopped(event.detail) : down(event.detail),
-                    importance: wasAsked ? event.importance : nil, at: event.at, routes: event.routes)
+                    key(.down), in: service, subject: subject, text: down(event.detail), importance: nil, at: event.at,
+                    routes: event.routes)
             case .unitUp where !unit.isEmpty:
                 statuses.recover(key(.down), in: service, subject: subject, at: event.at)
             case .ruleFailed where event.importance != nil:  // without one nobody is to be called
@@ -150,10 +148,6 @@ public enum ReportIngest {
     }
 
     private static func down(_ detail: String) -> String { detail.isEmpty ? "down" : "down: \(detail)" }
-
-    private static func stopped(_ detail: String) -> String {
-        detail.hasPrefix("stopped ") ? detail : "stopped on request" + (detail.isEmpty ? "" : ": \(detail)")
-    }
 
     // MARK: State
 

@@ -23,7 +23,7 @@ func sentence(_ record: EventRecord) -> String {
     let event = record.event
     let subject = event.unit.map { "\($0) on \(record.host)" } ?? record.host
     let job = event.job.map { "Job \($0)" } ?? "A job"
-    if event.kind == .unitDown, event.cause == .request, event.detail.hasPrefix("stopped ") { return "\(subject) was \(event.detail)" }
+    if event.kind == .unitStopped, event.detail.hasPrefix("stopped ") { return "\(subject) was \(event.detail)" }
     let happened =
         switch event.kind {
         case .agentStarted: "The agent on \(record.host) started"
