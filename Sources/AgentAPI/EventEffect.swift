@@ -20,14 +20,16 @@ extension Event {
         }
     }
 
-    /// On one host the same for the beginning and the end of one problem, and for no other.
+    /// On one host the same for the beginning and the end of one problem, and for no other. Several checks of one unit may each report the
+    /// same problem, to routes of their own.
     public var problem: String {
         let subject = unit ?? "host"
         return switch kind {
         case .unitDown, .unitFailed, .unitUp: "down \(subject)"
         case .ruleFailed, .ruleRecovered: "rule \(subject): \(rule ?? "")"
         case .unitStuck, .unitUnstuck: "stuck \(subject)"
-        case .actionsSuspended, .actionsResumed: "suspended \(subject): \(rule ?? "")"
+        // With a rule only where the programs of that rule alone are suspended.
+        case .actionsSuspended, .actionsResumed: "suspended \(subject)\(rule.map { ": \($0)" } ?? "")"
         case .jobOverdue, .jobFailed, .jobRan: "job \(unit ?? rule ?? "")"
         // Its detail begins with the source's name: `systemd: no answer`, `systemd answers again`.
         case .sourceFailed, .sourceRecovered: "source \(subject): \(detail.prefix { $0 != " " && $0 != ":" })"
@@ -36,6 +38,14 @@ extension Event {
             .monitoringStopped,
             .monitoringResumed, .eventsLost:
             "\(kind.rawValue) \(subject)"
+        }
+    }
+
+    /// The name of the job that it is about; `nil` for everything else.
+    public var job: String? {
+        switch kind {
+        case .jobOverdue, .jobFailed, .jobRan: rule.map { $0.hasPrefix("job ") ? String($0.dropFirst(4)) : $0 } ?? unit
+        default: nil
         }
     }
 }

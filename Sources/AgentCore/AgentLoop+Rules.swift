@@ -91,7 +91,11 @@ extension AgentLoop {
         case .failed(let words):
             let routes = rule.alertRoutes.map { $0 ?? owner }
             let event = ruleEvent(.ruleFailed, rule, unit: unit?.tracker.unit, detail: words, routes: routes, at: now)
-            record(event, of: unit, .begins(.rule(rule.text)))
+            if let unit, let evidence, let cgroup = unit.tracker.cgroup, rule.watchesKills {
+                askWhatWasKilled(WaitingFailure(event: event, unit: unit, rule: rule.text), rule, in: cgroup, evidence)
+            } else {
+                record(event, of: unit, .begins(.rule(rule.text)))
+            }
             actions?.run(rule, on: unit?.key ?? hostKey, routes: routes)
         case .recovered(let words):
             let routes = rule.recoveryRoutes.map { $0 ?? owner }
@@ -182,7 +186,59 @@ extension AgentLoop {
     }
 }
 
+// MARK: What was killed
+
+/// A failure of a rule that is recorded as soon as the kernel's log has said what was killed, or soon without that.
+struct WaitingFailure {
+    var event: Event
+    var unit: WatchedUnit
+    /// Its text.
+    var rule: String
+}
+
+extension AgentLoop {
+    /// An event is held back for so long at most.
+    private static let killPatience = Duration.seconds(1)
+
+    private func askWhatWasKilled(_ failure: WaitingFailure, _ rule: Rule, in cgroup: String, _ evidence: any EvidenceReader) {
+        waitingFailures.append(failure)
+        let age = plan.cycle * 2 + rule.persistence.length(cycle: plan.cycle) + .seconds(5)
+        evidence.kills(in: cgroup, within: age, deadline: Self.killPatience) { [weak self] killed in
+            let words = killed.isEmpty ? "the kernel's log does not say which process" : "the kernel killed \(killed.joined(separator: ", "))"
+            self?.recordWaitingFailures(adding: words) { $0.unit === failure.unit && $0.event == failure.event }
+        }
+    }
+
+    /// Records failures that wait: it is known what was killed, or their end must not come before them.
+    func recordWaitingFailures(adding words: String? = nil, where isMeant: (WaitingFailure) -> Bool) {
+        let ready = waitingFailures.filter(isMeant)
+        guard !ready.isEmpty else { return }
+        waitingFailures.removeAll(where: isMeant)
+        for failure in ready {
+            var event = failure.event
+            if let words { event.detail += "; \(words)" }
+            record(event, of: failure.unit, .begins(.rule(failure.rule)))
+        }
+    }
+}
+
+extension Persistence {
+    /// How long the condition has held when the rule fails, or longer.
+    fileprivate func length(cycle: Duration) -> Duration {
+        switch self {
+        case .cycles(let cycles): cycle * max(0, min(cycles, 100_000))
+        case .time(let time): time
+        case .times(_, let cycles): cycle * max(0, min(cycles, 100_000))
+        }
+    }
+}
+
 extension Rule {
+    /// Whether it judges how many processes the kernel kills for their memory.
+    fileprivate var watchesKills: Bool {
+        condition.comparisons.contains { $0.metric == MetricName("memory", "oom_kills") && [.above, .atLeast].contains($0.operator) }
+    }
+
     /// Who hears that an episode is over: who heard that it began, and who asked for it.
     fileprivate var recoveryRoutes: [String?] {
         var routes = alertRoutes

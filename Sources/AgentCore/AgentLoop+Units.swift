@@ -273,7 +273,7 @@ extension AgentLoop {
         unit.timer = nil
         processes.unwatch(unit.key)
         sampler.forget(unit: unit.key)
-        actions?.forget(unit.key)
+        actions?.forget(unit.key, named: unit.tracker.unit, route: unit.service.route)
         if unit.process != nil { sink.mainProcess(of: unit.tracker.unit, is: nil) }
         unit.process = nil
         _ = continued(unit.rules, as: [], of: unit, route: unit.service.route)

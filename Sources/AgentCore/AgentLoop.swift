@@ -47,7 +47,7 @@ public final class AgentLoop {
     let logger: Logger
     let stateFile: WatchStateFile?
     private let commands: (any CommandRunner)?
-    private let evidence: (any EvidenceReader)?
+    let evidence: (any EvidenceReader)?
     private let actionLog: ActionLog?
     var actions: ActionRunner?
 
@@ -69,6 +69,8 @@ public final class AgentLoop {
     /// By the source's id.
     var daemons: [String: DaemonValues] = [:]
     var silences = Silences()
+    /// Failures of rules that wait for what the kernel's log says of them.
+    var waitingFailures: [WaitingFailure] = []
     var jobs: JobBook
     var timers = TimerBook()
     /// What an earlier life of the agent knew of units that have not been seen yet.
@@ -189,6 +191,7 @@ public final class AgentLoop {
     /// Stops watching, and says so.
     public func stop() {
         guard isRunning else { return }
+        recordWaitingFailures { _ in true }
         saveState(at: time.now())
         isRunning = false
         for timer in [cycleTimer, watchdogTimer, firstLookTimer, snapshotTimer] + units.map(\.timer) {

@@ -22,11 +22,14 @@ public struct WatchPlan: Equatable, Sendable {
         public var dependencies: [String]
         /// Daemons that are asked for numbers about it.
         public var sources: [DaemonSource]
+        /// Where the configuration says so, for people: `/etc/rollcall/services.d/puma.inq:1`; empty when nothing is known of it.
+        public var place: String
 
         public init(
             name: String, kind: UnitRequest.Kind = .unit, exceptions: [String] = [], pidFile: String? = nil, initSystem: String? = nil,
-            rules: [Rule] = [], route: String? = nil, dependencies: [String] = [], sources: [DaemonSource] = []
+            rules: [Rule] = [], route: String? = nil, dependencies: [String] = [], sources: [DaemonSource] = [], place: String = ""
         ) {
+            self.place = place
             self.name = name
             self.kind = kind
             self.exceptions = exceptions

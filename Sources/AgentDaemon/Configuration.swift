@@ -58,7 +58,8 @@ extension WatchPlan {
         var services = configuration.services.map { check in
             Service(
                 name: check.name, kind: check.isPattern ? .pattern : .unit, pidFile: check.pidFile, initSystem: check.initSystem?.rawValue,
-                rules: check.rules, route: check.owner, dependencies: check.dependencies, sources: sources(of: check, secrets: &secrets))
+                rules: check.rules, route: check.owner, dependencies: check.dependencies, sources: sources(of: check, secrets: &secrets),
+                place: check.place)
         }
         if let failed = configuration.failedUnits {
             services.append(Service(name: "failed units", kind: .failed, exceptions: failed.exceptions, route: failed.owner))

@@ -42,7 +42,7 @@ struct Dialect: Sendable {
     /// Whether `name` means itself when it is written without quotes.
     func isBare(_ name: String) -> Bool {
         !name.isEmpty && !reserved.contains(name) && name.unicodeScalars.first != "#" && name.unicodeScalars.first != "\u{FEFF}"
-            && name.utf8.allSatisfy(allowsInName)
+            && name.utf8.allSatisfy(allowsInName) && typographicQuote(in: name) == nil
     }
 }
 
@@ -66,6 +66,9 @@ struct Token {
 
     var kind: Kind
     var text: String
+    /// What it means as the name of a unit, where that is something else: systemd's names hold escapes such as `\x2d` themselves, and people
+    /// paste them as systemctl shows them.
+    var unitText: String?
     /// A word that its dialect takes for itself.
     var isReserved = false
     /// Offsets in the source, in bytes.
@@ -76,6 +79,9 @@ struct Token {
     var isFaulty = false
     /// A string without its closing quote: what stands behind it is in it.
     var isUnclosed = false
+
+    /// What it means as the name of a unit.
+    var unitName: String { unitText ?? text }
 
     /// For "found ...".
     var description: String {
@@ -145,10 +151,13 @@ struct Lexer {
     private func place(at offset: Int) -> Place { Place(line: line, column: source.column(at: offset, lineStart: lineStart)) }
 
     /// Adds the token that ends here.
-    private mutating func append(_ kind: Token.Kind, _ text: String, from start: Int, isFaulty: Bool = false, isUnclosed: Bool = false) {
+    private mutating func append(
+        _ kind: Token.Kind, _ text: String, unitText: String? = nil, from start: Int, isFaulty: Bool = false, isUnclosed: Bool = false
+    ) {
         tokens.append(
             Token(
-                kind: kind, text: text, isReserved: kind == .word && dialect.reserved.contains(text), start: start, end: at, place: place(at: start),
+                kind: kind, text: text, unitText: unitText, isReserved: kind == .word && dialect.reserved.contains(text), start: start, end: at,
+                place: place(at: start),
                 isFaulty: isFaulty, isUnclosed: isUnclosed))
     }
 
@@ -165,12 +174,20 @@ struct Lexer {
             at += 1
         }
         let text = String(decoding: bytes[start..<at], as: UTF8.self)
-        append(.word, text, from: start, isFaulty: wrong != nil)
+        let typographic = wrong == nil ? typographicQuote(in: text) : nil
+        append(.word, text, from: start, isFaulty: wrong != nil || typographic != nil)
+        guard wrong != nil || typographic != nil else { return }
+        // A password is nobody's business.
+        let isSecret = tokens.count > 1 && isSecretKey(tokens[tokens.count - 2].text)
+        if let typographic {
+            let name = text.filter { !typographicQuotes.contains($0) }
+            return faults.add(
+                "\(quoted(String(typographic))) is no quotation mark here: names are quoted with \"", at: place(at: start),
+                help: name.isEmpty || isSecret ? nil : "write \(inQuotes(printable(name)))")
+        }
         guard let wrong else { return }
         let scalar = Unicode.Scalar(bytes[wrong])
         let isVisible = scalar.properties.generalCategory != .control
-        // A password with a semicolon in it is nobody's business.
-        let isSecret = tokens.count > 1 && isSecretKey(tokens[tokens.count - 2].text)
         faults.add(
             "\(isVisible ? quoted(String(scalar)) : "the character \(codePoint(scalar))") may stand only inside quotes", at: place(at: wrong),
             help: isVisible && wrong < at - 1 && !isSecret
@@ -181,7 +198,7 @@ struct Lexer {
 
     private mutating func string() {
         let start = at
-        var text: [UInt8] = []
+        var (text, unitText): ([UInt8], [UInt8]) = ([], [])
         var isFaulty = false
         at += 1
         while at < bytes.count {
@@ -196,13 +213,18 @@ struct Lexer {
                     faults.add("a name cannot hold the character U+0000", at: place(at: start))
                     isFaulty = true
                 }
-                return append(.string, whole, from: start, isFaulty: isFaulty)
+                let unitName = unitText == text ? nil : String(decoding: unitText, as: UTF8.self)
+                return append(.string, whole, unitText: unitName, from: start, isFaulty: isFaulty)
             case .lineFeed:
                 return unclosed(from: start, text)
             case .backslash where at + 1 < bytes.count && bytes[at + 1] != .lineFeed:
+                let (escapeStart, length) = (at, text.count)
                 if !escape(into: &text) { isFaulty = true }
+                let isOfUnitName = bytes[escapeStart + 1] == UInt8(ascii: "x") && text.count == length + 1 && isEscapedInUnitNames(text[length])
+                unitText += isOfUnitName ? bytes[escapeStart..<at] : text[length...]
             case let byte:
                 text.append(byte)
+                unitText.append(byte)
                 at += 1
             }
         }
@@ -267,6 +289,22 @@ struct Lexer {
     }
 }
 
+/// Whether systemd-escape(1) writes it as `\xHH`.
+private func isEscapedInUnitNames(_ byte: UInt8) -> Bool {
+    switch Unicode.Scalar(byte) {
+    case "a"..."z", "A"..."Z", "0"..."9", ":", "_", ".", "\0": false
+    default: true
+    }
+}
+
+/// What word processors and chats make of straight quotation marks. The single ones may be part of a name, but not its first or last sign.
+private let typographicQuotes: Set<Character> = ["“", "”", "„", "‟", "«", "»", "‘", "’", "‚"]
+
+private func typographicQuote(in word: String) -> Character? {
+    if word.utf8.allSatisfy({ $0 < 128 }) { return nil }
+    return [word.first, word.last].compactMap(\.self).first(where: typographicQuotes.contains)
+}
+
 private func hexadecimalDigit(_ byte: UInt8) -> UInt32? {
     switch Unicode.Scalar(byte) {
     case "0"..."9": UInt32(byte) - 48
@@ -295,7 +333,8 @@ func inQuotes(_ name: String) -> String {
         case "\n": out += "\\n"
         case "\r": out += "\\r"
         case "\t": out += "\\t"
-        case "\0"..<" ", "\u{7F}": out += (scalar.value < 16 ? "\\x0" : "\\x") + String(scalar.value, radix: 16)
+        // Not as `\xHH`, which the names of units hold themselves.
+        case "\0"..<" ", "\u{7F}": out += (scalar.value < 16 ? "\\u000" : "\\u00") + String(scalar.value, radix: 16)
         default: out.unicodeScalars.append(scalar)
         }
     }

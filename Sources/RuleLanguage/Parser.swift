@@ -90,7 +90,7 @@ struct Parser {
         switch subject {
         case "service":
             guard let name = reader.name("the name of the service", before: partWordSet) else { return nil }
-            return RuleFile(subject: .service(name.text), place: name.place)
+            return RuleFile(subject: .service(name.unitName), place: name.place)
         case "host":
             refuseName(help: "the host that is checked is the one that the agent runs on; it takes no name")
             return RuleFile(subject: .host, place: word.place)
@@ -191,14 +191,14 @@ struct Parser {
         var lines: [String: Int] = [:]
         repeat {
             guard let name = reader.name("the name of a service", before: partWordSet) else { continue }
-            if let line = lines[name.text] {
+            if let line = lines[name.unitName] {
                 reader.faults.add(
-                    "the service \(quoted(name.text)) was given before, in line \(line)", at: name.place, help: "leave one of the two out")
-            } else if file?.subject == .service(name.text) {
+                    "the service \(quoted(name.unitName)) was given before, in line \(line)", at: name.place, help: "leave one of the two out")
+            } else if file?.subject == .service(name.unitName) {
                 reader.faults.add("a service cannot depend on itself", at: name.place)
             } else {
-                lines[name.text] = name.place.line
-                file?.dependencies.append(Dependency(name: name.text, place: name.place))
+                lines[name.unitName] = name.place.line
+                file?.dependencies.append(Dependency(name: name.unitName, place: name.place))
             }
         } while reader.take(symbol: ",")
     }

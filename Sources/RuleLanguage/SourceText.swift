@@ -48,6 +48,14 @@ public struct SourceText: Sendable {
         (self.bytes, self.columns) = (valid, columns)
     }
 
+    /// Whether there is nothing in it but blanks and comments.
+    public var saysNothing: Bool {
+        faults.isEmpty
+            && bytes.split(separator: UInt8(ascii: "\n")).allSatisfy { line in
+                line.first { ![9, 13, 32].contains($0) }.map { $0 == UInt8(ascii: "#") } ?? true
+            }
+    }
+
     /// The column of a byte; for the offset after the last one the column after its.
     /// - Parameter lineStart: where the byte's line begins.
     func column(at offset: Int, lineStart: Int) -> Int {

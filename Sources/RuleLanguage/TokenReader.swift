@@ -127,7 +127,8 @@ struct TokenReader {
                 faults.add("the parameter \(quoted(key.text)) was given before, in line \(line)", at: key.place, help: "leave one of the two out")
             } else {
                 lines[key.text] = key.place.line
-                parameters.append(Parameter(key: key.text, value: value.text, place: key.place))
+                let isOfUnits = unitParameters.contains(key.text)
+                parameters.append(Parameter(key: key.text, value: isOfUnits ? value.unitName : value.text, place: key.place))
             }
             if isAtDepends { return }
             if isAtName, isNameFollowing, !isNearFollower(followers) {
@@ -165,6 +166,9 @@ struct TokenReader {
         current.text.lowercased() == word ? "keywords are written in small letters: `\(word)`" : "did you mean `\(word)`?"
     }
 }
+
+/// Parameters whose values are names of units, or patterns of them.
+private let unitParameters: Set = ["except", "timers"]
 
 /// A help for words that look right and are not.
 private func invisibles(in token: Token) -> String? {

@@ -20,6 +20,7 @@ final class AgentBed {
     let agent: AgentLoop
     let runner = FakeRunner()
     let commands = FakeCommands()
+    let evidence = FakeEvidence()
     private(set) var isReady = false
 
     init(
@@ -34,7 +35,7 @@ final class AgentBed {
             time: time ?? self.time,
             initSystems: [systemd, upstart, pidFiles], sampler: sampler, processes: processes, sink: sink, serviceManager: serviceManager,
             version: "1.0", logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, runner: runner, commands: commands,
-            stateFolder: stateFolder, hostname: "web1", boot: "b",
+            evidence: evidence, stateFolder: stateFolder, hostname: "web1", boot: "b",
             nextCron: { _, after in Timestamp(seconds: (after.seconds / 3600 + 1) * 3600) })
     }
 

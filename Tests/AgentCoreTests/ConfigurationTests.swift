@@ -41,6 +41,64 @@ private let aggregator = "set aggregator https://watch.example.com\nset aggregat
         #expect(faults?.all.count == 7)
     }
 
+    /// Like a unit that is masked.
+    @Test(arguments: ["", "\n\n", "# check service puma\n#  if down then alert", "\u{FEFF}# nothing\r\n"])
+    func aRuleFileThatSaysNothingIsSwitchedOff(text: String) throws {
+        let folder = try ConfigurationFolder([
+            "rollcall.conf": aggregator, "host.inq": text, "services.d/puma.inq": text, "services.d/web.inq": "check service web",
+            "jobs.d/a.inq": text,
+        ])
+        try FileManager.default.createSymbolicLink(atPath: folder.path + "/services.d/redis.inq", withDestinationPath: "/dev/null")
+        let reading = folder.read()
+        #expect(folder.shown(reading.faults) == [] && folder.shown(reading.warnings) == [])
+        #expect(try reading.configuration.get().services.map(\.name) == ["web"])
+        #expect(try reading.configuration.get().host == nil)
+    }
+
+    @Test func aLinkToNowhereIsStillAFault() throws {
+        let folder = try ConfigurationFolder(["rollcall.conf": aggregator, "services.d/web.inq": "check service web"])
+        try FileManager.default.createSymbolicLink(atPath: folder.path + "/services.d/redis.inq", withDestinationPath: "/nowhere/redis.inq")
+        #expect(folder.read().faults.count == 1)
+    }
+
+    @Test func ruleFilesThatAreNotReadAreNamed() throws {
+        let folder = try ConfigurationFolder([
+            "rollcall.conf": aggregator, "services.d/web.inq": "check service web", "services.d/API.INQ": "check service api",
+            "services.d/team/api.inq": "check service api", "services.d/team/notes.txt": "", "jobs.d/old/a.Inq": "check jobs",
+            "services.d/notes.txt": "",
+        ])
+        let reading = folder.read()
+        #expect(
+            folder.shown(reading.warnings) == [
+                "services.d/API.INQ: is not read: the names of rule files end in .inq",
+                "services.d/team/api.inq: is not read: it is not in services.d itself",
+                "jobs.d/old/a.Inq: is not read: it is not in jobs.d itself",
+            ])
+        #expect(try reading.configuration.get().services.map(\.name) == ["web"])
+    }
+
+    @Test func anInstanceWithItsOwnCheckIsNoneOfThePatterns() throws {
+        let folder = try ConfigurationFolder([
+            "rollcall.conf": aggregator, "services.d/all.inq": "# of all\ncheck service sidekiq@* with owner jobs",
+            "services.d/one.inq": "check service sidekiq@1", "services.d/web.inq": "check service web",
+        ])
+        let notes = folder.read().files.map { $0.notes.map { $0.replacingOccurrences(of: folder.path + "/", with: "") } }
+        #expect(
+            notes == [
+                [], [], ["`sidekiq@*` at services.d/all.inq:2 matches it too: that check's rules and owner do not apply to it"], [],
+            ])
+    }
+
+    @Test func anEscapeOfSystemdsIsPartOfAName() throws {
+        let folder = try ConfigurationFolder([
+            "rollcall.conf": aggregator, "services.d/swap.inq": #"check service "dev-disk-by\x2dlabel.swap""#,
+            "services.d/all.inq": #"check service "foo\x2d*""#,
+        ])
+        let services = try folder.read().configuration.get().services
+        #expect(services.map(\.name) == [#"foo\x2d*"#, #"dev-disk-by\x2dlabel.swap"#])
+        #expect(services[0].covers(#"foo\x2dbar.service"#) && !services[0].covers("foo-bar.service"))
+    }
+
     @Test func aServiceIsCheckedInOneFileOnly() throws {
         let folder = try ConfigurationFolder([
             "rollcall.conf": aggregator, "services.d/a.inq": "check service puma", "services.d/b.inq": "# again\ncheck service puma.service",

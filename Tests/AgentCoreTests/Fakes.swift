@@ -191,6 +191,17 @@ final class FakeCommands: CommandRunner {
 
 /// Evidence that is there at once, or when a test says so.
 final class FakeEvidence: EvidenceReader {
+    /// What the kernel's log says: `nil` as long as it is being read.
+    var killed: [String]?
+    private(set) var killsAsked: [String] = []
+    private(set) var answerKills: (([String]) -> Void)?
+
+    func kills(in cgroup: String, within age: Duration, deadline: Duration, _ done: @escaping ([String]) -> Void) {
+        killsAsked.append("\(cgroup) \(age.components.seconds) s")
+        answerKills = done
+        if let killed { done(killed) }
+    }
+
     var lines: [String]? = []
     private(set) var asked: [String] = []
     private(set) var answer: (([String]) -> Void)?

@@ -134,4 +134,55 @@ import Testing
         #expect(world.status("host web1") == .passing)
         #expect(world.alerts.count == 1)
     }
+
+    // MARK: Several checks of one unit
+
+    private static let owners = ServicePlan(routes: ["dba": ["dba@example.com"], "web": ["web@example.com"]], defaultRecipients: ["ops@example.com"])
+
+    @Test mutating func everyOwnerOfAUnitHearsOfItsProblemAndItsEnd() {
+        world = World(Self.owners)
+        func told(_ from: Int) -> [String] { world.outbox[from...].map { "\($0.recipient): \($0.subject)" }.sorted() }
+        world.report(["dba", "web"].map { world.event(.unitDown, detail: "killed by SIGKILL", routes: [$0]) }, units: [.down("puma.service")])
+        #expect(
+            told(0) == [
+                "dba@example.com: [error] puma.service on web1 is down: killed by SIGKILL",
+                "web@example.com: [error] puma.service on web1 is down: killed by SIGKILL",
+            ])
+        #expect(world.reasons == [.newProblem, .newProblem])
+        world.pass(.seconds(10))
+        world.report(["dba", "web"].map { world.event(.unitUp, after: 10, routes: [$0]) })
+        #expect(
+            told(2) == [
+                "dba@example.com: [ok] puma.service is passing again after 10 s", "web@example.com: [ok] puma.service is passing again after 10 s",
+            ])
+        #expect(world.status("puma.service") == .passing)
+    }
+
+    @Test mutating func theOwnerOfTwoChecksOfOneUnitHearsOnce() {
+        world = World(Self.owners)
+        world.report((0..<2).map { _ in world.event(.unitDown, detail: "killed by SIGKILL", routes: ["dba"]) }, units: [.down("puma.service")])
+        world.report((0..<2).map { _ in world.event(.unitUp, after: 10, routes: ["dba"]) })
+        #expect(world.outbox.map(\.recipient) == ["dba@example.com", "dba@example.com"])
+        #expect(world.reasons == [.newProblem, .recovered])
+    }
+
+    @Test mutating func theEndOfASuspensionIsToldToo() {
+        world.report([world.event(.actionsSuspended, importance: .error, detail: "rules acted on it 3 times within 10 min")])
+        #expect(world.subjects == ["[error] puma.service on web1: automatic actions suspended: rules acted on it 3 times within 10 min"])
+        world.report([world.event(.actionsResumed, detail: "rules may act on it again")])
+        #expect(world.reasons == [.newProblem, .recovered] && world.status("puma.service") == .passing)
+    }
+
+    @Test mutating func whatAnOperatorStopsIsSaidAsThat() {
+        world.report(
+            [world.event(.unitStopped, importance: .warning, cause: .request, detail: "stopped on request (inactive/dead)")],
+            units: [.stopped("puma.service")])
+        #expect(world.subjects == ["[warning] puma.service on web1 was stopped on request (inactive/dead)"])
+        #expect(world.status("puma.service") == .warning)
+    }
+
+    @Test mutating func aJobIsCalledByItsName() {
+        world.report([world.event(.jobOverdue, nil, rule: "job backup", importance: .error, detail: "backup happens every day")])
+        #expect(world.subjects == ["[error] host web1: job backup is overdue: backup happens every day"])
+    }
 }

@@ -102,6 +102,7 @@ struct World {
 extension UnitState {
     static func up(_ name: String) -> UnitState { unit(name, .up, "active/running") }
     static func down(_ name: String, _ detail: String = "failed/failed (signal)") -> UnitState { unit(name, .down, detail) }
+    static func stopped(_ name: String) -> UnitState { unit(name, .stopped, "inactive/dead") }
 
     private static func unit(_ name: String, _ phase: Phase, _ detail: String) -> UnitState {
         UnitState(

@@ -66,7 +66,7 @@ private let bad = [
 @Suite struct CheckConfigTests {
     @Test func aGoodConfigurationIsSaidInSentences() throws {
         let folder = try Folder(good)
-        let answer = try rollcall("check-config", ".", in: folder.path)
+        let answer = try rollcall("check-config", "--offline", ".", in: folder.path)
         try expectGolden(answer.output, "good.txt")
         try expectGolden(answer.complaints, "good-warnings.txt")
         #expect(answer.status == 0)
@@ -74,7 +74,7 @@ private let bad = [
 
     @Test func aBadConfigurationIsSaidAsFarAsItGoesAndItsFaultsAreShown() throws {
         let folder = try Folder(bad)
-        let answer = try rollcall("check-config", ".", in: folder.path)
+        let answer = try rollcall("check-config", "--offline", ".", in: folder.path)
         try expectGolden(answer.output, "bad.txt")
         try expectGolden(answer.complaints, "bad-faults.txt")
         #expect(!answer.output.contains("hunter2"))
@@ -84,7 +84,7 @@ private let bad = [
     @Test(arguments: [("good.jsonl", good), ("bad.jsonl", bad)])
     func programsGetOneObjectPerLine(golden: String, files: [String: String]) throws {
         let folder = try Folder(files)
-        let answer = try rollcall("check-config", "--json", ".", in: folder.path)
+        let answer = try rollcall("check-config", "--offline", "--json", ".", in: folder.path)
         try expectGolden(answer.output, golden)
         #expect(answer.complaints == "")
         #expect(!answer.output.contains("hunter2"))

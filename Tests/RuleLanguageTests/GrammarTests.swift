@@ -76,6 +76,32 @@ private func puma(_ rule: String) -> String { "check service puma\n  \(rule)\n" 
     ])
     func quotesWorkWhereverANameStandsAndAreNoPartOfIt(sentence: Sentence) { sentence.verify() }
 
+    /// As systemctl shows such names, and as people paste them.
+    @Test(arguments: [
+        Sentence(#"check service "dev-disk-by\x2dlabel.swap""#, is: #"check service "dev-disk-by\\x2dlabel.swap""# + "\n"),
+        Sentence(#"check service "foo\\x2dbar.service""#, is: #"check service "foo\\x2dbar.service""# + "\n"),
+        Sentence(#"check service a depends on "foo\x2dbar""#, is: "check service a\n" + #"  depends on "foo\\x2dbar""# + "\n"),
+        Sentence(#"check failed units with except "a\x40* b""#, is: "check failed units\n" + #"  with except "a\\x40* b""# + "\n"),
+        Sentence(#"check service "a\x2db\x41\tc""#, is: #"check service "a\\x2dbA\tc""# + "\n"),
+        // Of everything else an escape means its character.
+        Sentence(#"check service a with owner "x\x2dy""#, is: "check service a\n  with owner x-y\n"),
+    ])
+    func systemdsEscapesArePartOfAUnitsName(sentence: Sentence) { sentence.verify() }
+
+    @Test(arguments: [
+        Sentence("check service “web”", faults: "1:15 `“` is no quotation mark here: names are quoted with \""),
+        Sentence("check service „web“", faults: "1:15 `„` is no quotation mark here: names are quoted with \""),
+        Sentence("check service ‘web’", faults: "1:15 `‘` is no quotation mark here: names are quoted with \""),
+        Sentence("check service web with owner “ops”", faults: "1:30 `“` is no quotation mark here: names are quoted with \""),
+        Sentence("check service l’été", is: "check service l’été\n"), Sentence("check service \"“web”\"", is: "check service \"“web”\"\n"),
+    ])
+    func quotesThatAreNoneAreAFault(sentence: Sentence) { sentence.verify() }
+
+    @Test func whatCurlyQuotesShouldBeIsShown() {
+        #expect(RuleFile.parse("check service “web”", file: "t.inq").faults.first?.help == "write \"web\"")
+        #expect(RuleFile.parse("check service web with password “hunter2”", file: "t.inq").faults.first.map { $0.help == nil } == true)
+    }
+
     @Test(arguments: [
         Sentence("check service puma # with a comment", is: "check service puma\n"),
         Sentence("# first\ncheck service puma\n#last", is: "check service puma\n"),

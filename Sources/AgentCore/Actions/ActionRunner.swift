@@ -126,10 +126,19 @@ final class ActionRunner {
 
     func restore(_ limits: [String: StormLimit]) { self.limits = limits }
 
-    func forget(_ unit: String) {
+    /// - Parameters:
+    ///   - name: the unit's own name, as its events call it.
+    ///   - route: where it is told that its actions are suspended no longer.
+    func forget(_ unit: String, named name: String, route: String?) {
         courses[unit] = nil
-        withheld[unit] = nil
-        limits[unit] = nil
+        for key in limits.keys.sorted() where key == unit || key.hasPrefix(unit + Self.separator) {
+            let isSuspended = limits.removeValue(forKey: key)?.suspendedUntil != nil
+            let waiting = withheld.removeValue(forKey: key) ?? []
+            guard isSuspended else { continue }
+            let rule = key == unit ? nil : String(key.dropFirst(unit.count + Self.separator.count))
+            let routes = waiting.first.map(\.call.routes).flatMap { $0.isEmpty ? nil : $0 } ?? [route]
+            recordResumed(name, rule: rule, routes: routes, "it is not watched any more", at: time.now())
+        }
     }
 
     /// Forgets the jobs that wait; of those that run the init system alone will know the end.
@@ -156,48 +165,72 @@ final class ActionRunner {
 extension ActionRunner {
     private func run(_ steps: [ActionQueue.Step], on unit: String, for call: ActionQueue.RuleCall) {
         let now = time.now()
-        let isActing = steps.contains { $0 != .unit(.reload) }
         let isShared = courses[unit]?.queue.serves(steps, for: .rule(call)) ?? false
-        if isActing, !isShared {
-            switch limits[unit, default: StormLimit()].ask(at: now.uptime) {
+        if !isShared, let bound = bound(of: steps, on: unit, for: call) {
+            switch limits[bound.key, default: StormLimit()].ask(at: now.uptime, most: bound.most) {
             case .mayAct: break
             case .suspended(let until):
-                let clock = now.wall + (until - now.uptime)
+                let clock = (now.wall + (until - now.uptime)).text(fraction: false)
+                let times = "\(bound.most) times within \(durationWords(StormLimit.within))"
+                let detail =
+                    bound.rule == nil
+                    ? "rules acted on it \(times); no further actions until \(clock), although \(call.condition)"
+                    : "a rule ran its program \(times); it is not run again until \(clock), although \(call.condition)"
                 record(
                     Event(
-                        kind: .actionsSuspended, at: now.wall, unit: name(of: unit), rule: call.text, importance: .error,
-                        detail: "rules acted on it \(StormLimit.episodes) times within \(durationWords(StormLimit.within)); they leave it alone "
-                            + "until \(clock.text(fraction: false)), although \(call.condition)",
-                        routes: call.routes.isEmpty ? [ground?.standing(of: unit)?.route] : call.routes))
-                return withhold(steps, on: unit, for: call)
+                        kind: .actionsSuspended, at: now.wall, unit: name(of: unit), rule: bound.rule, importance: .error, detail: detail,
+                        routes: routes(of: call, on: unit)))
+                return withhold(steps, on: unit, for: call, limit: bound.key)
             case .isSuspended:
-                return withhold(steps, on: unit, for: call)
+                return withhold(steps, on: unit, for: call, limit: bound.key)
             }
         }
         courses[unit, default: Course()].queue.add(steps, for: .rule(call))
         look(at: unit)
     }
 
+    /// What bounds how often this is done: what stops, starts or signals a unit counts for the unit; programs alone count for their rule, so
+    /// that one which only tells somebody something never keeps a unit from being restarted. A reload harms nothing, and the program of a
+    /// recovery runs no oftener than that of the failure.
+    /// - Returns: under which key of `limits` it is counted, and the rule where it counts for that alone.
+    private func bound(
+        of steps: [ActionQueue.Step], on unit: String, for call: ActionQueue.RuleCall
+    ) -> (key: String, most: Int, rule: String?)? {
+        if steps.contains(where: \.interruptsUnit) { return (unit, StormLimit.episodes, nil) }
+        guard steps.contains(where: \.isProgram), !call.isRecovery else { return nil }
+        return (unit + Self.separator + call.text, StormLimit.programs, call.text)
+    }
+
+    /// Between a unit's key and a rule; in neither of them.
+    private static let separator = "\n"
+
+    /// Where the events of its actions go: what a rule without `alert` could not do is told to the unit's own route.
+    private func routes(of call: ActionQueue.RuleCall, on unit: String) -> [String?] {
+        call.routes.isEmpty ? [ground?.standing(of: unit)?.route] : call.routes
+    }
+
     /// As events call it; the host has no name there.
     private func name(of unit: String) -> String? { unit == hostKey ? nil : ground?.standing(of: unit)?.unit ?? unit }
 
-    private func withhold(_ steps: [ActionQueue.Step], on unit: String, for call: ActionQueue.RuleCall) {
-        withheld[unit, default: []].removeAll { $0.call.text == call.text }
-        withheld[unit, default: []].append((steps, call))
+    private func withhold(_ steps: [ActionQueue.Step], on unit: String, for call: ActionQueue.RuleCall, limit: String) {
+        withheld[limit, default: []].removeAll { $0.call.text == call.text }
+        withheld[limit, default: []].append((steps, call))
         for step in steps {
             note(ActionQueue.Job(step: step, reasons: [.rule(call)]), on: unit, outcome: "left out: actions are suspended", took: .zero, [])
         }
     }
 
-    private func resume(_ unit: String, at now: Moment) {
-        let waiting = withheld.removeValue(forKey: unit) ?? []
-        let routes = waiting.first?.call.routes ?? []
-        let standing = ground?.standing(of: unit)
-        record(
-            Event(
-                kind: .actionsResumed, at: now.wall, unit: name(of: unit), detail: "rules may act on it again",
-                routes: routes.isEmpty ? [standing?.route] : routes))
+    private func resume(_ limit: String, at now: Moment) {
+        let waiting = withheld.removeValue(forKey: limit) ?? []
+        let parts = limit.split(separator: Self.separator, maxSplits: 1).map(String.init)
+        let unit = parts.first ?? limit
+        let routes = waiting.first.map(\.call.routes).flatMap { $0.isEmpty ? nil : $0 } ?? [ground?.standing(of: unit)?.route]
+        recordResumed(name(of: unit), rule: parts.count > 1 ? parts[1] : nil, routes: routes, "rules may act on it again", at: now)
         for (steps, call) in waiting where !call.isRecovery && ground?.isFailing(call.text, of: unit) ?? false { run(steps, on: unit, for: call) }
+    }
+
+    private func recordResumed(_ name: String?, rule: String?, routes: [String?], _ detail: String, at now: Moment) {
+        record(Event(kind: .actionsResumed, at: now.wall, unit: name, rule: rule, detail: detail, routes: routes))
     }
 }
 
@@ -482,7 +515,11 @@ extension ActionRunner {
         for reason in job.reasons {
             let (rule, why, routes): (String?, String, [String?]) =
                 switch reason {
-                case .rule(let call): (call.text, call.isRecovery ? "\(call.condition) is over" : call.condition, call.routes)
+                case .rule(let call):
+                    (
+                        call.text, call.isRecovery ? "\(call.condition) is over" : call.condition,
+                        problem == nil ? call.routes : self.routes(of: call, on: unit)
+                    )
                 case .person(let person): (nil, "\(person) asked", [])
                 }
             record(
@@ -540,6 +577,16 @@ extension ActionQueue.Step {
         case .unit, .exec: false
         }
     }
+
+    /// Whether it takes the unit away from its users, if only for a moment.
+    fileprivate var interruptsUnit: Bool {
+        switch self {
+        case .unit(.reload), .exec: false
+        case .unit, .ladder: true
+        }
+    }
+
+    fileprivate var isProgram: Bool { if case .exec = self { true } else { false } }
 
     /// `restart`, `signal QUIT 30s, KILL`, `exec /usr/local/bin/heal --fast`
     fileprivate var text: String {

@@ -2,9 +2,13 @@
 
 import Platform
 
-/// Bounds the acting episodes of one unit: some within a while, then none for a time that doubles whenever it did not help.
+/// Bounds the acting episodes of one unit, or the programs of one rule: some within a while, then none for a time that doubles whenever it did
+/// not help.
 struct StormLimit: Equatable {
+    /// Of what stops, starts or signals a unit.
     static let episodes = 3
+    /// Of the programs of one rule. Most of them tell somebody something, and harm nothing when they run often.
+    static let programs = 20
     static let within = Duration.seconds(600)
     static let firstPause = Duration.seconds(600)
     static let longestPause = Duration.seconds(9600)
@@ -26,11 +30,12 @@ struct StormLimit: Equatable {
     private(set) var pause = StormLimit.firstPause
 
     /// Asks for leave to act, and takes note of it.
-    mutating func ask(at uptime: Duration) -> Verdict {
+    /// - Parameter most: how many episodes there may be within the while.
+    mutating func ask(at uptime: Duration, most: Int = Self.episodes) -> Verdict {
         if suspendedUntil != nil { return .isSuspended }
         if isForgotten(at: uptime) { self = StormLimit() }
         acted.removeAll { uptime - $0 >= Self.quietTime }
-        guard acted.count(where: { uptime - $0 < Self.within }) >= Self.episodes else {
+        guard acted.count(where: { uptime - $0 < Self.within }) >= most else {
             acted.append(uptime)
             return .mayAct
         }

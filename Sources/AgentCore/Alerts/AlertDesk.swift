@@ -16,6 +16,8 @@ public struct AlertDesk: Sendable {
     /// A problem that begins again without an end, and says the same, is no news for so long: the agent was restarted.
     static let repetition = Duration.seconds(86400)
     static let rememberedProblems = 2000
+    /// More checks of one unit with routes of their own are none that a person wrote.
+    static let mostChecks = 20
     static let rememberedHappenings = 100
 
     /// Whether the aggregator hears of everything; without one this is `nil`.
@@ -25,8 +27,9 @@ public struct AlertDesk: Sendable {
         case unreachable(since: Moment, hasTakenOver: Bool)
     }
 
-    /// A problem that has begun and not ended.
+    /// A problem that has begun and not ended, as some routes know it: their end of it goes to the same routes.
     struct Problem: Equatable {
+        /// Its routes are all that have to hear of the end.
         var beginning: Event
         /// Whether people know of it, from us or from the aggregator.
         var isTold: Bool
@@ -34,16 +37,17 @@ public struct AlertDesk: Sendable {
 
     /// What waits to become the next message of a route.
     struct Gathering: Equatable {
-        var news: [Event] = []
-        /// Of those that did not fit.
+        /// One for each problem, in the order in which they came.
+        var items: [AlertItem] = []
+        /// Problems that did not fit.
         var more = 0
-        /// What the message says before its news.
+        /// What the message says before them.
         var notes: [Note] = []
         var since: Duration?
         /// When all of its messages have come back; `nil`: they are all there.
         var busyUntil: Duration?
 
-        var isEmpty: Bool { news.isEmpty && more == 0 && notes.isEmpty }
+        var isEmpty: Bool { items.isEmpty && more == 0 && notes.isEmpty }
     }
 
     /// Something about the telling itself.
@@ -58,8 +62,8 @@ public struct AlertDesk: Sendable {
     /// How long things are gathered into one message.
     private let gathering: Duration
     var aggregator: Aggregator?
-    /// By what they are.
-    var problems: [String: Problem] = [:]
+    /// By what they are (`Event.problem`). One has several entries where several checks of one unit report it to routes of their own.
+    var problems: [String: [Problem]] = [:]
     /// What has happened, and does not last, since the aggregator is away.
     var unheard: [Event] = []
     var gatherings: [String?: Gathering] = [:]
@@ -115,20 +119,55 @@ public struct AlertDesk: Sendable {
 
     private mutating func begin(_ event: Event, at now: Moment) {
         let key = event.problem
-        if let known = problems[key], known.isTold, known.beginning.detail == event.detail, event.at - known.beginning.at < Self.repetition { return }
-        if problems[key] == nil, problems.count >= Self.rememberedProblems,
-            let oldest = problems.min(by: { $0.value.beginning.at < $1.value.beginning.at })?.key
-        {
-            problems[oldest] = nil
+        guard let index = problems[key]?.firstIndex(where: { shareRoutes($0.beginning, event) }), let known = problems[key]?[index] else {
+            makeRoom(for: key)
+            let problem = Problem(beginning: event, isTold: isSpeaking || isHeard)
+            problems[key, default: []].append(problem)
+            if isSpeaking { gather(event, for: event.routes, at: now) }
+            return
         }
-        problems[key] = Problem(beginning: event, isTold: isSpeaking || isHeard)
+        let newRoutes = event.routes.filter { !known.beginning.routes.contains($0) }
+        let isRepeated = known.isTold && known.beginning.detail == event.detail && event.at - known.beginning.at < Self.repetition
+        if isRepeated {
+            problems[key]?[index].beginning.routes += newRoutes
+            let heard = Set(known.beginning.routes.compactMap { self.known($0) })
+            if isSpeaking { gather(event, for: newRoutes.filter { route in self.known(route).map { !heard.contains($0) } ?? false }, at: now) }
+            return
+        }
+        var beginning = event
+        beginning.routes = known.beginning.routes + newRoutes
+        let problem = Problem(beginning: beginning, isTold: isSpeaking || isHeard)
+        problems[key]?[index] = problem
         if isSpeaking { gather(event, for: event.routes, at: now) }
     }
 
     private mutating func end(_ event: Event, at now: Moment) {
-        guard let problem = problems.removeValue(forKey: event.problem) else { return }
+        guard let open = problems.removeValue(forKey: event.problem) else { return }
+        let ending = open.filter { shareRoutes($0.beginning, event) }
+        // After a change of the configuration the end names other routes than the beginning did: then it is the end of all.
+        let over = ending.isEmpty ? open : ending
+        if over.count < open.count { problems[event.problem] = open.filter { !over.contains($0) } }
         // Where its beginning was told, even if the configuration has changed meanwhile.
-        if isSpeaking, problem.isTold { gather(event, for: problem.beginning.routes, at: now) }
+        let heard = over.filter(\.isTold).flatMap(\.beginning.routes)
+        if isSpeaking { gather(event, for: heard, at: now) }
+    }
+
+    /// Whether two events go to one of the same routes.
+    private func shareRoutes(_ one: Event, _ other: Event) -> Bool {
+        let routes = Set(one.routes)
+        if other.routes.contains(where: routes.contains) { return true }
+        let channels = Set(one.routes.compactMap { known($0) })
+        return other.routes.contains { route in known(route).map { channels.contains($0) } ?? false }
+    }
+
+    /// Forgets the oldest problem when there are too many.
+    private mutating func makeRoom(for key: String) {
+        if problems[key].map({ $0.count >= Self.mostChecks }) ?? false { problems[key]?.removeFirst() }
+        guard problems[key] == nil, problems.count >= Self.rememberedProblems else { return }
+        let oldest = problems.min {
+            ($0.value.first?.beginning.at ?? Timestamp(seconds: 0)) < ($1.value.first?.beginning.at ?? Timestamp(seconds: 0))
+        }
+        if let oldest { problems[oldest.key] = nil }
     }
 
     /// - Parameter isReachable: whether the aggregator takes reports now. Saying the same again changes nothing.
@@ -139,7 +178,7 @@ public struct AlertDesk: Sendable {
             aggregator = .reachable
             unheard = []
             // It gets every event now, those of the meantime too, and tells people what they are to know.
-            for key in problems.keys { problems[key]?.isTold = true }
+            for (key, open) in problems { for index in open.indices { problems[key]?[index].isTold = true } }
             if hasTakenOver { note(.aggregatorIsBack(since: now.wall), at: now) }
         default: break
         }
@@ -225,9 +264,11 @@ public struct AlertDesk: Sendable {
         note(.takingOver(since: since.wall), at: now)
         var untold = unheard
         unheard = []
-        for (key, problem) in problems where !problem.isTold {
-            untold.append(problem.beginning)
-            problems[key]?.isTold = true
+        for (key, open) in problems {
+            for (index, problem) in open.enumerated() where !problem.isTold {
+                untold.append(problem.beginning)
+                problems[key]?[index].isTold = true
+            }
         }
         for event in untold.sorted(by: { ($0.at, $0.problem) < ($1.at, $1.problem) }) { gather(event, for: event.routes, at: now) }
     }
@@ -240,25 +281,48 @@ public struct AlertDesk: Sendable {
 
     private mutating func write(_ gathering: Gathering, for route: String?, at now: Moment) {
         let dropped = outbox.takeDropped(of: route)
-        let text = OwnAlertText(host: host, news: gathering.news, more: gathering.more, notes: gathering.notes, dropped: dropped, at: now.wall)
-        outbox.add(route: route, subject: text.subject, body: text.body, events: gathering.news, host: host, at: now)
+        let text = OwnAlertText(host: host, items: gathering.items, more: gathering.more, notes: gathering.notes, dropped: dropped, at: now.wall)
+        outbox.add(route: route, subject: text.subject, body: text.body, events: gathering.events, host: host, at: now)
         gatherings[route] = Gathering(busyUntil: max(now.uptime, gathering.busyUntil ?? now.uptime) + Self.flood)
     }
 }
 
 extension AlertDesk.Gathering {
-    /// A message of more is read by nobody.
-    static let longest = 50
+    /// So many problems are kept; a message shows fewer of them.
+    static let most = 500
+    /// How many events go along with the text, for programs.
+    static let mostEvents = 200
 
     mutating func add(_ event: Event, at now: Moment) {
         if since == nil { since = now.uptime }
-        if news.count < Self.longest { news.append(event) } else { more += 1 }
+        if let index = items.firstIndex(where: { $0.problem == event.problem }) { return items[index].add(event) }
+        add(AlertItem(event))
+    }
+
+    mutating func add(_ item: AlertItem) {
+        guard items.count >= Self.most else { return items.append(item) }
+        more += 1
+        // The subject names the worst: what is milder gives way.
+        if let mildest = items.indices.max(by: { AlertItem.isWorse(items[$0], items[$1]) }), AlertItem.isWorse(item, items[mildest]) {
+            items[mildest] = item
+        }
+    }
+
+    /// Oldest first: of the worst problems, as many as go along.
+    var events: [Event] {
+        items.sorted(by: AlertItem.isWorse).flatMap(\.events).prefix(Self.mostEvents).sorted { $0.at < $1.at }
     }
 
     fileprivate mutating func add(_ other: AlertDesk.Gathering) {
-        let all = news + other.news
-        news = Array(all.prefix(Self.longest))
-        more += other.more + max(0, all.count - Self.longest)
+        for item in other.items {
+            guard let index = items.firstIndex(where: { $0.problem == item.problem }) else {
+                add(item)
+                continue
+            }
+            let both = (items[index].events + item.events).sorted { $0.at < $1.at }
+            items[index] = AlertItem(both, count: items[index].count + item.count) ?? item
+        }
+        more += other.more
         notes += other.notes.filter { !notes.contains($0) }
         since = [since, other.since].compactMap { $0 }.min()
         busyUntil = [busyUntil, other.busyUntil].compactMap { $0 }.max()

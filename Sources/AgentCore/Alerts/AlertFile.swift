@@ -15,12 +15,14 @@ extension AlertDesk {
         return [
             "version": 1, "last_id": .integer(Int64(clamping: outbox.lastID)), "aggregator": aggregatorJSON,
             "problems": .array(
-                problems.sorted { $0.key < $1.key }.map { ["event": $0.value.beginning.unnumbered, "told": .bool($0.value.isTold)] }),
+                problems.sorted { $0.key < $1.key }.flatMap(\.value).map {
+                    ["event": $0.beginning.unnumbered, "told": .bool($0.isTold)]
+                }),
             "unheard": .array(unheard.map(\.unnumbered)),
             "gathering": .array(
                 sorted(gatherings).filter { !$0.value.isEmpty }.map { route, gathering in
                     [
-                        "route": JSON(route), "events": .array(gathering.news.map(\.unnumbered)), "more": .integer(Int64(gathering.more)),
+                        "route": JSON(route), "items": .array(gathering.items.map(\.json)), "more": .integer(Int64(gathering.more)),
                         "notes": .array(gathering.notes.map(\.json)),
                     ]
                 }),
@@ -52,12 +54,18 @@ extension AlertDesk {
                 faults += 1
                 continue
             }
-            problems[event.problem] = Problem(beginning: event, isTold: isTold)
+            guard problems[event.problem].map({ $0.count < Self.mostChecks }) ?? true else { continue }
+            problems[event.problem, default: []].append(Problem(beginning: event, isTold: isTold))
         }
         unheard = events(json["unheard"], limit: Self.rememberedHappenings)
         for item in (json["gathering"]?.array ?? []).prefix(1000) {
             var gathering = Gathering()
-            gathering.news = events(item["events"], limit: Gathering.longest)
+            // What an agent wrote before there were items.
+            for event in events(item["events"], limit: Gathering.most) { gathering.add(event, at: now) }
+            for entry in (item["items"]?.array ?? []).prefix(Gathering.most) {
+                let count = Int(clamping: entry["count"]?.integer ?? 0)
+                if let item = AlertItem(events(entry["events"], limit: AlertItem.mostEvents), count: count) { gathering.add(item) }
+            }
             gathering.more = Int(clamping: max(0, min(item["more"]?.integer ?? 0, 1_000_000)))
             gathering.notes = (item["notes"]?.array ?? []).prefix(4).compactMap(Note.init)
             gathering.since = now.uptime
@@ -83,6 +91,10 @@ extension AlertOutbox {
             dropped[item["route"]?.string] = Int(clamping: max(0, min(item["count"]?.integer ?? 0, 1_000_000)))
         }
     }
+}
+
+extension AlertItem {
+    fileprivate var json: JSON { ["events": .array(events.map(\.unnumbered)), "count": .integer(Int64(count))] }
 }
 
 extension AlertDesk.Note {

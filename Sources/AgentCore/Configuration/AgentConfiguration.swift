@@ -67,6 +67,7 @@ public struct ConfigurationReading: Sendable {
         for index in files.indices { understand(index, defaults) }
         examineDependencies()
         examineRoutes()
+        notePatterns()
     }
 
     /// The configuration when there is no fault, else all faults.
@@ -76,6 +77,9 @@ public struct ConfigurationReading: Sendable {
     }
 
     public var warnings: [Fault] { files.flatMap(\.warnings) }
+
+    /// The checks of services that were understood, whatever is wrong elsewhere.
+    public var services: [ServiceCheck] { understood.services }
 
     // MARK: What a file says
 
@@ -193,6 +197,18 @@ public struct ConfigurationReading: Sendable {
         }
     }
 
+    /// A unit that has a check of its own is none of a pattern's.
+    private mutating func notePatterns() {
+        let patterns = understood.services.filter(\.isPattern)
+        guard !patterns.isEmpty else { return }
+        for service in understood.services where !service.isPattern {
+            guard let file = files.firstIndex(where: { $0.path == service.file }) else { continue }
+            for pattern in patterns where pattern.covers(service.name) {
+                files[file].notes.append("`\(pattern.name)` at \(pattern.place) matches it too: that check's rules and owner do not apply to it")
+            }
+        }
+    }
+
     /// Without an aggregator, which may know more of them, only the routes of `send alerts` exist.
     private mutating func examineRoutes() {
         guard understood.settings.aggregator == nil, !hasFaultyAggregator, let settings = settingsFile, !settings.routes.isEmpty else { return }
@@ -273,13 +289,18 @@ private func filesOfFolder(_ folder: String) -> [ConfigurationFile] {
     for name in ["rollcall.conf", "host.inq"] where kind(of: inFolder(folder, name)) != nil {
         files.append(read(inFolder(folder, name)))
     }
-    for name in ["services.d", "jobs.d"] where kind(of: inFolder(folder, name)) != nil { files += ruleFiles(in: inFolder(folder, name)) }
+    var skipped: [ConfigurationFile] = []
+    for name in ["services.d", "jobs.d"] where kind(of: inFolder(folder, name)) != nil {
+        files += ruleFiles(in: inFolder(folder, name))
+        skipped += skippedFiles(in: inFolder(folder, name))
+    }
     let others = ruleFiles(in: folder).filter { other in !files.contains { $0.path == other.path } }
     if files.isEmpty {
         files = others
     } else {
         files += others.map { ConfigurationFile(unread: $0.path, why: "is not read: it is not in \(inFolder(folder, "services.d"))") }
     }
+    files += skipped
     if files.isEmpty {
         files = [
             ConfigurationFile(
@@ -291,20 +312,42 @@ private func filesOfFolder(_ folder: String) -> [ConfigurationFile] {
 
 /// The `*.inq` of a folder, sorted by name.
 private func ruleFiles(in folder: String) -> [ConfigurationFile] {
-    guard let listing = opendir(folder) else {
+    guard let names = names(in: folder) else {
         return [ConfigurationFile(path: folder, problem: "cannot be read: \(String(cString: strerror(errno)))")]
     }
+    let wanted = names.filter { $0.hasSuffix(".inq") }
+    guard wanted.count <= mostFiles else { return [ConfigurationFile(path: folder, problem: "holds more than \(mostFiles) rule files")] }
+    return wanted.map { read(inFolder(folder, $0)) }
+}
+
+/// What looks like a rule file in a folder and is none: by its suffix, or because it is in another folder there.
+private func skippedFiles(in folder: String) -> [ConfigurationFile] {
+    var skipped: [ConfigurationFile] = []
+    for name in names(in: folder) ?? [] {
+        let path = inFolder(folder, name)
+        if name.lowercased().hasSuffix(".inq") {
+            if !name.hasSuffix(".inq") { skipped.append(ConfigurationFile(unread: path, why: "is not read: the names of rule files end in .inq")) }
+        } else if kind(of: path) == S_IFDIR {
+            for inner in (names(in: path) ?? []).prefix(mostFiles) where inner.lowercased().hasSuffix(".inq") {
+                skipped.append(ConfigurationFile(unread: inFolder(path, inner), why: "is not read: it is not in \(folder) itself"))
+            }
+        }
+    }
+    return skipped
+}
+
+/// What is in a folder, without what is hidden, sorted; `nil`, and errno, for one that cannot be read.
+private func names(in folder: String) -> [String]? {
+    guard let listing = opendir(folder) else { return nil }
     defer { closedir(listing) }
     var names: [String] = []
-    while let entry = readdir(listing) {
+    while names.count <= 2 * mostFiles, let entry = readdir(listing) {
         let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
             pointer.withMemoryRebound(to: CChar.self, capacity: MemoryLayout.size(ofValue: entry.pointee.d_name)) { String(cString: $0) }
         }
-        guard name.hasSuffix(".inq"), !name.hasPrefix(".") else { continue }
-        names.append(name)
-        guard names.count <= mostFiles else { return [ConfigurationFile(path: folder, problem: "holds more than \(mostFiles) rule files")] }
+        if !name.hasPrefix(".") { names.append(name) }
     }
-    return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }.map { read(inFolder(folder, $0)) }
+    return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
 }
 
 /// A file that was found in a folder. What is no file is not opened: a pipe there would make the reader wait for ever.
@@ -312,6 +355,7 @@ private func read(_ path: String) -> ConfigurationFile {
     switch kind(of: path) {
     case S_IFREG: ConfigurationFile(reading: path)
     case nil: ConfigurationFile(path: path, problem: "cannot be read: \(String(cString: strerror(errno)))")
+    case S_IFCHR where isNullDevice(path): ConfigurationFile(masked: path)
     default: ConfigurationFile(path: path, problem: "is not a file")
     }
 }
@@ -321,6 +365,11 @@ private func kind(of path: String) -> mode_t? {
     var status = stat()
     guard stat(path, &status) == 0 || lstat(path, &status) == 0 else { return nil }
     return status.st_mode & S_IFMT
+}
+
+private func isNullDevice(_ path: String) -> Bool {
+    var (status, null) = (stat(), stat())
+    return stat(path, &status) == 0 && stat("/dev/null", &null) == 0 && status.st_rdev == null.st_rdev
 }
 
 private func inFolder(_ folder: String, _ name: String) -> String {

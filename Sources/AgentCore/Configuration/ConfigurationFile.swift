@@ -20,6 +20,8 @@ public struct ConfigurationFile: Sendable {
     /// In the order of their places.
     public var faults: [Fault]
     public var warnings: [Fault]
+    /// What follows for its check from others; neither right nor wrong.
+    public internal(set) var notes: [String] = []
 
     /// Reads and parses a file, by its name: `.conf` are settings, all others rules.
     init(reading path: String) {
@@ -37,6 +39,9 @@ public struct ConfigurationFile: Sendable {
         if path.hasSuffix(".conf") {
             let parsed = SettingsFile.parse(source)
             (content, faults) = (.settings(parsed.file), parsed.faults)
+        } else if source.saysNothing {
+            // A check that is switched off, like a unit that is masked.
+            (content, faults) = (.rules(nil), [])
         } else {
             let parsed = RuleFile.parse(source)
             (content, faults) = (.rules(parsed.file), parsed.faults)
@@ -50,6 +55,14 @@ public struct ConfigurationFile: Sendable {
         content = path.hasSuffix(".conf") ? .settings(nil) : .rules(nil)
         faults = [Fault(file: path, message: problem, help: help)]
         warnings = []
+    }
+
+    /// A link to `/dev/null`: a check that is switched off.
+    init(masked path: String) {
+        self.path = path
+        text = ""
+        content = path.hasSuffix(".conf") ? .settings(nil) : .rules(nil)
+        (faults, warnings) = ([], [])
     }
 
     /// A file that counts for nothing where it is.

@@ -26,12 +26,15 @@ public struct ServiceCheck: Equatable, Sendable {
     /// What follows `expose`.
     public var exposes: [String]
     public var rules: [Rule]
-    /// The file that says so.
+    /// The file that says so, and the line of its name.
     public var file: String
+    public var line: Int
 
     public init(
         name: String, initSystem: InitSystemName? = nil, pidFile: String? = nil, owner: String? = nil, dependencies: [String] = [],
-        daemonParameters: [String: String] = [:], deployQuestion: DeployQuestion? = nil, exposes: [String] = [], rules: [Rule] = [], file: String = ""
+        daemonParameters: [String: String] = [:], deployQuestion: DeployQuestion? = nil, exposes: [String] = [], rules: [Rule] = [],
+        file: String = "",
+        line: Int = 0
     ) {
         self.name = name
         self.initSystem = initSystem
@@ -43,7 +46,11 @@ public struct ServiceCheck: Equatable, Sendable {
         self.exposes = exposes
         self.rules = rules
         self.file = file
+        self.line = line
     }
+
+    /// For people: `/etc/rollcall/services.d/puma.inq:1`.
+    public var place: String { line > 0 ? "\(file):\(line)" : file }
 
     /// Whether it is for all units that match its name.
     public var isPattern: Bool { isUnitPattern(name) }
@@ -126,7 +133,7 @@ func unitName(_ name: String) -> String { name.hasSuffix(".service") ? String(na
 
 func unitMatches(_ unit: String, pattern: String) -> Bool {
     if unit == pattern || unitName(unit) == unitName(pattern) { return true }
-    return isUnitPattern(pattern) && (fnmatch(pattern, unit, 0) == 0 || fnmatch(unitName(pattern), unitName(unit), 0) == 0)
+    return isUnitPattern(pattern) && (fnmatch(pattern, unit, FNM_NOESCAPE) == 0 || fnmatch(unitName(pattern), unitName(unit), FNM_NOESCAPE) == 0)
 }
 
 // MARK: Reading
@@ -140,7 +147,8 @@ extension ServiceCheck {
     /// - `hostname`, `port`, `socket`, ...: how the daemon behind it is asked; see `DaemonParameters`.
     static func read(_ ruleFile: RuleFile, name: String, file: String) -> (check: ServiceCheck, findings: Findings) {
         var check = ServiceCheck(
-            name: name, dependencies: ruleFile.dependencies.map(\.name), exposes: ruleFile.exposes, rules: ruleFile.rules, file: file)
+            name: name, dependencies: ruleFile.dependencies.map(\.name), exposes: ruleFile.exposes, rules: ruleFile.rules, file: file,
+            line: ruleFile.place.line)
         var reader = ParameterReader(file: file)
         var daemonParameters: [Parameter] = []
         for parameter in ruleFile.parameters {

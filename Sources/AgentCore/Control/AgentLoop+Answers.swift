@@ -32,7 +32,11 @@ extension AgentLoop {
 
     /// The unit of a name; an answer that says what there is when there is none.
     func unit(named name: String) -> Result<WatchedUnit, Refusal> {
-        if let unit = units.first(where: { $0.isNamed(name) }) { return .success(unit) }
+        // What a check is called comes first: of two checks of one unit each has a name of its own.
+        let found =
+            units.first { !$0.isDiscovered && $0.service.name == name } ?? units.first { $0.isNamed(name) && !$0.isAlias }
+            ?? units.first { $0.isNamed(name) }
+        if let found { return .success(found) }
         let known = units.prefix(20).map(\.tracker.unit).joined(separator: ", ")
         return .failure(Refusal("no unit \(name) is watched" + (known.isEmpty ? "" : "; there are \(known)\(units.count > 20 ? ", ..." : "")")))
     }
@@ -168,7 +172,26 @@ extension AgentLoop {
                 "last_duration_ms": record.lastDuration.map { .integer($0.microseconds / 1000) } ?? .null, "due": JSON(due?.text()),
             ])
         }
-        return AgentAnswer(text: jobs.jobs.isEmpty ? "no jobs are configured\n" : table.text, json: ["jobs": .array(list)])
+        let started = timers.states
+        for job in started {
+            table.add([
+                job.name, job.schedule, words(job.state), job.lastRun?.text(fraction: false) ?? "never", job.due?.text(fraction: false) ?? "-",
+            ])
+            list.append([
+                "name": .string(job.name), "schedule": .string(job.schedule), "state": .string(words(job.state)),
+                "last_start": JSON(job.lastRun?.text()), "due": JSON(job.due?.text()),
+            ])
+        }
+        let hasNone = jobs.jobs.isEmpty && started.isEmpty
+        return AgentAnswer(text: hasNone ? "no jobs are configured\n" : table.text, json: ["jobs": .array(list)])
+    }
+
+    /// A job's state for people.
+    func words(_ state: JobState.State) -> String {
+        switch state {
+        case .tooLong: "runs too long"
+        case .waiting, .running, .ok, .overdue, .failed: state.rawValue
+        }
     }
 
     private func state(of record: JobRecord) -> String {

@@ -5,16 +5,16 @@ import Platform
 import RuleLanguage
 
 extension AgentLoop {
-    /// A calm table: the host first, then the units.
+    /// A calm table: the host first, then the units, then the jobs.
     func statusAnswer(at now: Moment) -> AgentAnswer {
         var table = TextTable(["unit", "state", "since", "pid", "cpu", "memory", "failing"])
         for unit in units {
             let state = state(of: unit)
             let age = state.since == unit.tracker.since ? unit.tracker.age(at: now) : state.since.map { max(.zero, now.wall - $0) }
             table.add([
-                state.name, words(unit, state.phase), age.map(durationWords) ?? "",
+                title(of: unit), words(unit, state.phase), age.map(durationWords) ?? "",
                 state.mainPID.map { "\($0)" } ?? "", amount(unit, "cpu:total") ?? "",
-                amount(unit, "memory:total") ?? amount(unit, "memory:rss") ?? "", state.failingRules.joined(separator: "; "),
+                amount(unit, "memory:total") ?? amount(unit, "memory:rss") ?? "", failing(unit),
             ])
         }
         var text = "rollcall-agent \(version), \(status)\n"
@@ -28,7 +28,16 @@ extension AgentLoop {
         if let failure = runnerFailure {
             text += "no alert is sent and no daemon is asked since \(failure.since.text(fraction: false)): \(failure.why)\n"
         }
+        for pattern in emptyPatterns { text += "\(pattern.name) matches no unit at present\n" }
         if !units.isEmpty { text += "\n" + table.text }
+        let recurring = jobs.states + timers.states
+        if !recurring.isEmpty {
+            var table = TextTable(["job", "last run", "next due", "state"])
+            for job in recurring {
+                table.add([job.name, job.lastRun?.text(fraction: false) ?? "never", job.due?.text(fraction: false) ?? "", words(job.state)])
+            }
+            text += "\n" + table.text
+        }
         return AgentAnswer(text: text, json: everything(at: now))
     }
 
@@ -76,18 +85,106 @@ extension AgentLoop {
                 list.append(.object([.init("unit", JSON(subject)), .init("explanation", explanation.json)]))
             }
         }
-        if let name, name != "host" {
-            switch unit(named: name) {
-            case .success(let unit): explain(unit.rules, of: unit.tracker.unit, key: unit.key, isUp: unit.tracker.isUp)
-            case .failure(let refusal): return .refused(refusal.problem)
-            }
-        } else {
-            explain(host.rules, of: nil, key: nil)
-            if name == nil { for unit in units { explain(unit.rules, of: unit.tracker.unit, key: unit.key, isUp: unit.tracker.isUp) } }
+        func explain(_ unit: WatchedUnit) {
+            if rule == nil { text += situation(of: unit) }
+            explain(unit.rules, of: unit.tracker.unit, key: unit.key, isUp: unit.tracker.isUp)
         }
-        guard !list.isEmpty else { return .refused(rule.map { "no rule holds `\(shortened($0, to: 200))`" } ?? "there are no rules") }
+        switch name {
+        case nil:
+            explain(host.rules, of: nil, key: nil)
+            for unit in units { explain(unit) }
+            if rule == nil { for pattern in emptyPatterns { text += "\(pattern.name) matches no unit at present\n" } }
+        case "host"?:
+            if rule == nil, host.rules.isEmpty { text += "host: no rules\n" }
+            explain(host.rules, of: nil, key: nil)
+        case let name?:
+            if let pattern = plan.services.first(where: { $0.kind == .pattern && $0.name == name }) {
+                let found = units.filter { $0.isDiscovered && $0.service.name == pattern.name }
+                if found.isEmpty { return AgentAnswer(text: "\(name) matches no unit at present\n", json: ["rules": []]) }
+                for unit in found { explain(unit) }
+            } else {
+                switch unit(named: name) {
+                case .success(let unit): explain(unit)
+                case .failure(let refusal): return .refused(refusal.problem)
+                }
+            }
+        }
+        if let rule, list.isEmpty { return .refused("no rule holds `\(shortened(rule, to: 200))`") }
+        guard !text.isEmpty else { return .refused("nothing is watched") }
         return AgentAnswer(text: text, json: ["rules": .array(list)])
     }
+}
+
+// MARK: A unit in words
+
+extension AgentLoop {
+    /// What is known of a unit besides its rules: how it is, since when and why, and which other checks it has to do with.
+    private func situation(of unit: WatchedUnit) -> String {
+        let state = state(of: unit)
+        var line = "\(title(of: unit)): \(words(unit, state.phase))"
+        if let since = state.since { line += " since \(since.text(fraction: false))" }
+        if let pid = state.mainPID { line += ", main process \(pid)" }
+        var reasons: [String] = []
+        if !unit.tracker.isUp, !unit.lastDown.isEmpty { reasons.append(unit.lastDown) }
+        if !state.detail.isEmpty, !reasons.contains(where: { $0.contains(state.detail) }) {
+            reasons.append(state.initSystem.isEmpty ? state.detail : "\(state.initSystem) says \(state.detail)")
+        }
+        if !reasons.isEmpty { line += "; " + reasons.joined(separator: "; ") }
+        let lines = [line] + relations(of: unit).map { "  \($0)" } + (unit.rules.isEmpty ? ["  no rules: you are alerted when it goes down"] : [])
+        return lines.map { $0.onOneLine + "\n" }.joined()
+    }
+
+    private func relations(of unit: WatchedUnit) -> [String] {
+        let name = unit.tracker.unit
+        func at(_ service: WatchPlan.Service) -> String { service.place.isEmpty ? "" : " at \(service.place)" }
+        if unit.isDiscovered { return ["found by the check `\(unit.service.name)`\(at(unit.service))"] }
+        var lines: [String] = []
+        let others = checks(ofUnit: name).filter { $0 !== unit }
+        if unit.isAlias {
+            let also = others.map { "as `\($0.service.name)`\(at($0.service))" }.joined(separator: ", ")
+            lines.append("`\(unit.service.name)` is another name of \(name)" + (also.isEmpty ? "" : ", which is also checked \(also)"))
+        } else {
+            lines += others.map { "also checked as `\($0.service.name)`\(at($0.service)), which is another name of it" }
+        }
+        for pattern in plan.services where pattern.kind == .pattern && matches(name, pattern: pattern.name) {
+            lines.append("`\(pattern.name)`\(at(pattern)) matches it too: that check's rules and owner do not apply to it")
+        }
+        return lines
+    }
+
+    /// The unit's own name; with the name by which it is checked where that is another one.
+    private func title(of unit: WatchedUnit) -> String {
+        unit.isAlias ? "\(unit.tracker.unit) (\(unit.service.name))" : unit.tracker.unit
+    }
+
+    /// Patterns without a unit at present.
+    private var emptyPatterns: [WatchPlan.Service] {
+        plan.services.filter { service in
+            service.kind == .pattern && !units.contains { $0.service.name == service.name || matches($0.tracker.unit, pattern: service.name) }
+        }
+    }
+
+    /// Of the rules that fail, what is compared with what; `explain` has the whole rules.
+    private func failing(_ unit: WatchedUnit) -> String {
+        let conditions = unit.rules.filter(\.isFailing).map { shortened($0.rule.condition.text, to: 48) }
+        let shown = conditions.prefix(2).joined(separator: "; ")
+        return conditions.count > 2 ? "\(shown); \(conditions.count - 2) more" : shown
+    }
+
+    /// The name of a unit in the list of all; a second check of one unit has its own name.
+    private func exportNames() -> [String] {
+        guard units.contains(where: \.isAlias) else { return units.map(\.tracker.unit) }
+        var taken = Set(units.filter { !$0.isAlias }.map(\.tracker.unit))
+        return units.map { unit in
+            guard unit.isAlias else { return unit.tracker.unit }
+            return taken.insert(unit.tracker.unit).inserted ? unit.tracker.unit : unit.service.name
+        }
+    }
+}
+
+extension String {
+    /// Without the line breaks that evidence has.
+    fileprivate var onOneLine: String { String(map { $0.isNewline ? " " : $0 }) }
 }
 
 // MARK: Parts
@@ -133,7 +230,9 @@ extension AgentLoop {
                     "name": .string(hostname), "metrics": metrics(host.samples),
                     "failing_rules": .array(host.rules.filter(\.isFailing).map { .string($0.rule.text) }),
                 ]),
-            .init("services", .object(units.map { .init($0.tracker.unit, service($0, at: now)) })),
+            .init("services", .object(zip(exportNames(), units).map { .init($0, service($1, at: now)) })),
+            .init("jobs", .array((jobs.states + timers.states).map(\.json))),
+            .init("patterns_without_units", .array(emptyPatterns.map { .string($0.name) })),
             .init("silences", silences.json(at: now)),
             .init("failed_sources", .array((failedSources.keys + (runnerFailure == nil ? [] : ["rollcall-runner"])).sorted().map(JSON.string))),
         ])
@@ -143,7 +242,8 @@ extension AgentLoop {
         let state = state(of: unit)
         let action = actions?.state(of: unit.key)
         return .object([
-            .init("name", .string(state.name)), .init("pid", state.mainPID.map { .integer(Int64($0)) } ?? .null),
+            .init("name", .string(state.name)), .init("check", .string(unit.service.name)),
+            .init("pid", state.mainPID.map { .integer(Int64($0)) } ?? .null),
             .init("metrics", metrics(unit.samples)), .init("init", .string(state.initSystem)), .init("state", .string(state.phase.rawValue)),
             .init("detail", .string(state.detail)), .init("since", JSON(state.since?.text())), .init("restarts", .integer(Int64(unit.restarts))),
             .init("stuck", .bool(unit.stall.isStuck)), .init("silent", .bool(planned(silenceOf: unit) != nil)),

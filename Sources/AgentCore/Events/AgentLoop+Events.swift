@@ -26,13 +26,28 @@ extension AgentLoop {
             if let silence { mute(&event, silence) }
             if hostIsStopping { muteForTheStop(&event) }
         case .ends(let concern):
+            if let unit, case .rule(let rule) = concern { recordWaitingFailures { $0.unit === unit && $0.rule == rule } }
             if isUntold(concern, of: unit) { event.routes = [] }
             setUntold(concern, of: unit, false)
         case .passes:
             if let silence { mute(&event, silence) }
+            if [.unitRestarted, .unitStopped].contains(event.kind), let unit, !addRoutesOfOtherChecks(&event, of: unit) { return }
             if hostIsStopping { muteForTheStop(&event) }
         }
         record(event)
+    }
+
+    /// A restart or a stop has no end by which two reports of it could be told apart: where several checks watch one unit, the first one reports it to the
+    /// owners of all.
+    /// - Returns: whether this check is the first.
+    private func addRoutesOfOtherChecks(_ event: inout Event, of unit: WatchedUnit) -> Bool {
+        let checks = checks(ofUnit: unit.tracker.unit)
+        guard !unit.isDiscovered, checks.count > 1 else { return true }
+        guard checks.first === unit else { return false }
+        for other in checks.dropFirst() where fullSilence(of: other) == nil && !event.routes.contains(other.service.route) {
+            event.routes.append(other.service.route)
+        }
+        return true
     }
 
     /// What an action came to.
@@ -78,6 +93,13 @@ extension AgentLoop {
     }
 }
 
+// MARK: Several checks of one unit
+
+extension AgentLoop {
+    /// The checks that name a unit, in the order of the plan; several where they know it by different names: `mysql` and `mariadb`.
+    func checks(ofUnit name: String) -> [WatchedUnit] { units.filter { $0.tracker.unit == name && !$0.isDiscovered } }
+}
+
 // MARK: How things are
 
 extension AgentLoop {
@@ -92,9 +114,28 @@ extension AgentLoop {
         snapshotTimer = nil
         let now = time.now()
         let snapshot = Snapshot(
-            at: now.wall, units: units.map(state), samples: host.samples, silences: reportedSilences(at: now), jobs: jobs.states + timers.states,
+            at: now.wall, units: unitStates, samples: host.samples, silences: reportedSilences(at: now), jobs: jobs.states + timers.states,
             isRunnerUp: plan.runnerWork.isEmpty ? nil : runnerFailure == nil)
         sink.update(snapshot, isOfCycle: isOfCycle)
+    }
+
+    /// One for each unit: what several checks of one unit know of it is said together.
+    private var unitStates: [UnitState] {
+        let states = units.map(state)
+        guard units.contains(where: \.isAlias) else { return states }
+        var places: [String: Int] = [:]
+        var merged: [UnitState] = []
+        for state in states {
+            guard let place = places[state.name] else {
+                places[state.name] = merged.count
+                merged.append(state)
+                continue
+            }
+            merged[place].failingRules += state.failingRules.filter { !merged[place].failingRules.contains($0) }
+            let known = Set(merged[place].samples.map(\.metric))
+            merged[place].samples += state.samples.filter { !known.contains($0.metric) }
+        }
+        return merged
     }
 
     func state(of unit: WatchedUnit) -> UnitState {

@@ -6,7 +6,7 @@ import Glibc
 func matches(_ name: String, pattern: String) -> Bool {
     if name == pattern || "\(pattern).service" == name { return true }
     guard isPattern(pattern) else { return false }
-    return fnmatch(pattern, name, 0) == 0 || fnmatch("\(pattern).service", name, 0) == 0
+    return fnmatch(pattern, name, FNM_NOESCAPE) == 0 || fnmatch("\(pattern).service", name, FNM_NOESCAPE) == 0
 }
 
 /// Whether a name stands for many.

@@ -71,6 +71,13 @@ final class WatchedUnit {
     /// Whether somebody who says this name means this unit.
     func isNamed(_ name: String) -> Bool { name == tracker.unit || name == service.name && !isDiscovered || "\(name).service" == tracker.unit }
 
+    /// Whether it is checked by another name than its own: `mysql`, which is `mariadb.service`.
+    var isAlias: Bool {
+        guard !isDiscovered, tracker.wasSeen else { return false }
+        let (unit, name) = (tracker.unit, service.name)
+        return unit != name && !(unit.hasPrefix(name) && unit.utf8.count == name.utf8.count + 8 && unit.hasSuffix(".service"))
+    }
+
     /// Whether the one that answers for it is among these, so that it is the same unit.
     func isAnswered(by candidates: [String]) -> Bool { chosen.map(candidates.contains) ?? (candidates == self.candidates) }
 

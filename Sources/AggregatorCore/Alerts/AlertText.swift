@@ -62,10 +62,11 @@ struct AlertText {
         }
     }
 
-    /// `puma.service on web1 is down: ...`, but `puma.service on web1: memory is over ...`.
+    /// `puma.service on web1 is down: ...`, `nginx.service on web1 was stopped on request`, but `puma.service on web1: memory is over ...`.
     private static func sentence(_ subject: String, _ text: String) -> String {
-        let isState = ["down", "silent"].contains { text == $0 || text.hasPrefix("\($0):") }
-        return "\(subject)\(isState ? " is" : ":") \(text)"
+        let isState = ["down", "silent", "stuck"].contains { text == $0 || text.hasPrefix("\($0):") }
+        if text.hasPrefix("is ") { return "\(subject) \(text)" }
+        return "\(subject)\(isState ? " is" : text.hasPrefix("stopped on request") ? " was" : ":") \(text)"
     }
 
     private static func facts(_ alert: Alert) -> [(name: String, value: String)] {
@@ -79,7 +80,7 @@ struct AlertText {
             facts.append(("Was", alert.detail))
         } else if !alert.detail.isEmpty, alert.detail != "down" {
             // What it is stands in the sentence above already.
-            let state = ["down: ", "silent: "].first(where: alert.detail.hasPrefix) ?? ""
+            let state = ["down: ", "silent: ", "stuck: "].first(where: alert.detail.hasPrefix) ?? ""
             facts.append(("Reason", String(alert.detail.dropFirst(state.count))))
         }
         // The age matters when the news is old: the aggregator or the network was away.

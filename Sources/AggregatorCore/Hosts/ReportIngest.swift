@@ -110,7 +110,7 @@ public enum ReportIngest {
                 statuses.recover(key(.rule(event.rule ?? "")), in: service, subject: subject, at: event.at)
             case .unitStuck, .actionsSuspended, .jobOverdue, .jobFailed:
                 statuses.fail(
-                    key(.rule(event.problem)), in: service, subject: subject, text: event.detail, importance: event.importance ?? .error,
+                    key(.rule(event.problem)), in: service, subject: subject, text: text(event), importance: event.importance ?? .error,
                     at: event.at, routes: event.routes)
             case .unitUnstuck, .actionsResumed, .jobRan:
                 statuses.recover(key(.rule(event.problem)), in: service, subject: subject, at: event.at)
@@ -133,6 +133,18 @@ public enum ReportIngest {
     /// Details of these events begin with the source's name: `systemd: ...`, `systemd answers again`.
     private static func source(_ event: Event) -> ProblemKey.Item {
         .source(String(event.detail.prefix { $0 != ":" && $0 != " " }))
+    }
+
+    /// What is wrong, where the event's detail alone would not say it.
+    private static func text(_ event: Event) -> String {
+        let reason = event.detail.isEmpty ? "" : ": \(event.detail)"
+        return switch event.kind {
+        case .unitStuck: "stuck\(reason)"
+        case .actionsSuspended: "automatic actions suspended\(reason)"
+        case .jobOverdue: "job \(event.job ?? "") is overdue\(reason)"
+        case .jobFailed: "job \(event.job ?? "") failed\(reason)"
+        default: event.detail
+        }
     }
 
     private static func down(_ detail: String) -> String { detail.isEmpty ? "down" : "down: \(detail)" }

@@ -24,7 +24,8 @@ struct Statuses {
     }
 
     /// Something in the service fails since `at`. What failed already keeps the time at which it began. Without any route nobody is told;
-    /// once it fails with one, it is news.
+    /// once it fails with one, it is news. A problem that is known is news to the routes that have not heard of it: several checks of one unit
+    /// report the same, each to its own owner.
     /// - Parameter importance: `nil` for what the service itself weighs: a unit that is down.
     mutating func fail(
         _ key: ProblemKey, in name: String, subject: Alert.Subject, text: String, importance: Importance?, at: Timestamp, routes: [String?]? = nil
@@ -33,21 +34,32 @@ struct Statuses {
         guard var service = situation.services[name] else { return }
         let at = min(at, now)  // an agent's clock may be ahead of ours
         let known = service.problems[key]
+        let knownRoutes = known?.routes ?? []
+        let newRoutes = (routes ?? []).filter { !knownRoutes.contains($0) }
         let problem = Problem(
             subject: subject.words, text: text, importance: importance ?? plan.importanceOfDown(in: name), since: known?.problem.since ?? at)
-        service.problems[key] = ServiceProblem(problem, routes: routes ?? known?.routes ?? [nil], isTold: known?.isTold ?? false)
+        service.problems[key] = ServiceProblem(
+            problem, routes: known == nil ? routes ?? [nil] : knownRoutes + newRoutes, isTold: known?.isTold ?? false)
         let before = service.status
         settle(&service, at: at)
-        let isNews = known == nil || known?.routes.isEmpty == true
-        if routes?.isEmpty != true, let reason = reason(from: before, to: service.status, isNew: isNews, importance: problem.importance) {
-            let recipients = plan.recipients(of: name, routes: routes ?? [nil])
+        let isNews = known == nil || !newRoutes.isEmpty
+        if routes?.isEmpty != true, var reason = reason(from: before, to: service.status, isNew: isNews, importance: problem.importance) {
+            var recipients = plan.recipients(of: name, routes: routes ?? [nil])
+            if reason == .anotherProblem, !knownRoutes.isEmpty {
+                // Those of the other routes have heard of it.
+                reason = .newProblem
+                let told = plan.recipients(of: name, routes: knownRoutes)
+                recipients = plan.recipients(of: name, routes: newRoutes).filter { !told.contains($0) }
+            }
             service.told = Array(Set(service.told).union(recipients)).sorted()
             service.problems[key]?.isTold = true
             let others = service.problems.filter { $0.key != key }
-            tell(
-                Alert(
-                    reason: reason, service: name, status: service.status, subject: subject, detail: text, at: at, now: now,
-                    others: ServiceState(name: name, since: now, problems: others).orderedProblems, recipients: recipients))
+            if !recipients.isEmpty || knownRoutes.isEmpty {
+                tell(
+                    Alert(
+                        reason: reason, service: name, status: service.status, subject: subject, detail: text, at: at, now: now,
+                        others: ServiceState(name: name, since: now, problems: others).orderedProblems, recipients: recipients))
+            }
         }
         situation.services[name] = service
     }

@@ -10,11 +10,14 @@ struct CheckConfig: ParsableCommand {
         abstract: "Checks rule files and settings: says what the agent understands, and every fault at once.",
         discussion: """
             Of a folder these are read: rollcall.conf, host.inq, services.d/*.inq and jobs.d/*.inq; of a folder that has none of them, its *.inq. \
-            The exit status is 0 without faults and 1 with faults.
+            The exit status is 0 without faults and 1 with faults. Where systemd runs it is asked which units the checks mean.
             """)
 
     @Flag(help: "Print one JSON object per file and line.")
     var json = false
+
+    @Flag(help: "Look at the files alone, not at the units of this host.")
+    var offline = false
 
     @Option(help: "Judge the samples in this file by the rules, and say when each would have fired: what `rollcall history` has printed.")
     var replay: String?
@@ -28,7 +31,8 @@ struct CheckConfig: ParsableCommand {
         let hostname = name.withUnsafeBufferPointer { String(decoding: $0.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self) }
         let reading = ConfigurationReading(paths, defaults: AgentSettings.Defaults(hostname: hostname, stateDirectory: nil))
         if let replay, case .success(let configuration) = reading.configuration { return try judge(replay, by: configuration) }
-        let answer = json ? CheckConfigAnswer(jsonOf: reading) : CheckConfigAnswer(sentencesOf: reading)
+        let units = offline ? nil : HostUnits(of: reading.services)
+        let answer = json ? CheckConfigAnswer(jsonOf: reading, units) : CheckConfigAnswer(sentencesOf: reading, units)
         Output.answer.say(answer.output)
         Output.complaint.say(answer.complaints)
         Output.answer.say(answer.summary)

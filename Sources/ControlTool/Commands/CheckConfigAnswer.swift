@@ -16,11 +16,18 @@ struct CheckConfigAnswer {
 
 // MARK: Sentences
 
+/// What follows for a file's check from other checks and from the units of this host.
+private func notes(on file: ConfigurationFile, of reading: ConfigurationReading, _ units: HostUnits?) -> [String] {
+    let check = reading.services.first { $0.file == file.path }
+    return file.notes + (check.flatMap { units?.notes(on: $0, among: reading.services) } ?? [])
+}
+
 extension CheckConfigAnswer {
-    init(sentencesOf reading: ConfigurationReading) {
+    /// - Parameter units: the units of this host; `nil`: nothing is known of them.
+    init(sentencesOf reading: ConfigurationReading, _ units: HostUnits? = nil) {
         isGood = reading.files.allSatisfy(\.faults.isEmpty)
         for file in reading.files {
-            for sentence in sentences(of: file) { output += "\(file.path): \(sentence)\n" }
+            for sentence in sentences(of: file, notes: notes(on: file, of: reading, units)) { output += "\(file.path): \(sentence)\n" }
             for var warning in file.warnings {
                 warning.message = "warning: \(warning.message)"
                 complaints += warning.rendered(in: file.text)
@@ -36,7 +43,7 @@ extension CheckConfigAnswer {
 
 private func count(_ number: Int, _ noun: String) -> String { number == 1 ? "1 \(noun)" : "\(number) \(noun)s" }
 
-private func sentences(of configurationFile: ConfigurationFile) -> [String] {
+private func sentences(of configurationFile: ConfigurationFile, notes: [String]) -> [String] {
     switch configurationFile.content {
     case .settings(let file):
         guard let file else { return [] }
@@ -62,7 +69,7 @@ private func sentences(of configurationFile: ConfigurationFile) -> [String] {
             case .host, .jobs: break
             }
         }
-        return said.map { "\(who): \($0)" }
+        return (said + notes).map { "\(who): \($0)" }
     }
 }
 
@@ -161,13 +168,13 @@ private func shown(_ text: String) -> String {
 // MARK: JSON
 
 extension CheckConfigAnswer {
-    init(jsonOf reading: ConfigurationReading) {
+    init(jsonOf reading: ConfigurationReading, _ units: HostUnits? = nil) {
         isGood = reading.files.allSatisfy(\.faults.isEmpty)
-        for file in reading.files { output += json(of: file).text + "\n" }
+        for file in reading.files { output += json(of: file, notes: notes(on: file, of: reading, units)).text + "\n" }
     }
 }
 
-private func json(of file: ConfigurationFile) -> JSON {
+private func json(of file: ConfigurationFile, notes: [String]) -> JSON {
     let said: JSON.Member =
         switch file.content {
         case .rules(let ruleFile): .init("check", ruleFile.map(json(of:)) ?? .null)
@@ -177,6 +184,7 @@ private func json(of file: ConfigurationFile) -> JSON {
     var members: [JSON.Member] = [.init("file", .string(file.path)), .init("faults", .array(file.faults.map(json(of:)))), said]
     if case .settings(let settingsFile?) = file.content { members.append(.init("routes", .array(settingsFile.routes.map(json(of:))))) }
     members.append(.init("warnings", .array(file.warnings.map(json(of:)))))
+    if !notes.isEmpty { members.append(.init("notes", .array(notes.map(JSON.string)))) }
     return .object(members)
 }
 

@@ -25,22 +25,37 @@ public final class LinuxEvidence: EvidenceReader {
     public func collect(
         of unit: String, initSystem: String, cgroup: String?, mainProcess: ProcessIdentity?, deadline: Duration, _ done: @escaping ([String]) -> Void
     ) {
+        let journal = initSystem == "systemd" ? unit : nil
+        read(
+            { linesOfEvidence(of: journal, cgroup: cgroup, mainProcess: mainProcess, count: Self.logLines) }, deadline: deadline,
+            otherwise: { ["no evidence: \($0)"] }, done)
+    }
+
+    public func kills(in cgroup: String, within age: Duration, deadline: Duration, _ done: @escaping ([String]) -> Void) {
+        let microseconds = UInt64(max(0, age.microseconds))
+        read({ Array(killedProcesses(in: cgroup, within: microseconds).prefix(3)) }, deadline: deadline, otherwise: { _ in [] }, done)
+    }
+
+    /// - Parameter otherwise: what is answered when nothing could be read, by the reason.
+    private func read(
+        _ lines: @escaping @Sendable () -> [String], deadline: Duration, otherwise: @escaping (String) -> [String],
+        _ done: @escaping ([String]) -> Void
+    ) {
         number += 1
         let id = number
         let home = Home(evidence: self)
-        let journal = initSystem == "systemd" ? unit : nil
         guard
             running < Self.mostThreads,
             detachThread({ [loop] in
-                let lines = linesOfEvidence(of: journal, cgroup: cgroup, mainProcess: mainProcess, count: Self.logLines)
+                let lines = lines()
                 loop.post { home.evidence?.collected(lines, for: id) }
             })
         else {
-            loop.after(.zero) { done(["no evidence: too much of it is being collected already"]) }
+            loop.after(.zero) { done(otherwise("too much of it is being collected already")) }
             return
         }
         running += 1
-        let timer = loop.after(deadline) { [weak self] in self?.finish(id, ["no evidence: it could not be read in time"]) }
+        let timer = loop.after(deadline) { [weak self] in self?.finish(id, otherwise("it could not be read in time")) }
         waiting[id] = Waiting(deadline: timer, done: done)
     }
 

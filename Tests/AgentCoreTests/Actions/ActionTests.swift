@@ -203,6 +203,20 @@ private final class Bed {
         #expect(bed.manager.performed == ["stop puma.service", "start puma.service"])
     }
 
+    /// A rule without `alert` wakes nobody as long as what it does works.
+    @Test func anActionThatFailsIsToldEvenWithoutAnAlert() {
+        bed.ground.units["puma"]?.route = "web"
+        let rule = rule(.above, 500, actions: [.restart])
+        bed.ground.failing.insert(rule.text)
+        bed.runner.run(rule, on: "puma", routes: [])
+        bed.manager.finish(.failure(ActionError("access denied")))
+        #expect(bed.events.value.map(\.kind) == [.actionFailed])
+        #expect(bed.events.value.last?.routes == ["web"])
+        bed.runner.run(rule, on: "puma", routes: [])
+        bed.restarts()
+        #expect(bed.events.value.last?.kind == .actionSucceeded && bed.events.value.last?.routes == [])
+    }
+
     @Test func theDeadlineIsNinetySecondsOrWhatTheUnitsStartMayTake() {
         bed.fail([.restart])
         bed.restarts()
@@ -334,7 +348,7 @@ private final class Bed {
         #expect(bed.manager.performed.count == 3)
         #expect(
             bed.told.last
-                == "actions_suspended: rules acted on it 3 times within 10 min; they leave it alone until 2026-11-21T03:10:00Z, "
+                == "actions_suspended: rules acted on it 3 times within 10 min; no further actions until 2026-11-21T03:10:00Z, "
                 + "although memory:total_rss > 500")
         bed.time.advance(by: .seconds(599))
         bed.runner.endCycle()
@@ -344,6 +358,62 @@ private final class Bed {
         #expect(bed.told.last == "actions_resumed: rules may act on it again")
         // It fails still, and what was left out is done.
         #expect(bed.manager.performed.count == 4)
+    }
+
+    /// The same problem begins and ends, so that it is told that it is over.
+    @Test func theEndOfASuspensionBelongsToItsBeginning() throws {
+        for _ in 0..<3 { episode() }
+        bed.fail([.restart])
+        let beginning = try #require(bed.events.value.last)
+        bed.time.advance(by: .seconds(600))
+        bed.runner.endCycle()
+        let end = try #require(bed.events.value.last { $0.kind == .actionsResumed })
+        #expect(beginning.effect == .begins && end.effect == .ends && beginning.problem == end.problem)
+    }
+
+    @Test func aSuspensionEndsWithItsUnit() {
+        for _ in 0..<3 { episode() }
+        bed.fail([.restart])
+        bed.runner.forget("puma", named: "puma.service", route: "ops")
+        #expect(bed.told.last == "actions_resumed: it is not watched any more")
+        #expect(bed.events.value.last?.unit == "puma.service" && bed.runner.limits == [:])
+    }
+
+    private let program = Command(arguments: ["/usr/local/bin/tell"])
+
+    /// One episode that runs a program, and its end.
+    private func program(above threshold: Double = 100) {
+        bed.fail([.exec(program)], above: threshold)
+        bed.commands.end(CommandOutcome(.exited(status: 0), output: ""))
+        bed.ground.failing = []
+    }
+
+    /// Programs mostly tell somebody something.
+    @Test func programsKeepNoUnitFromBeingRestarted() {
+        for _ in 0..<5 { program() }
+        for _ in 0..<3 { episode() }
+        #expect(bed.commands.commands.count == 5 && bed.manager.performed.count == 3)
+        #expect(!bed.told.contains { $0.hasPrefix("actions_suspended") })
+        // Nor does a unit that is left alone keep a program from running.
+        bed.fail([.restart])
+        program()
+        #expect(bed.manager.performed.count == 3 && bed.commands.commands.count == 6)
+    }
+
+    @Test func aRuleThatRunsItsProgramAllTheTimeIsHeldBackAlone() throws {
+        for _ in 0..<StormLimit.programs { program() }
+        bed.fail([.exec(program)], above: 100)
+        #expect(bed.commands.commands.count == StormLimit.programs)
+        let suspended = try #require(bed.events.value.last)
+        #expect(
+            suspended.detail == "a rule ran its program 20 times within 10 min; it is not run again until 2026-11-21T03:10:00Z, "
+                + "although memory:total_rss > 100")
+        program(above: 200)
+        #expect(bed.commands.commands.count == StormLimit.programs + 1)
+        bed.ground.failing = []
+        bed.time.advance(by: .seconds(600))
+        bed.runner.endCycle()
+        #expect(bed.events.value.last?.kind == .actionsResumed && bed.events.value.last?.problem == suspended.problem)
     }
 
     @Test func whatRecoveredMeanwhileIsNotDoneLater() {

@@ -80,7 +80,7 @@ private let up = event(.unitUp)
         story.pass(2)
         story.happens(up)
         story.pass(60)
-        #expect(story.told == ["default: [critical] redis.service on web1: memory:rss is 1.2g, over 1g, and 2 more"])
+        #expect(story.told == ["default: [critical] redis.service on web1: memory:rss is 1.2g, over 1g, and 1 more problem"])
         #expect(story.alerts.first?.events.count == 3)
     }
 
@@ -107,8 +107,8 @@ private let up = event(.unitUp)
         for number in 0..<1000 { story.happens(event(.unitDown, "unit\(number).service", .error)) }
         story.pass(5)
         let alert = try #require(story.alerts.first)
-        #expect(alert.events.count == 50)
-        #expect(alert.subject.hasSuffix("and 999 more"))
+        #expect(alert.events.count == 200)
+        #expect(alert.subject.hasSuffix("and 999 more problems"))
         #expect(alert.body.contains("  and 950 more\n"))
     }
 
@@ -117,7 +117,8 @@ private let up = event(.unitUp)
         event(.unitRestarted, .some("a"), .warning, cause: .finished), event(.unitDown, .some("a"), .error, cause: .request),
         event(.ruleFailed, .some("a"), rule: "r", .warning), event(.sourceFailed, .none, .error, "systemd: no answer"),
         event(.actionFailed, .some("a"), rule: "r", .error), event(.actionsSuspended, .some("a"), rule: "r", .error),
-        event(.jobOverdue, .some("backup"), .error), event(.jobFailed, .some("backup"), .error), event(.unitStuck, .some("a"), .error),
+        event(.jobOverdue, .none, rule: "job backup", .error), event(.jobFailed, .none, rule: "job backup", .error),
+        event(.unitStuck, .some("a"), .error),
         event(.deployFinished, .some("a"), .error, "down"), event(.agentStarted, .none, .warning, "after a crash"), event(.eventsLost, .none),
     ])
     func whatSomebodyMustHearOfIsTold(event: Event) {
@@ -161,6 +162,128 @@ private let up = event(.unitUp)
         #expect(story.told.last == "ops: [ok] a on web1 has recovered")
     }
 
+    // MARK: Several checks of one unit
+
+    private static let database = "mariadb.service"
+    private let dba = event(.unitDown, database, .error, cause: .failure, "killed by SIGKILL", routes: ["dba"])
+    private let web = event(.unitDown, database, .error, cause: .failure, "killed by SIGKILL", routes: ["web"])
+
+    @Test func everyOwnerOfAUnitIsTold() {
+        var story = Story(["dba", "web"])
+        story.happens(dba)
+        story.happens(web)
+        story.pass(5)
+        #expect(
+            story.told.sorted() == [
+                "dba: [error] mariadb.service on web1 is down: killed by SIGKILL", "web: [error] mariadb.service on web1 is down: killed by SIGKILL",
+            ])
+        // One of the two checks is taken from the configuration: the other one's owner hears nothing of that.
+        story.happens(event(.unitUp, Self.database, routes: ["web"]))
+        story.pass(5)
+        #expect(story.told.dropFirst(2) == ["web: [ok] mariadb.service on web1 is up again"])
+        story.happens(event(.unitUp, Self.database, routes: ["dba"]))
+        story.pass(5)
+        #expect(story.told.dropFirst(3) == ["dba: [ok] mariadb.service on web1 is up again"])
+    }
+
+    @Test func theOwnerOfTwoChecksOfOneUnitIsToldOnce() {
+        var story = Story(["dba"])
+        for _ in 1...2 { story.happens(dba) }
+        story.pass(5)
+        #expect(story.told == ["dba: [error] mariadb.service on web1 is down: killed by SIGKILL"])
+        story.pass(60)
+        for _ in 1...2 { story.happens(event(.unitUp, Self.database, routes: ["dba"])) }
+        story.pass(60)
+        #expect(story.told.dropFirst() == ["dba: [ok] mariadb.service on web1 is up again"])
+    }
+
+    /// Neither route has a channel of its own, so that both are the default route.
+    @Test func twoOwnersWithOneChannelAreToldOnce() {
+        var story = Story()
+        story.happens(dba)
+        story.happens(web)
+        story.pass(60)
+        #expect(story.told == ["default: [error] mariadb.service on web1 is down: killed by SIGKILL"])
+        for route in ["dba", "web"] { story.happens(event(.unitUp, Self.database, routes: [route])) }
+        story.pass(60)
+        #expect(story.told.dropFirst() == ["default: [ok] mariadb.service on web1 is up again"])
+    }
+
+    @Test func anOwnerWhoIsNewHearsOfWhatLasts() {
+        var story = Story(["dba", "web"])
+        story.happens(event(.ruleFailed, "a", rule: "r", .error, "too much", routes: ["dba"]))
+        story.pass(60)
+        story.happens(event(.ruleFailed, "a", rule: "r", .error, "too much", routes: ["dba", "web"]))
+        story.pass(60)
+        #expect(story.told == ["dba: [error] a on web1: too much", "web: [error] a on web1: too much"])
+        story.happens(event(.ruleRecovered, "a", rule: "r", routes: ["web"]))
+        story.pass(60)
+        #expect(story.told.dropFirst(2).sorted() == ["dba: [ok] a on web1 has recovered", "web: [ok] a on web1 has recovered"])
+    }
+
+    @Test func everyOwnerIsRememberedByTheNextLifeOfTheAgent() throws {
+        var story = Story(["dba", "web"])
+        story.happens(dba)
+        story.happens(web)
+        story.pass(5)
+        var next = try restarted(story, routes: ["dba", "web"])
+        next.happens(dba)
+        next.happens(web)
+        next.pass(60)
+        #expect(next.told == [])
+        for route in ["dba", "web"] { next.happens(event(.unitUp, Self.database, routes: [route])) }
+        next.pass(60)
+        #expect(next.told.sorted() == ["dba: [ok] mariadb.service on web1 is up again", "web: [ok] mariadb.service on web1 is up again"])
+    }
+
+    @Test func theEndOfASuspensionIsTold() {
+        var story = Story()
+        story.happens(event(.actionsSuspended, "a", .error, "rules acted on it 3 times within 10 min"))
+        story.pass(60)
+        story.happens(event(.actionsResumed, "a"))
+        story.pass(60)
+        #expect(
+            story.told == [
+                "default: [error] a on web1: automatic actions suspended: rules acted on it 3 times within 10 min",
+                "default: [ok] a on web1: automatic actions resumed",
+            ])
+    }
+
+    // MARK: What a message counts
+
+    /// A short crisis is a crisis.
+    @Test func whatBeganAndEndedWithinAMessageIsRecoveredAndNotOK() {
+        var story = Story()
+        let rule = "if memory:oom_kills > 0/sec as critical then alert"
+        story.happens(event(.ruleFailed, "varnish.service", rule: rule, .critical, "memory:oom_kills is 1.00/sec, above 0/sec"))
+        story.pass(1)
+        story.happens(event(.ruleRecovered, "varnish.service", rule: rule, .critical, "memory:oom_kills is 0.00/sec again, at 0/sec"))
+        story.pass(60)
+        #expect(story.told == ["default: [critical] varnish.service on web1: memory:oom_kills is 1.00/sec, above 0/sec (recovered)"])
+    }
+
+    @Test func theWorstOfAMessageIsFoundHoweverMuchHappens() {
+        var story = Story()
+        for number in 0..<1000 { story.happens(event(.unitRestarted, "unit\(number).service", .warning, cause: .failure)) }
+        story.happens(event(.ruleFailed, "redis.service", rule: "r", .critical, "too much"))
+        story.pass(60)
+        #expect(story.told == ["default: [critical] redis.service on web1: too much, and 1000 more problems"])
+        #expect(story.alerts[0].events.contains { $0.unit == "redis.service" })
+    }
+
+    @Test func aUnitThatFlapsIsOneProblem() {
+        var story = Story()
+        story.isProviderThere = true
+        for _ in 0..<50 {
+            story.happens(down)
+            story.happens(up)
+        }
+        story.happens(down)
+        story.pass(60)
+        #expect(story.told == ["default: [error] puma.service on web1 is down: killed by SIGKILL (failed/failed)"])
+        #expect(story.alerts[0].events.count == AlertItem.mostEvents)
+    }
+
     /// An agent that was restarted says again what is wrong.
     @Test func whatWasToldIsNotToldAgain() {
         var story = Story()
@@ -200,9 +323,9 @@ private let up = event(.unitUp)
         story.pass(289)
         #expect(story.told == [])
         story.pass(6)
-        #expect(story.told == ["default: [error] puma.service on web1 is down: killed by SIGKILL (failed/failed), and 1 more"])
+        #expect(story.told == ["default: [error] puma.service on web1 is down: killed by SIGKILL (failed/failed), and 1 more problem"])
         let first = try #require(story.alerts.first)
-        #expect(first.body.hasPrefix("The aggregator cannot be reached since 2026-11-21 03:01:40 UTC; web1 tells you itself.\n"))
+        #expect(first.body.hasPrefix("The aggregator has been unreachable since 2026-11-21 03:01:40 UTC; web1 is alerting you directly.\n"))
         #expect(!first.body.contains("short.service") && !first.body.contains("old.service"))
         // From now on it tells what happens, the end of what the aggregator had told too.
         story.happens(event(.unitUp, .some("old.service")))
@@ -315,7 +438,8 @@ private let up = event(.unitUp)
         story.happens(event(.unitDown, .some("gathered"), .error))
         let id = try #require(story.desk.outbox.entries.first?.alert.id)
         var next = try restarted(story, routes: [nil, "ops"])
-        for unit in ["told", "written", "gathered"] { next.happens(event(.unitDown, unit, .error)) }
+        for unit in ["told", "gathered"] { next.happens(event(.unitDown, unit, .error)) }
+        next.happens(event(.unitDown, .some("written"), .error, routes: ["ops"]))
         next.pass(10)
         #expect(next.told == ["ops: [error] written on web1 is down", "default: [error] gathered on web1 is down"])
         #expect(next.alerts.first?.id == id)
@@ -397,13 +521,27 @@ private let up = event(.unitUp)
 
 @Suite struct OwnAlertTextTests {
     private func text(_ news: [Event], more: Int = 0, notes: [AlertDesk.Note] = [], dropped: Int = 0, later: Int = 5) -> String {
-        let text = OwnAlertText(host: "web1", news: news, more: more, notes: notes, dropped: dropped, at: start + .seconds(later))
+        var gathering = AlertDesk.Gathering()
+        for event in news { gathering.add(event, at: Moment(wall: start, uptime: .zero)) }
+        let text = OwnAlertText(
+            host: "web1", items: gathering.items, more: more, notes: notes, dropped: dropped, at: start + .seconds(later))
         return "Subject: \(text.subject)\n\n\(text.body)"
+    }
+
+    private func at(_ seconds: Int, _ event: Event) -> Event {
+        var event = event
+        event.at = start + .seconds(seconds)
+        return event
     }
 
     private static let failed = event(
         .ruleFailed, .some("puma.service"), rule: "if memory:total_rss > 500m for 2 cycles then alert", .critical,
         "memory:total_rss is 512.3m, over 500m for 2 cycles")
+    private static let recovered = event(
+        .ruleRecovered, .some("puma.service"), rule: "if memory:total_rss > 500m for 2 cycles then alert", .critical,
+        "memory:total_rss is 310.2m again, below 500m")
+    private static let crashed = event(
+        .unitRestarted, .some("worker.service"), .warning, cause: .failure, "killed by SIGSEGV; systemd restarted it")
 
     @Test func oneProblem() throws { try expectGolden(text([down]), "down.txt") }
     @Test func oneRule() throws { try expectGolden(text([Self.failed], dropped: 3, later: 725), "rule.txt") }
@@ -412,12 +550,65 @@ private let up = event(.unitUp)
     }
 
     @Test func severalThings() throws {
-        try expectGolden(
-            text(
-                [
-                    down, event(.unitRestarted, .some("worker.service"), .warning, cause: .failure, "killed by SIGSEGV; systemd restarted it"),
-                    Self.failed, up,
-                ], more: 7), "several.txt")
+        try expectGolden(text([down, Self.crashed, Self.failed, at(3, up)], more: 7), "several.txt")
+    }
+
+    @Test func oneThatBeganAndEnded() throws {
+        try expectGolden(text([Self.failed, at(3, Self.recovered)]), "began-and-ended.txt")
+        try expectGolden(text([Self.failed, at(1, Self.recovered), at(2, Self.failed), at(4, Self.recovered)]), "began-and-ended-twice.txt")
+    }
+
+    @Test func oneThatEndedAndBeganAgain() throws { try expectGolden(text([up, at(2, down)]), "ended-and-began.txt") }
+
+    @Test func oneThatBeganAndEndedAndOneThatLasts() throws {
+        try expectGolden(text([Self.failed, at(1, down), at(3, Self.recovered)]), "one-recovered-one-lasts.txt")
+    }
+
+    @Test func oneThatLastsAndOneThatIsOver() throws {
+        try expectGolden(text([down, at(1, Self.recovered)]), "one-lasts-one-over.txt")
+    }
+
+    @Test func onlyEnds() throws { try expectGolden(text([up, at(1, Self.recovered)]), "over.txt") }
+
+    @Test func restarts() throws {
+        try expectGolden(text([Self.crashed]), "restart.txt")
+        try expectGolden(text([Self.crashed, at(1, Self.crashed), at(2, Self.crashed)]), "restarts.txt")
+        try expectGolden(text([Self.crashed, at(1, Self.crashed), at(2, up)]), "restarts-and-over.txt")
+    }
+
+    @Test func whatAnOperatorStops() throws {
+        let stopped = event(.unitStopped, .some("nginx.service"), .warning, cause: .request, "stopped on request (inactive/dead)")
+        try expectGolden(text([stopped]), "stopped.txt")
+    }
+
+    @Test func aJobIsCalledByItsName() throws {
+        let overdue = event(
+            .jobOverdue, .none, rule: "job nightly-backup", .error, "nightly-backup happens every day, and it last ended 2026-11-19T03:12:00Z")
+        try expectGolden(text([overdue]), "job.txt")
+        let failed = event(.jobFailed, .none, rule: "job nightly-backup", .error, "nightly-backup ended with status 2 after 5 s")
+        try expectGolden(text([failed, at(3, event(.jobRan, .none, rule: "job nightly-backup", nil, "nightly-backup ended well"))]), "job-ran.txt")
+    }
+
+    @Test(arguments: [
+        ("is not running: exited with status 1 (failed/failed)", "a on web1 is down: not running: exited with status 1 (failed/failed)"),
+        ("is still down: killed by SIGKILL", "a on web1 is still down: killed by SIGKILL"),
+        ("does not run for 90 s (activating/start)", "a on web1 is down: does not run for 90 s (activating/start)"), ("", "a on web1 is down"),
+    ])
+    func theReasonIsPartOfTheSentence(detail: String, sentence: String) {
+        #expect(text([event(.unitDown, .some("a"), .error, detail)]).hasPrefix("Subject: [error] \(sentence)\n"))
+    }
+
+    @Test func anEndSaysHowItEnded() {
+        #expect(text([event(.unitUp, .some("a"), nil, "is running (active/running)")]).hasPrefix("Subject: [ok] a on web1 is up again\n"))
+        #expect(text([event(.unitUp, .some("a"), nil, "is no longer failed")]).hasPrefix("Subject: [ok] a on web1 is no longer failed\n"))
+        #expect(text([event(.unitUp, .some("a"), nil, "its last run ended well")]).hasPrefix("Subject: [ok] a on web1: its last run ended well\n"))
+    }
+
+    /// However long the sentence is, it is seen that there is more.
+    @Test func theCountSurvivesALongSentence() {
+        let long = event(.ruleFailed, .some("a"), rule: "r", .critical, String(repeating: "very ", count: 100))
+        let subject = text([long, down]).prefix { $0 != "\n" }
+        #expect(subject.hasSuffix("…, and 1 more problem") && subject.count <= 209)
     }
 
     @Test func takingOver() throws {
@@ -430,8 +621,9 @@ private let up = event(.unitUp)
 
     @Test func everyKindOfEventHasItsSentence() throws {
         let all = Event.Kind.allCases.map { event($0, .some("u"), rule: "r", .error, "why") }
-        try expectGolden(text(all), "every-kind.txt")
-        try expectGolden(text(Event.Kind.allCases.map { event($0, .none) }), "every-kind-of-the-host.txt")
+        try expectGolden(all.map { text([$0]).prefix { $0 != "\n" } + "\n" }.joined(), "every-kind.txt")
+        let ofTheHost = Event.Kind.allCases.map { event($0, .none) }
+        try expectGolden(ofTheHost.map { text([$0]).prefix { $0 != "\n" } + "\n" }.joined(), "every-kind-of-the-host.txt")
     }
 
     @Test func nothingInAnEventBreaksTheText() {

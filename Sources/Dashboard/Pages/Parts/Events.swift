@@ -22,6 +22,8 @@ func eventList(_ events: [EventRecord], at now: Timestamp) -> HTML {
 func sentence(_ record: EventRecord) -> String {
     let event = record.event
     let subject = event.unit.map { "\($0) on \(record.host)" } ?? record.host
+    let job = event.job.map { "Job \($0)" } ?? "A job"
+    if event.kind == .unitStopped, event.detail.hasPrefix("stopped ") { return "\(subject) was \(event.detail)" }
     let happened =
         switch event.kind {
         case .agentStarted: "The agent on \(record.host) started"
@@ -37,19 +39,19 @@ func sentence(_ record: EventRecord) -> String {
         case .actionFailed: "An action on \(subject) failed"
         case .sourceFailed: "A source of measurements on \(record.host) failed"
         case .sourceRecovered: "A source of measurements on \(record.host) works again"
-        case .unitStuck: "\(subject) does nothing"
-        case .unitUnstuck: "\(subject) goes on"
-        case .actionsSuspended: "\(subject) is left alone for a while"
-        case .actionsResumed: "\(subject) is acted on again"
+        case .unitStuck: "\(subject) is stuck"
+        case .unitUnstuck: "\(subject) is responding again"
+        case .actionsSuspended: "Automatic actions on \(subject) are suspended"
+        case .actionsResumed: "Automatic actions on \(subject) are resumed"
         case .deployStarted: "A deploy began on \(subject)"
         case .deployFinished: "A deploy ended on \(subject)"
         case .deployVerified: "A deploy of \(subject) is verified"
         case .deployFailed: "A deploy of \(subject) failed"
         case .monitoringStopped: "\(subject) is not watched"
         case .monitoringResumed: "\(subject) is watched again"
-        case .jobOverdue: "A job on \(record.host) is overdue"
-        case .jobFailed: "A job on \(record.host) failed"
-        case .jobRan: "A job on \(record.host) is in order again"
+        case .jobOverdue: "\(job) on \(record.host) is overdue"
+        case .jobFailed: "\(job) on \(record.host) failed"
+        case .jobRan: "\(job) on \(record.host) is back to normal"
         case .eventsLost: "Events of \(record.host) were lost"
         }
     let detail = event.detail.isEmpty ? (event.rule ?? "") : event.detail
