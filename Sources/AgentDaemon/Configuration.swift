@@ -31,12 +31,12 @@ func loadConfiguration(folder: String) throws(ConfigurationProblems) -> LoadedCo
         [folder],
         defaults: AgentSettings.Defaults(
             hostname: hostName(), stateDirectory: firstFolder(of: "STATE_DIRECTORY"), runtimeDirectory: firstFolder(of: "RUNTIME_DIRECTORY")))
-    let warnings = reading.files.flatMap { file in file.warnings.map { $0.rendered(in: file.text) } }
+    let warnings = reading.files.flatMap { $0.rendered($0.warnings) }
     let configuration: AgentConfiguration
     do {
         configuration = try reading.configuration.get()
     } catch {
-        throw ConfigurationProblems(texts: reading.files.flatMap { file in file.faults.map { $0.rendered(in: file.text) } }, warnings: warnings)
+        throw ConfigurationProblems(texts: reading.files.flatMap { $0.rendered($0.faults) }, warnings: warnings)
     }
     let settings = configuration.settings
     var reader = SecretReader()
