@@ -22,8 +22,8 @@ extension AgentLoop {
         if !shown.isEmpty { text += "host: \(shown.joined(separator: ", "))\n" }
         for evaluator in host.rules where evaluator.isFailing { text += "host fails: \(evaluator.rule.text)\n" }
         for line in silenceLines(at: now) { text += line + "\n" }
-        for (name, since) in failedSources.sorted(by: { $0.key < $1.key }) {
-            text += "\(name) has not answered since \(since.text(fraction: false))\n"
+        for (name, failure) in silentSources.all {
+            text += "\(name) has not answered since \(failure.since.text(fraction: false)): \(failure.why)\n"
         }
         if !units.isEmpty { text += "\n" + table.text }
         return AgentAnswer(text: text, json: everything(at: now))
@@ -75,14 +75,16 @@ extension AgentLoop {
         }
         if let name, name != "host" {
             switch unit(named: name) {
-            case .success(let unit): explain(unit.rules, of: unit.tracker.unit, key: unit.key, isUp: unit.tracker.isUp)
+            case .success(let unit):
+                if rule == nil, let words = speakers(of: unit) { text += "\(unit.tracker.unit): \(words)\n" }
+                explain(unit.rules, of: unit.tracker.unit, key: unit.key, isUp: unit.tracker.isUp)
             case .failure(let refusal): return .refused(refusal.problem)
             }
         } else {
             explain(host.rules, of: nil, key: nil)
             if name == nil { for unit in units { explain(unit.rules, of: unit.tracker.unit, key: unit.key, isUp: unit.tracker.isUp) } }
         }
-        guard !list.isEmpty else { return .refused(rule.map { "no rule holds `\(shortened($0, to: 200))`" } ?? "there are no rules") }
+        guard !text.isEmpty else { return .refused(rule.map { "no rule holds `\(shortened($0, to: 200))`" } ?? "there are no rules") }
         return AgentAnswer(text: text, json: ["rules": .array(list)])
     }
 }
@@ -96,6 +98,15 @@ extension AgentLoop {
         case .deploy: "\(phase.rawValue), deploy"
         case .unmonitored: "\(phase.rawValue), unmonitored"
         }
+    }
+
+    /// Who answers for a unit, and which init systems cannot be asked about it; `nil` when nothing has been heard.
+    private func speakers(of unit: WatchedUnit) -> String? {
+        let silent = unit.candidates.compactMap { name in
+            silentSources.failure(of: name, isHidden: unit.answers[name]?.presence == .hidden).map { "\(name) cannot be asked: \($0.why)" }
+        }
+        let words = ([unit.speakers] + silent).filter { !$0.isEmpty }
+        return words.isEmpty ? nil : words.joined(separator: "; ")
     }
 
     private func amount(_ unit: WatchedUnit, _ metric: String) -> String? {
@@ -132,7 +143,7 @@ extension AgentLoop {
                 ]),
             .init("services", .object(units.map { .init($0.tracker.unit, service($0, at: now)) })),
             .init("silences", silences.json(at: now)),
-            .init("failed_sources", .array(failedSources.keys.sorted().map(JSON.string))),
+            .init("failed_sources", .array(silentSources.all.map { .string($0.name) })),
         ])
     }
 

@@ -13,12 +13,19 @@ enum PidFile: Equatable, Sendable {
     case otherProcess(pid: Int32)
     case missing
     case unreadable(String)
+    /// The agent cannot look at it; why, as errno has it.
+    case hidden(Int32)
 
     init(at path: String, proc: ProcFileSystem, now: Moment, clockTicks: UInt64) {
         // A pipe in its place must not make the agent wait.
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else {
-            self = errno == ENOENT ? .missing : .unreadable(String(cString: strerror(errno)))
+            self =
+                switch errno {
+                case ENOENT, ENOTDIR: .missing
+                case ELOOP, ENAMETOOLONG, ENXIO: .unreadable(String(cString: strerror(errno)))
+                default: .hidden(errno)
+                }
             return
         }
         defer { close(descriptor) }
@@ -43,6 +50,15 @@ enum PidFile: Equatable, Sendable {
         } else {
             self = .runs(ProcessIdentity(pid: pid, startTicks: stat.startTicks))
         }
+    }
+}
+
+extension PidFile {
+    /// Why nothing is known of the service of a pid file that cannot be looked at, and what would help.
+    static func whyHidden(_ path: String, _ code: Int32) -> String {
+        let words = "the pid file \(path) cannot be read: \(String(cString: strerror(code)))"
+        guard code == EACCES || code == EPERM else { return words }
+        return "\(words); let the group \(ownGroup) read it and enter its folder, or give the agent CAP_DAC_READ_SEARCH"
     }
 }
 
