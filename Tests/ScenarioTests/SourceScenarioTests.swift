@@ -30,19 +30,24 @@ import Testing
                 process_name=%(program_name)s_%(process_num)02d
                 command=/bin/sleep infinity
                 numprocs=3
+                [program:batch]
+                command=/bin/sleep 2
+                autostart=false
+                autorestart=unexpected
+                startsecs=0
                 [program:broken]
                 command=/bin/false
                 startretries=2
                 END
                 systemd-run --unit=supervisord /usr/bin/supervisord -c /etc/supervisor/supervisord.conf
                 until [ -S /run/supervisor.sock ]; do sleep 0.1; done
-                for name in firehose broken; do echo "check service $name" >/etc/rollcall/services.d/$name.inq; done
+                for name in firehose batch broken; do echo "check service $name" >/etc/rollcall/services.d/$name.inq; done
                 systemctl restart rollcall-agent
                 """)
             try await eventually("the source that refuses") { try await site.events().contains { $0.kind == .sourceFailed } }
             try await eventually("its programs are unknown") {
                 let units = try await site.store().units(ofService: nil).filter { $0.state.name != "victim.service" }
-                return units.count == 2 && units.allSatisfy { $0.state.phase == .unknown }
+                return units.count == 3 && units.allSatisfy { $0.state.phase == .unknown }
             }
             let told = try await site.events().filter { $0.kind == .sourceFailed }
             let words =
@@ -65,6 +70,14 @@ import Testing
             #expect(events.filter { $0.kind == .sourceRecovered }.map(\.detail) == ["supervisord answers again"])
             let down = events.filter { $0.kind == .unitDown }
             #expect(down.map(\.unit) == ["broken"] && down.first?.detail.contains("Exited too quickly") == true, "\(down)")
+
+            // One that is started by hand is idle before and after its run.
+            func batch() async throws -> UnitState.Phase? { try await site.store().units(ofService: nil).map(\.state).first { $0.name == "batch" }?.phase }
+            try await eventually("batch is idle") { try await batch() == .idle }
+            try await site.onHost("supervisorctl", "start", "batch")
+            try await eventually("batch runs") { try await batch() == .up }
+            try await eventually("batch is idle again") { try await batch() == .idle }
+            #expect(try await !site.events().contains { $0.unit == "batch" })
 
             // One of three processes is stopped, and started again.
             try await site.onHost("supervisorctl", "stop", "firehose:firehose_01")

@@ -45,7 +45,8 @@ private struct OpenRCServices: ScriptedServiceKind {
             case .hidden(let why): return .hidden(why)
             case .absent: break
             }
-        default: break
+        // One that has crashed still counts as started: this one was stopped.
+        default: report.isAsked = true
         }
         report.canReload = offersReload(parsing: script)
         return .known(report)
