@@ -2,11 +2,12 @@
 """Measures rollcall-agent beside what Debian packages for the same job: in one run, on the same processes, at a cycle of 1 s.
 
 Each program watches 50 and then 500 processes that sleep. Measured are: its CPU time a cycle (the scheduler's own count, in
-nanoseconds), again with 2,000 more processes that nobody watches, its memory, its threads, how often it wakes up, and how long
-it takes from `kill -9` until it says so. It needs root, and ends everything that it started, by pid.
+nanoseconds, of all threads that it has or had), again with 2,000 more processes that nobody watches, its memory once it has
+settled, its threads, how often it wakes up, and how long it takes from `kill -9` until it says so. At the end all processes are
+killed at once: every event has to arrive, and none twice. It needs root, and ends everything that it started, by pid.
 """
-import argparse, datetime, math, os, platform, random, re, shutil, signal, statistics, subprocess, sys, tempfile, threading, time
-import http.client, socket
+import argparse, datetime, math, os, platform, random, re, shutil, signal, sqlite3, statistics, subprocess, sys, tempfile, threading, time
+import collections, http.client, json, socket
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
@@ -155,14 +156,9 @@ class Crowd:
 
 
 def used(pid):
-    """Seconds of CPU time, of all threads and of the children that it has waited for."""
-    nanoseconds = 0
-    for task in os.listdir(f"/proc/{pid}/task"):
-        try:
-            with open(f"/proc/{pid}/task/{task}/schedstat") as file:
-                nanoseconds += int(file.read().split()[0])
-        except OSError:
-            pass
+    """Seconds of CPU time, of all threads that it has or had (its CPU clock, see clock_getcpuclockid(3)) and of the children that it has
+    waited for, which are counted in hundredths of a second."""
+    nanoseconds = time.clock_gettime_ns(~pid << 3 | 2)
     with open(f"/proc/{pid}/stat") as file:
         fields = file.read().rpartition(")")[2].split()
     return nanoseconds / 1e9 + (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
@@ -185,6 +181,17 @@ def memory(pid):
     return int(lines["Rss:"]) / 1024, int(lines["Pss:"]) / 1024
 
 
+def settled_memory(pid, patience):
+    """RSS and PSS when PSS has not grown by a hundredth in a minute, or when patience is over."""
+    end, seen = time.monotonic() + patience, [memory(pid)]
+    while time.monotonic() < end:
+        time.sleep(min(10, patience))
+        seen.append(memory(pid))
+        if len(seen) > 6 and seen[-1][1] < 1.01 * seen[-7][1]:
+            break
+    return seen[-1]
+
+
 def threads(pid):
     return len(os.listdir(f"/proc/{pid}/task"))
 
@@ -195,6 +202,8 @@ def threads(pid):
 class Watcher:
     name, note = "", ""
     counts_kills = True
+    # Whether it sends its events to somebody who can count them.
+    counts_events = False
 
     def __init__(self, targets, folder, options):
         self.targets, self.folder, self.options = targets, folder, options
@@ -220,6 +229,13 @@ class Watcher:
     def kill(self, number):
         self.targets.kill(number)
 
+    def kill_soon(self, number):
+        """Without waiting for its end."""
+        self.targets.sleepers[number].kill()
+
+    def restored(self, targets):
+        """What was killed runs again."""
+
     def heard(self, number, since, seconds):
         return self.programs[-1].heard(self.pattern(number), since, seconds)
 
@@ -231,6 +247,7 @@ class Watcher:
 class Agent(Watcher):
     name = "rollcall-agent"
     note = "pid files; reports over verified TLS, HTTPS endpoint on"
+    counts_events = True
 
     def start(self):
         self.start_aggregator()
@@ -276,6 +293,13 @@ class Agent(Watcher):
     def pattern(self, number):
         return re.compile(rf" event .*\bunit=svc-{number}(\.service)?( |$)")
 
+    def events_after(self, last):
+        """What the aggregator has stored since: the highest id, and how often a death of each unit was told."""
+        with sqlite3.connect(f"file:{self.folder}/aggregator.sqlite?mode=ro", uri=True, timeout=10) as database:
+            rows = database.execute("SELECT id, unit, body FROM events WHERE id > ? ORDER BY id", (last,)).fetchall()
+        deaths = collections.Counter(unit for _, unit, body in rows if json.loads(body).get("kind") in ("unit_down", "unit_restarted"))
+        return (rows[-1][0] if rows else last), deaths
+
 
 class AgentOnSystemd(Agent):
     note = "units of a real systemd; reports over verified TLS, HTTPS endpoint on"
@@ -299,11 +323,20 @@ class AgentOnSystemd(Agent):
         subprocess.run([BED, "enter", "-d", self.bed, "systemctl", "start", *names], check=True)
         self.run(BED, "enter", "-d", self.bed, f"{self.options.programs}/rollcall-agent", "--config", f"{self.folder}/etc")
         self.agent = wait_until("the agent runs", self.find_agent)
+        self.find_mains()
+
+    def find_mains(self):
         self.mains = {}
         for pid in all_pids():
             words = words_of(pid)
             if len(words) > 1 and words[1].isdigit() and int(words[1]) >= 2 * SLEEP:
                 self.mains[int(words[1]) - 2 * SLEEP] = pid
+
+    def restored(self, targets):
+        names = [f"svc-{number}.service" for number in targets.sleepers]
+        subprocess.run([BED, "enter", "-d", self.bed, "systemctl", "reset-failed"], check=True)
+        subprocess.run([BED, "enter", "-d", self.bed, "systemctl", "start", *names], check=True)
+        self.find_mains()
 
     def find_agent(self):
         pids = [pid for pid in descendants(self.programs[-1].pid) if words_of(pid)[:1] == [f"{self.options.programs}/rollcall-agent".encode()]]
@@ -314,6 +347,8 @@ class AgentOnSystemd(Agent):
 
     def kill(self, number):
         os.kill(self.mains[number], signal.SIGKILL)
+
+    kill_soon = kill
 
     def end(self):
         if getattr(self, "agent", None):
@@ -482,7 +517,6 @@ def measure(kind, targets, folder, options):
         time.sleep(options.settle)
         pid = watcher.pid()
         row["cpu"], row["wakeups"] = rate(pid, options.seconds)
-        row["rss"], row["pss"] = memory(pid)
         row["threads"] = threads(pid)
         crowd = Crowd(options.crowd)
         try:
@@ -491,8 +525,12 @@ def measure(kind, targets, folder, options):
         finally:
             crowd.end()
         time.sleep(2)
+        row["rss"], row["pss"] = settled_memory(pid, options.memory)
         if watcher.counts_kills:
             row["latencies"] = latencies(watcher, targets, options)
+        if watcher.counts_events:
+            row["storm"] = storm(watcher, targets, options)
+            _, row["storm"]["pss"] = settled_memory(pid, options.memory)
     except Exception as error:
         row["failed"] = str(error)
         for program in watcher.programs:
@@ -514,6 +552,31 @@ def latencies(watcher, targets, options):
         if at is not None:
             found.append(1000 * (at - since))
     return found
+
+
+def storm(watcher, targets, options):
+    """All that still live are killed at once: how many deaths the aggregator has stored in the end, how many more than once, and when the
+    last one came."""
+    targets.restore()
+    watcher.restored(targets)
+    time.sleep(options.settle)
+    last, _ = watcher.events_after(0)
+    began, cpu = time.monotonic(), used(watcher.pid())
+    numbers = sorted(targets.sleepers)
+    for number in numbers:
+        watcher.kill_soon(number)
+    told, arrived, changed = collections.Counter(), None, time.monotonic()
+    # It is over when nothing has come for as long as a death may take.
+    while time.monotonic() < changed + 10 and time.monotonic() < began + 120:
+        time.sleep(0.02)
+        last, more = watcher.events_after(last)
+        if more:
+            told += more
+            arrived = changed = time.monotonic()
+    return {
+        "killed": len(numbers), "told": len(told), "twice": sum(1 for count in told.values() if count > 1),
+        "seconds": (arrived or began) - began, "cpu": 1000 * (used(watcher.pid()) - cpu),
+    }
 
 
 # Telling
@@ -552,6 +615,21 @@ def table(rows):
     return "\n".join(lines)
 
 
+def storm_table(rows):
+    lines = [
+        "| program | killed at once | told | told twice | until the last, s | CPU ms in all | PSS MB afterwards |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for row in rows:
+        if "storm" not in row:
+            continue
+        storm = row["storm"]
+        lines.append(
+            f"| {row['program']} ({row['note']}) | {storm['killed']} | {storm['told']} | {storm['twice']} | {storm['seconds']:.2f} | "
+            f"{storm['cpu']:.0f} | {number(storm, 'pss')} |")
+    return "\n".join(lines)
+
+
 def sampler_lines(options):
     program = f"{options.programs}/SamplerBenchmark"
     if not os.path.exists(program):
@@ -574,8 +652,13 @@ Versions: {versions}.
 
 {table(rows)}
 
-CPU time is the scheduler's count of all threads, and of children that were waited for. An exporter does nothing until it is
-scraped; its reader's time is not counted. "told" is how many of the kills were told of at all within 15 s.
+CPU time is the scheduler's count of all threads, also of those that have ended, and of children that were waited for. An exporter does
+nothing until it is scraped; its reader's time is not counted. Memory is what it is when it does not grow any more, {options.memory:.0f} s
+later at most. "told" is how many of the kills were told of at all within 15 s.
+
+All of them killed at once, and what the aggregator has stored of it:
+
+{storm_table(rows)}
 
 The sampler alone, cycle after cycle without a pause (warm caches: real cycles, a second apart, cost more):
 
@@ -603,10 +686,11 @@ def main():
     parser.add_argument("--programs", default=f"{ROOT}/.build/release", help="where rollcall-agent and SamplerBenchmark are")
     parser.add_argument("--aggregator", help="the aggregator that it reports to (default: the one beside the agent)")
     parser.add_argument("--sizes", type=lambda text: [int(word) for word in text.split(",")], default=[50, 500])
-    parser.add_argument("--systemd-sizes", type=lambda text: [int(word) for word in text.split(",") if word], default=[50])
+    parser.add_argument("--systemd-sizes", type=lambda text: [int(word) for word in text.split(",") if word], default=[50, 500])
     parser.add_argument("--only", help="some of: " + ", ".join(kind.__name__ for kind in KINDS))
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--settle", type=float, default=5)
+    parser.add_argument("--memory", type=float, default=300, help="how long its memory may take to settle, in seconds")
     parser.add_argument("--crowd", type=int, default=2000)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--remark", default="", help="what a reader of the results should know")
@@ -630,7 +714,7 @@ def main():
                     if kind is AgentOnSystemd and size not in options.systemd_sizes:
                         continue
                     rows.append(measure(kind, targets, f"{folder}/{kind.__name__}-{size}", options))
-                    print(table(rows[-1:]).split("\n")[-1], flush=True)
+                    print("\n".join(text.split("\n", 2)[-1] for text in (table(rows[-1:]), storm_table(rows[-1:])) if text.count("\n") > 1), flush=True)
             finally:
                 targets.end()
     finally:

@@ -69,7 +69,7 @@ extension AgentLoop {
 
     private func value(_ own: SubjectMetrics.Own, of unit: WatchedUnit, at now: Moment) -> Double? {
         switch own {
-        case .up: failedSources[unit.tracker.initSystem] == nil ? 1 : nil
+        case .up: doubt(about: unit) == nil ? 1 : nil
         case .uptime: unit.tracker.runBegan.map { max(0, (now.uptime - $0).inSeconds) }
         case .restarts: Double(unit.restarts)
         case .lateness: nil

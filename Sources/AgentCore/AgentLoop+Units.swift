@@ -7,33 +7,25 @@ import RuleLanguage
 
 extension AgentLoop: InitObserver {
     public func observed(_ observation: Observation, from initSystem: any InitSystem) {
-        guard isRunning, let service = plan.services.first(where: { $0.name == observation.request }) else { return }
+        guard isRunning, let service = service(ofRequest: observation.request) else { return }
+        note(whetherHidden: observation, of: service, from: initSystem)
         guard let unit = service.kind == .unit ? unitsByKey[service.name] : discovered(observation, by: service, from: initSystem),
             unit.candidates.contains(initSystem.name)
-        else { return }
+        else { return tellSilentSources() }
+        let speaker = unit.chosen
         unit.answers[initSystem.name] = observation
         // While one init system answers for a unit, the others' news is not the unit's.
-        if let speaker = unit.chosen, speaker != initSystem.name, unit.answers[speaker]?.presence == .present { return }
-        listen(to: unit)
+        if speaker == nil || speaker == initSystem.name || unit.resolve(silent: silentSources.names)?.0 != speaker { listen(to: unit) }
+        tellSilentSources()
         endFirstLookIfComplete()
     }
 
     /// Hands the tracker what the init system says that answers for the unit.
     func listen(to unit: WatchedUnit) {
-        guard let (name, answer) = unit.resolve(unanswerable: failedSources) else { return }
+        guard let (name, answer) = unit.resolve(silent: silentSources.names) else { return }
         let wasSeen = unit.tracker.wasSeen
         act(on: unit.tracker.observe(answer, from: name, at: time.now()), of: unit)
         if !unit.isDiscovered, !wasSeen || unit.tracker.unit != unit.service.name { yieldToExplicit(unit) }
-    }
-
-    public func sourceFailed(_ initSystem: any InitSystem, why: String) {
-        guard isRunning, failedSources[initSystem.name] == nil else { return }
-        let now = time.now().wall
-        failedSources[initSystem.name] = now
-        record(Event(kind: .sourceFailed, at: now, importance: .error, detail: "\(initSystem.name): \(why)"))
-        // Units that waited for its word hear the others now.
-        for unit in units where !unit.tracker.wasSeen { listen(to: unit) }
-        endFirstLookIfComplete()
     }
 
     public func hostIsStopping(_ isStopping: Bool, as initSystem: any InitSystem) {
@@ -42,9 +34,9 @@ extension AgentLoop: InitObserver {
         logger.info(isStopping ? "the host is being stopped" : "the host is not being stopped after all")
     }
 
-    public func sourceRecovered(_ initSystem: any InitSystem) {
-        guard isRunning, failedSources.removeValue(forKey: initSystem.name) != nil else { return }
-        record(Event(kind: .sourceRecovered, at: time.now().wall, detail: "\(initSystem.name) answers again"))
+    private func service(ofRequest name: String) -> WatchPlan.Service? {
+        if let unit = unitsByKey[name], !unit.isDiscovered { return unit.service }
+        return plan.services.first { $0.name == name }
     }
 
     /// The init systems that may answer for a service, the preferred one first.
@@ -57,7 +49,7 @@ extension AgentLoop: InitObserver {
 
     func requests(to initSystem: any InitSystem) -> [UnitRequest] {
         plan.services.filter { candidates(for: $0).contains(initSystem.name) }.map {
-            UnitRequest(name: $0.name, kind: $0.kind, pidFile: $0.pidFile, isForThisAlone: $0.initSystem != nil)
+            UnitRequest(name: $0.name, kind: $0.kind, pidFile: $0.pidFile)
         }
     }
 
@@ -66,6 +58,82 @@ extension AgentLoop: InitObserver {
         guard unit.candidates.isEmpty, !unit.tracker.wasSeen else { return }
         let absent = Observation(request: unit.service.name, presence: .absent, unit: unit.service.name, activity: .stopped, detail: "")
         act(on: unit.tracker.observe(absent, from: "", at: time.now()), of: unit)
+    }
+}
+
+// MARK: Init systems that cannot be asked
+
+extension AgentLoop {
+    public func sourceFailed(_ initSystem: any InitSystem, why: String) {
+        guard isRunning, silentSources.fail(initSystem.name, why: why, at: time.now().wall) else { return }
+        // What it said before is not the present, and not what it says when it is back.
+        for unit in units { unit.answers[initSystem.name] = nil }
+        // Units that waited for its word hear the others now.
+        for unit in units where unit.candidates.contains(initSystem.name) { listen(to: unit) }
+        tellSilentSources()
+        tellSnapshotSoon()
+        endFirstLookIfComplete()
+    }
+
+    public func sourceRecovered(_ initSystem: any InitSystem) {
+        guard isRunning, let failure = silentSources.recover(initSystem.name) else { return }
+        tellRecovery(of: initSystem.name, from: failure)
+    }
+
+    /// Keeps account of units about which an init system cannot be asked.
+    private func note(whetherHidden observation: Observation, of service: WatchPlan.Service, from initSystem: any InitSystem) {
+        guard observation.presence == .hidden || !silentSources.isEmpty else { return }
+        let request = service.name
+        // A unit that is hidden cannot say what its own name is.
+        let unit = service.kind == .unit ? request : observation.unit
+        if observation.presence == .hidden {
+            silentSources.hide(unit, of: request, in: initSystem.name, why: observation.detail, at: time.now().wall)
+            tellSnapshotSoon()
+        } else if let failure = silentSources.show(unit, of: request, in: initSystem.name) {
+            tellRecovery(of: initSystem.name, from: failure)
+        }
+    }
+
+    func tellRecovery(of name: String, from failure: SilentSources.Failure) {
+        tellSnapshotSoon()
+        guard failure.isTold else { return }
+        record(Event(kind: .sourceRecovered, at: time.now().wall, detail: "\(name) answers again"))
+    }
+
+    /// Says which init systems cannot be asked, as soon as something that is watched depends on them.
+    func tellSilentSources() {
+        guard silentSources.hasUntold else { return }
+        let silent = silentSources.names
+        for (name, isWhole, failure) in silentSources.untold {
+            let isNeeded = units.contains { unit in
+                (isWhole || unit.answers[name]?.presence == .hidden) && unit.depends(on: name, silent: silent)
+            }
+            guard isNeeded || plan.services.contains(where: { isForTellingOnly($0, name, isWhole) }) else { continue }
+            silentSources.markTold(name, isWhole: isWhole)
+            record(Event(kind: .sourceFailed, at: time.now().wall, importance: .error, detail: "\(name): \(failure.why)"))
+        }
+    }
+
+    /// Whether a service of which no unit has been found yet waits for what an init system would tell.
+    private func isForTellingOnly(_ service: WatchPlan.Service, _ name: String, _ isWhole: Bool) -> Bool {
+        guard service.kind != .unit, candidates(for: service).contains(name) else { return false }
+        if !isWhole { return silentSources.refuses(service.name, in: name) }
+        // Failures of any kind are first of all those of the host's own init system.
+        if service.kind == .failed { return candidates(for: service).first == name }
+        return hasLooked && !units.contains { $0.isDiscovered && $0.service.name == service.name }
+    }
+
+    /// Why nothing is known of a unit at present; `nil` when something is.
+    func doubt(about unit: WatchedUnit) -> SilentSources.Failure? {
+        if silentSources.isEmpty { return nil }
+        func failure(of name: String) -> SilentSources.Failure? {
+            silentSources.failure(of: name, isHidden: unit.answers[name]?.presence == .hidden)
+        }
+        if let chosen = unit.chosen, unit.candidates.contains(chosen) {
+            if let failure = failure(of: chosen) { return failure }
+            if unit.answers[chosen]?.presence != .absent { return nil }
+        }
+        return unit.candidates.lazy.compactMap(failure).first
     }
 }
 

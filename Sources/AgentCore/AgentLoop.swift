@@ -62,8 +62,7 @@ public final class AgentLoop {
     var serviceMetrics: [String: SubjectMetrics] = [:]
     var host: WatchedHost
     var history = History()
-    /// Init systems that do not answer, and since when.
-    var failedSources: [String: Timestamp] = [:]
+    var silentSources = SilentSources()
     /// While the process without privileges does not work.
     var runnerFailure: RunnerFailure?
     /// By the source's id.
@@ -88,11 +87,14 @@ public final class AgentLoop {
     private var cycleTimer: Loop.Timer?
     private var watchdogTimer: Loop.Timer?
     private var firstLookTimer: Loop.Timer?
+    /// Whether each unit has been looked at, or the patience for that is over.
+    private(set) var hasLooked = false
     var snapshotTimer: Loop.Timer?
     var stateTimer: Loop.Timer?
 
     /// - Parameters:
-    ///   - initSystems: in the order in which they are asked for a service that names none; the first that knows it answers for it.
+    ///   - initSystems: in the order in which they are asked for a service that names none; the first that runs it answers for it, else the
+    ///     first that knows it.
     ///   - version: what the agent calls itself when it starts.
     ///   - runner: speaks with daemons; without one nothing does.
     ///   - jobSource: knows of jobs that nobody announces.
@@ -179,10 +181,12 @@ public final class AgentLoop {
         host.prepare()
         reloadDaemons()
         for initSystem in initSystems { initSystem.change(watching: requests(to: initSystem)) }
+        for (name, failure) in silentSources.keep(Set(next.services.map(\.name))) { tellRecovery(of: name, from: failure) }
         for unit in units where !unit.tracker.wasSeen {
             noticeAbsence(of: unit)
             listen(to: unit)
         }
+        tellSilentSources()
         if cycleChanged, cycleTimer != nil { startCycles() }
         tellSnapshotSoon()
         saveState(at: now)
@@ -248,7 +252,7 @@ extension AgentLoop {
     func endFirstLookIfComplete() {
         guard firstLookTimer != nil else { return }
         let isComplete = units.allSatisfy { unit in
-            unit.tracker.wasSeen || unit.candidates.contains { failedSources[$0] != nil }
+            unit.tracker.wasSeen || unit.candidates.allSatisfy { unit.answers[$0] != nil || silentSources.failures[$0] != nil }
         }
         if isComplete { endFirstLook() }
     }
@@ -257,6 +261,8 @@ extension AgentLoop {
         guard isRunning, let timer = firstLookTimer else { return }
         loop.cancel(timer)
         firstLookTimer = nil
+        hasLooked = true
+        tellSilentSources()
         cycle()
         startCycles()
         ready?()

@@ -31,9 +31,9 @@ func readConfiguration(folder: String) -> (result: Result<AgentConfiguration, Co
         [folder],
         defaults: AgentSettings.Defaults(
             hostname: hostName(), stateDirectory: firstFolder(of: "STATE_DIRECTORY"), runtimeDirectory: firstFolder(of: "RUNTIME_DIRECTORY")))
-    let warnings = reading.files.flatMap { file in file.warnings.map { $0.rendered(in: file.text) } }
+    let warnings = reading.files.flatMap { $0.rendered($0.warnings) }
     let result = reading.configuration.mapError { _ in
-        ConfigurationProblems(texts: reading.files.flatMap { file in file.faults.map { $0.rendered(in: file.text) } }, warnings: warnings)
+        ConfigurationProblems(texts: reading.files.flatMap { $0.rendered($0.faults) }, warnings: warnings)
     }
     return (result, warnings)
 }

@@ -14,7 +14,8 @@ private let puma = WatchPlan.Service(name: "puma", rules: [rule(.above, 500, cyc
         bed.start()
         #expect(bed.sink.events.map(\.kind) == [.agentStarted])
         bed.systemd.runs("puma")
-        #expect(!bed.isReady)
+        bed.turn()
+        #expect(!bed.isReady && bed.sink.snapshots.isEmpty, "of redis nothing is known yet")
         bed.systemd.runs("redis", pid: 200)
         #expect(bed.isReady)
         #expect(bed.sampler.cycles == 1)
@@ -27,7 +28,7 @@ private let puma = WatchPlan.Service(name: "puma", rules: [rule(.above, 500, cyc
         let bed = try AgentBed([.init(name: "a"), .init(name: "b", pidFile: "/run/b.pid"), .init(name: "c", initSystem: "upstart")])
         bed.start()
         #expect(bed.systemd.watched == [UnitRequest(name: "a")])
-        #expect(bed.upstart.watched == [UnitRequest(name: "a"), UnitRequest(name: "c", isForThisAlone: true)])
+        #expect(bed.upstart.watched == [UnitRequest(name: "a"), UnitRequest(name: "c")])
         #expect(bed.pidFiles.watched == [UnitRequest(name: "b", pidFile: "/run/b.pid")])
     }
 

@@ -40,12 +40,14 @@ import TestKit
     @Test func aUnitThatIsDownIsNotToldAgainAndThatItIsUpIs() throws {
         let first = try life()
         first.systemd.runs("redis", pid: 200)
+        first.upstart.knowsNothing(of: "puma")
         first.systemd.tells(.failed, of: "puma", restartsByItself: false)
         #expect(first.told == ["unit_down default"])
         first.agent.stop()
 
         let second = try life()
         second.systemd.runs("redis", pid: 200)
+        second.upstart.knowsNothing(of: "puma")
         second.systemd.tells(.failed, of: "puma", restartsByItself: false)
         #expect(second.told == [])
         second.systemd.runs("puma", run: "B", pid: 300)
@@ -187,6 +189,7 @@ import TestKit
 
         let third = try life()
         third.systemd.runs("puma")
+        third.upstart.knowsNothing(of: "redis")
         third.systemd.tells(.failed, of: "redis", restartsByItself: false)
         third.cycle(600)
         #expect(third.told == ["unit_down"])

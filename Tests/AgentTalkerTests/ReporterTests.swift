@@ -72,6 +72,42 @@ import Testing
         #expect(log.lines.count { $0.level >= .notice && $0.message == "aggregator reachable" } == 1)
     }
 
+    @Test func whatSettlesAfterAStartIsOneReportAndAnEventDoesNotWaitForIt() async throws {
+        let aggregator = try FakeAggregator()
+        var configuration = try configuration("http://127.0.0.1:\(aggregator.port)")
+        (configuration.interval, configuration.reportInterval) = (.seconds(60), .seconds(60))
+        var timing = quick
+        (timing.settling, timing.start) = (.seconds(2), .seconds(600))
+        let talker = try Talker(configuration: configuration, logger: log.logger, time: SystemTime(), timing: timing, bounds: .init())
+        defer {
+            talker.stop()
+            aggregator.stop()
+        }
+        func snapshot(upUnits: Int) -> Snapshot {
+            var snapshot = AgentTalkerTests.snapshot()
+            snapshot.units = (0..<100).map {
+                UnitState(
+                    name: "\($0)", initSystem: "systemd", phase: $0 < upUnits ? .up : .changing, since: nil, mainPID: nil, detail: "", samples: [],
+                    failingRules: [])
+            }
+            return snapshot
+        }
+        talker.update(snapshot(upUnits: 0))
+        try await eventually { aggregator.requests.count == 1 }
+        for number in 1...50 {
+            talker.update(snapshot(upUnits: number))
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        try await eventually { aggregator.requests.count == 2 }
+        #expect(aggregator.requests.last?.report?.units.isEmpty == false)
+        talker.update(snapshot(upUnits: 99))
+        let before = SystemTime().now().uptime
+        talker.record(event("1"))
+        try await eventually { aggregator.stored.count == 1 }
+        #expect(SystemTime().now().uptime - before < .seconds(2), "an event leaves at once")
+        #expect(aggregator.requests.count <= 4)
+    }
+
     @Test func nothingIsSentBeforeTheFirstSnapshot() async throws {
         let aggregator = try FakeAggregator()
         let talker = try talker(aggregator.port)

@@ -149,6 +149,25 @@ private final class HangingFolder {
         }
     }
 
+    @Test func oneThreadAsksAsLongAsItIsAnswered() async throws {
+        try await withHangingFolder { hanging in
+            let questions = FolderQuestions()
+            let thread: @Sendable () -> pthread_t = { pthread_self() }
+            let first = questions.ask((0..<100).map { ("\($0)", thread) }).compactMap { $0 }
+            let second = (0..<100).compactMap { questions.ask(about: "\($0)", thread) }
+            #expect(first.count == 100 && second.count == 100 && Set(first + second).count == 1)
+            #expect(!first.contains(pthread_self()))
+            try hanging.hang()
+            let path = hanging.seen + "/lost"
+            #expect(questions.ask(about: path) { access(path, F_OK) } == nil)
+            let other = questions.ask([(path, thread), ("other", thread)])
+            #expect(other[0] == nil, "it is not asked again while it is silent")
+            #expect(other[1] != nil && other[1] != first.first, "another thread asks the rest")
+            hanging.answer()
+            #expect(eventually { questions.ask(about: path) { access(path, F_OK) } != nil })
+        }
+    }
+
     @Test func aPidFileThatHangsHoldsUpNobody() async throws {
         try await withHangingFolder { hanging in
             let children = try (0..<2).map { _ in try Child("/bin/sleep", ["100"]) }
@@ -168,7 +187,8 @@ private final class HangingFolder {
             try hanging.hang()
             let before = listener.lines.count
             try eyes.run { system.change(watching: requests + [UnitRequest(name: "third", pidFile: hanging.seen + "/third.pid")]) }
-            #expect(eventually { listener.latest("third")?.detail == "the pid file is on a file system that does not answer" })
+            #expect(eventually { listener.latest("third")?.presence == .hidden })
+            #expect(listener.latest("third")?.detail == "the pid file \(hanging.seen)/third.pid is on a file system that does not answer")
             children[1].end()
             #expect(eventually { listener.latest("other")?.activity == .failed })
             #expect(listener.lines.count == before + 2, "the process that the pid file named still runs")

@@ -174,3 +174,13 @@ func shell(_ command: String, _ arguments: [String]) throws -> (status: Int32, o
     lseek(output, 0, SEEK_SET)
     return (status, String(decoding: handle.readDataToEndOfFile(), as: UTF8.self))
 }
+
+/// Lets the calling thread, and no other, be to the file systems what another user is: without the capabilities that root has there.
+func become(_ user: uid_t) throws {
+    typealias SetUser = @convention(c) (uid_t) -> Int32
+    guard let symbol = dlsym(nil, "setfsuid") else { throw SystemError("finding setfsuid", code: ENOSYS) }
+    let setUser = unsafeBitCast(symbol, to: SetUser.self)
+    _ = setUser(user)
+    // It answers with what was before; this asks without changing anything.
+    guard setUser(.max) == Int32(user) else { throw SystemError("becoming user \(user)", code: EPERM) }
+}

@@ -81,6 +81,31 @@ final class Counter: @unchecked Sendable {
 }
 
 @Suite struct PidFileTests {
+    @Test(.enabled(if: getuid() == 0, "needs root to become another user")) func aFileThatMayNotBeReadSaysNothingAboutItsService() throws {
+        let (folder, child, listener, on) = (Folder(), try sleeper(), Listener(), try OnLoop())
+        try folder.write("\(child.pid)\n", to: "app.pid")
+        chmod(folder.path + "/app.pid", 0o600)
+        try on.run { try become(65534) }
+        let system = try on.run {
+            let system = PidFileInit(loop: on.loop, logger: quiet)
+            system.start(watching: [UnitRequest(name: "app", pidFile: folder.path + "/app.pid")], observer: listener)
+            return system
+        }
+        #expect(eventually { listener.latest("app")?.presence == .hidden })
+        let words = listener.latest("app")?.detail ?? ""
+        #expect(words.hasPrefix("the pid file \(folder.path)/app.pid cannot be read: Permission denied; let the group "), "\(words)")
+        chmod(folder.path + "/app.pid", 0o644)
+        #expect(eventually(within: 15) { listener.latest("app")?.mainProcess?.pid == child.pid })
+        // What it was known to name runs on.
+        let before = listener.lines.count
+        chmod(folder.path + "/app.pid", 0o600)
+        try folder.write("", to: "other")
+        child.end()
+        #expect(eventually(within: 15) { listener.latest("app")?.presence == .hidden })
+        #expect(listener.lines.count == before + 1)
+        try on.run { system.stop() }
+    }
+
     let folder = Folder()
     let listener = Listener()
 

@@ -38,6 +38,21 @@ final class RunitFixture: InitSystemFixture {
     func add() throws { try makeRunitService(workers, .late, in: scan, isDown: false) }
     var reloads: Int { workers.reloads(.steady) }
     var abilities: InitSystemAbilities { InitSystemAbilities(tellsFailures: false) }
+
+    /// Ends runsvdir and a service's runsv without their consent.
+    func killSupervisors(of service: String) {
+        kill(supervisor.child.pid, SIGKILL)
+        guard let text = try? String(contentsOfFile: "\(scan.path)/\(service)/supervise/pid", encoding: .utf8),
+            let process = pidNumber(parsing: Array(text.utf8)), let runsv = parent(of: process)
+        else { return }
+        kill(runsv, SIGKILL)
+    }
+}
+
+private func parent(of process: Int32) -> Int32? {
+    guard let line = try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8), let end = line.lastIndex(of: ")") else { return nil }
+    let fields = line[line.index(after: end)...].split(separator: " ")
+    return fields.count > 1 ? Int32(fields[1]) : nil
 }
 
 private func makeRunitService(_ workers: Workers, _ role: ServiceRole, in scan: Folder, isDown: Bool) throws {
@@ -175,6 +190,90 @@ extension InsideSupervisors {
         #expect(watching.observations(of: "late").allSatisfy { $0.presence == .present })
         rename("\(fixture.scan.path)/.never", "\(fixture.scan.path)/never")
         try watching.wait(for: "never", "to be unknown") { $0.presence == .absent }
+    }
+
+    @Test(arguments: ["runit", "s6"]) func whatTheAgentMayNotLookAtIsHiddenNotGone(family: String) throws {
+        let fixture: any InitSystemFixture = family == "runit" ? try RunitFixture() : try S6Fixture()
+        let scan = try #require((fixture as? RunitFixture)?.scan ?? (fixture as? S6Fixture)?.scan).path
+        try fixture.start(.steady)
+        let (listener, on) = (Listener(), try OnLoop())
+        try on.run { try become(65534) }
+        let requests = [UnitRequest(name: "steady"), UnitRequest(name: "first"), UnitRequest(name: "nothing")]
+        // Each family leaves the other's folders to the other.
+        let systems: [any InitSystem] = try on.run {
+            let systems = [RunitInit(loop: on.loop, roots: [scan], logger: quiet), S6Init(loop: on.loop, roots: [scan], logger: quiet)]
+            for system in systems { system.start(watching: requests, observer: listener) }
+            return systems
+        }
+        func hidden(_ name: String) -> [Observation] { listener.observations(of: name).filter { $0.presence == .hidden } }
+        #expect(eventually { !hidden("steady").isEmpty && !hidden("first").isEmpty })
+        #expect(eventually { listener.observations(of: "nothing").count == 2 })
+        #expect(hidden("nothing").isEmpty && hidden("steady").count == 1, "\(listener.lines)")
+        let words = hidden("steady").first?.detail ?? ""
+        #expect(words.hasPrefix("the agent may not look at \(scan)/steady/supervise: \(family)'s"), "\(words)")
+        try shell("chmod", ["-R", "a+rX", "\(scan)/steady/supervise"])
+        #expect(eventually { listener.observations(of: "steady").last { $0.presence != .absent }?.activity == .running })
+        // Its pipe is still closed to the agent: that its supervisor lives is seen by the lock.
+        let process = try #require(listener.observations(of: "steady").last { $0.mainProcess != nil }?.mainProcess)
+        #expect(process.pid == (fixture as? RunitFixture)?.workers.pid(of: .steady) || family == "s6")
+        try on.run { for system in systems { system.stop() } }
+    }
+
+    @Test(arguments: ["runit", "s6"]) func aServiceThatShallRunOnceIsNoFailureWhenItHasEnded(family: String) throws {
+        let fixture: any InitSystemFixture = family == "runit" ? try RunitFixture() : try S6Fixture()
+        let scan = try #require((fixture as? RunitFixture)?.scan ?? (fixture as? S6Fixture)?.scan)
+        unlink("\(scan.path)/first/down")
+        try scan.write("#!/bin/sh\nexec sleep 1\n", to: "first/run")
+        let watching = try PromiseWatch(fixture, [UnitRequest(name: "first"), UnitRequest(name: "second")])
+        try watching.wait(for: "second", "to be known as one that is normally down") { $0.activity == .stopped && $0.nature == .batch }
+        if family == "runit" { try tool("sv", "once", "\(scan.path)/first") } else { try tool("s6-svc", "-o", "\(scan.path)/first") }
+        try watching.wait(for: "first", "to run once") { $0.activity == .running && $0.nature == .batch }
+        let end = try watching.wait(for: "first", "to have ended") { $0.activity == .stopped && $0.mainProcess == nil }
+        #expect(end.nature == .batch && !end.hasJob)
+        #expect(end.lastExit == (family == "s6" ? .exited(status: 0) : nil))
+    }
+
+    @Test func anOperatorsStopShowsHoweverFastItIs() throws {
+        let fixture = try RunitFixture()
+        try fixture.scan.write("#!/bin/sh\nexec sleep 1000\n", to: "first/run")
+        unlink("\(fixture.scan.path)/first/down")
+        let watching = try PromiseWatch(fixture, [UnitRequest(name: "first")])
+        for _ in 0..<10 {
+            try tool("sv", "up", "\(fixture.scan.path)/first")
+            try watching.running("first")
+            watching.listener.forget()
+            try tool("sv", "down", "\(fixture.scan.path)/first")
+            try watching.wait(for: "first", "to be stopped") { $0.activity == .stopped && !$0.hasJob }
+            #expect(watching.observations(of: "first").contains { $0.hasJob }, "somebody asked for it")
+            #expect(watching.latest("first")?.nature == .daemon)
+        }
+    }
+
+    @Test func aSupervisorThatIsGoneForGoodIsToldEvenIfItsProcessRunsOn() throws {
+        let fixture = try RunitFixture()
+        try fixture.start(.steady)
+        let watching = try PromiseWatch(fixture, [UnitRequest(name: "steady")])
+        let process = try #require(try watching.running("steady").mainProcess)
+        // runsvdir first, or it would start the other again.
+        fixture.killSupervisors(of: "steady")
+        let end = try watching.wait(for: "steady", "to have lost its supervisor") { $0.activity == .failed }
+        #expect(end.detail == "no runsv supervises it any longer; its process \(process.pid) still runs")
+        kill(process.pid, SIGKILL)
+    }
+
+    @Test func aSupervisorThatIsReplacedIsOneRestart() throws {
+        let fixture = try RunitFixture()
+        // A new supervisor would leave it down.
+        unlink("\(fixture.scan.path)/steady/down")
+        try fixture.start(.steady)
+        let watching = try PromiseWatch(fixture, [UnitRequest(name: "steady")])
+        let before = try watching.running("steady")
+        let process = try #require(before.mainProcess)
+        kill(try #require(parent(of: process.pid)), SIGKILL)
+        kill(process.pid, SIGKILL)
+        let after = try watching.wait(for: "steady", "to run again") { $0.activity == .running && $0.mainProcess.map { $0 != process } ?? false }
+        #expect(after.automaticRestarts == before.automaticRestarts + 1)
+        #expect(watching.observations(of: "steady").allSatisfy { $0.presence == .present })
     }
 
     @Test func aStatusFileThatIsHalfWrittenIsNotBelieved() throws {

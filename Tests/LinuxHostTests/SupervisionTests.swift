@@ -43,7 +43,36 @@ import Testing
     }
 }
 
+@Suite struct LockTests {
+    @Test func heldLocksAreKnownByTheirFiles() {
+        let text = """
+            1: FLOCK  ADVISORY  WRITE 2871 fe:00:1234 0 EOF
+            2: POSIX  ADVISORY  WRITE 18 00:1f:99 0 0
+            2: -> POSIX  ADVISORY  WRITE 19 00:1f:77 0 0
+            3: LEASE
+            """
+        #expect(heldLocks(parsing: Array(text.utf8)) == [1234, 99])
+        #expect(heldLocks(parsing: []) == [])
+    }
+}
+
 @Suite struct SupervisordAnswerTests {
+    @Test func aGroupIsAsGoodAsItsWorstProcess() {
+        func member(_ name: String, _ activity: Observation.Activity, _ detail: String, exit: ExitReason? = nil) -> (name: String, report: UnitReport)
+        {
+            (name, UnitReport(activity: activity, detail: detail, lastExit: exit, since: Timestamp(seconds: 1_800_000_000)))
+        }
+        let up = member("firehose:firehose_00", .running, "RUNNING pid 7")
+        #expect(supervisordGroup([up, up, up]).activity == .running)
+        let failed = member("firehose:firehose_01", .failed, "FATAL: Exited too quickly", exit: .startLimit)
+        let stopped = member("firehose:firehose_02", .stopped, "STOPPED")
+        let report = supervisordGroup([up, stopped, failed])
+        #expect(report.activity == .failed && report.isPartlyUp)
+        #expect(report.detail == "1 of 3 run: firehose:firehose_02 STOPPED, firehose:firehose_01 FATAL: Exited too quickly")
+        #expect(report.lastExit == .other("firehose:firehose_01 started too often, start limit reached"))
+        #expect(!supervisordGroup([stopped]).isPartlyUp && supervisordGroup([stopped]).activity == .stopped)
+    }
+
     @Test func aListOfProcessesIsRead() throws {
         let seeds = Mutations.seeds("xml-rpc")
         let answers = seeds.map { XMLRPCAnswer(parsing: $0) }
@@ -223,6 +252,10 @@ import Testing
         #expect(gone.map(\.request) == ["web@*", "web@1"] && gone.allSatisfy { $0.presence == .absent })
         #expect(ledger.noteAbsence(of: "web@1").isEmpty)
         #expect(ledger.noteAbsence(of: "nobody").isEmpty)
+        let hidden = ledger.noteHidden("web@1", why: "closed")
+        #expect(hidden.map(\.request) == ["web@*", "web@1"] && hidden.allSatisfy { $0.presence == .hidden && $0.detail == "closed" })
+        #expect(ledger.noteHidden("web@1", why: "closed").isEmpty)
+        #expect(ledger.note("web@1", running(one), at: now).count == 2)
     }
 }
 

@@ -112,29 +112,95 @@ final class SupervisordFixture: InitSystemFixture {
 }
 
 extension InsideSupervisors {
-    @Test func aSupervisordThatMayNotBeAskedIsAFailureOnlyForThoseWhoNameIt() throws {
+    @Test func aSupervisordThatMayNotBeAskedSaysWhyAndAnswersWhenItMay() throws {
         let fixture = try SupervisordFixture()
         try fixture.start(.steady)
         let wrong = fixture.configuration + ".wrong"
         let text = try String(contentsOfFile: fixture.configuration, encoding: .utf8)
         try text.replacingOccurrences(of: "password=p:ss word", with: "password=guessed").write(toFile: wrong, atomically: true, encoding: .utf8)
-        let (listener, log, on) = (Listener(), LogBook(), try OnLoop())
+        let (listener, on) = (Listener(), try OnLoop())
         let system = try on.run {
-            let system = SupervisordInit(loop: on.loop, configuration: wrong, logger: log.logger)
+            let system = SupervisordInit(loop: on.loop, configuration: wrong, logger: quiet)
+            system.start(watching: [UnitRequest(name: "steady"), UnitRequest(name: "other")], observer: listener)
+            return system
+        }
+        #expect(eventually { listener.lines.contains(.failed) })
+        #expect(listener.reasons.first?.contains("may not ask supervisord: it refuses the username and password of \(wrong)") == true)
+        #expect(listener.latest("steady") == nil && listener.latest("other") == nil, "it may know them")
+        try text.write(toFile: wrong, atomically: true, encoding: .utf8)
+        #expect(eventually { listener.latest("steady")?.activity == .running && listener.lines.contains(.recovered) })
+        #expect(eventually { listener.latest("other")?.presence == .absent })
+        #expect(listener.lines.filter { $0 == .failed }.count == 1)
+        try on.run { system.stop() }
+    }
+
+    @Test func aSocketThatIsRootsAloneIsNamedWithWhatToChange() throws {
+        let fixture = try SupervisordFixture()
+        try fixture.start(.steady)
+        let (listener, on) = (Listener(), try OnLoop())
+        // The agent's user is not root; its loop has a thread of its own.
+        try on.run { try become(65534) }
+        let system = try on.run {
+            let system = SupervisordInit(loop: on.loop, configuration: fixture.configuration, logger: quiet)
             system.start(watching: [UnitRequest(name: "steady")], observer: listener)
             return system
         }
-        #expect(eventually { listener.latest("steady")?.presence == .absent })
-        try on.run { system.change(watching: [UnitRequest(name: "steady"), UnitRequest(name: "other")]) }
-        #expect(eventually { listener.latest("other")?.presence == .absent })
-        #expect(log.messages.count == 1 && !listener.lines.contains(.failed))
-        try on.run { system.change(watching: [UnitRequest(name: "steady", isForThisAlone: true)]) }
         #expect(eventually { listener.lines.contains(.failed) })
-        #expect(listener.reasons.first?.contains("may not ask supervisord") == true)
-        try text.write(toFile: wrong, atomically: true, encoding: .utf8)
-        try on.run { system.change(watching: [UnitRequest(name: "steady")]) }
-        #expect(eventually { listener.latest("steady")?.activity == .running && listener.lines.contains(.recovered) })
+        let socket = (fixture.configuration as NSString).deletingLastPathComponent + "/socket"
+        let words = listener.reasons.first ?? ""
+        #expect(words.hasPrefix("the agent may not ask supervisord: \(socket) is root's alone; set chmod=0770 and chown=root:"), "\(words)")
+        #expect(words.hasSuffix("under [unix_http_server] in \(fixture.configuration)"), "\(words)")
+        chmod(socket, 0o777)
+        #expect(eventually { listener.latest("steady")?.activity == .running })
+        #expect(listener.lines.filter { $0 == .recovered }.count == 1)
         try on.run { system.stop() }
+    }
+
+    @Test func aProgramWithSeveralProcessesIsOneUnit() throws {
+        let fixture = try SupervisordFixture()
+        try fixture.start(.first)
+        try fixture.start(.second)
+        let watching = try PromiseWatch(fixture, [UnitRequest(name: "pair")])
+        let up = try watching.wait(for: "pair", "to run") { $0.activity == .running }
+        #expect(up.detail == "RUNNING: 2 processes" && up.automaticRestarts == 0)
+        // One of them dies, and supervisord replaces it: one restart of the whole.
+        let pid = try #require(fixture.workers.pid(of: .first))
+        kill(pid, SIGKILL)
+        let after = try watching.wait(for: "pair", "to be restarted") { $0.activity == .running && $0.automaticRestarts == 1 }
+        #expect(after.lastExit == .other("pair:number0: killed by a signal"), "\(String(describing: after.lastExit))")
+        // One of them is stopped: which one is said.
+        watching.listener.forget()
+        try fixture.stop(.second)
+        let down = try watching.wait(for: "pair", "to be down") { $0.activity == .stopped && !$0.hasJob }
+        #expect(down.detail == "1 of 2 run: pair:number1 STOPPED")
+        #expect(watching.observations(of: "pair").contains { $0.hasJob }, "somebody asked for it")
+        try watching.succeed(.start, on: "pair")
+        try watching.wait(for: "pair", "to run again") { $0.activity == .running && !$0.hasJob }
+        let before = fixture.workers.reloads(.first)
+        for role in [ServiceRole.first, .second] { try fixture.workers.waitUntilReady(role) }
+        try watching.succeed(.reload, on: "pair")
+        #expect(eventually { fixture.workers.reloads(.first) == before + 1 })
+        try watching.succeed(.restart, on: "pair")
+        try watching.succeed(.stop, on: "pair")
+        try watching.wait(for: "pair", "to be stopped") { $0.activity == .stopped && !$0.hasJob && $0.detail.hasPrefix("0 of 2 run") }
+        // Its processes can still be watched one by one.
+        try watching.change([UnitRequest(name: "pair"), UnitRequest(name: "pair:*", kind: .pattern)])
+        try watching.succeed(.start, on: "pair")
+        for unit in ["pair:number0", "pair:number1"] { try watching.wait(for: "pair:*", unit: unit, "to run") { $0.activity == .running } }
+    }
+
+    @Test func aProgramThatIsStartedByHandMayRest() throws {
+        let fixture = try SupervisordFixture()
+        let watching = try PromiseWatch(fixture, [UnitRequest(name: "steady"), UnitRequest(name: "failing")])
+        // Both have autostart=false.
+        let rest = try watching.wait(for: "steady", "to be known") { $0.activity == .stopped }
+        #expect(rest.nature == .batch)
+        try fixture.start(.steady)
+        try watching.wait(for: "steady", "to run") { $0.activity == .running && $0.nature == .batch }
+        // Status 3 is not one that it expects.
+        _ = try watching.perform(.start, on: "failing")
+        let failed = try watching.wait(for: "failing", "to have failed") { $0.activity == .failed }
+        #expect(failed.nature == .batch && failed.detail.contains("Exited too quickly"), "\(failed)")
     }
 
     @Test func supervisord() throws { try InitSystemPromises(SupervisordFixture()).verify() }

@@ -275,7 +275,7 @@ extension ConfigurationFile {
     /// A file that was read before and has no fault of its own.
     fileprivate init(path: String, rules: RuleFile) {
         self.init(path: path, problem: "")
-        (content, text, faults) = (.rules(rules), rules.text, [])
+        (content, source, faults) = (.rules(rules), Secret(rules.text), [])
     }
 }
 

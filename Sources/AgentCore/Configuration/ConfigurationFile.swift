@@ -14,8 +14,9 @@ public struct ConfigurationFile: Sendable {
 
     /// As faults call it.
     public var path: String
-    /// What `Fault.rendered(in:)` wants, with passwords hidden.
-    public var text: String
+    /// What `Fault.rendered(in:)` wants, with passwords hidden. Made when it is asked for: a file without faults is never shown.
+    public var text: String { withoutSecrets(source.reveal()) }
+    var source: Secret
     public var content: Content
     /// In the order of their places.
     public var faults: [Fault]
@@ -34,7 +35,7 @@ public struct ConfigurationFile: Sendable {
 
     private init(path: String, source: SourceText) {
         self.path = path
-        text = withoutSecrets(source.text)
+        self.source = Secret(source.text)
         warnings = []
         if path.hasSuffix(".conf") {
             let parsed = SettingsFile.parse(source)
@@ -51,7 +52,7 @@ public struct ConfigurationFile: Sendable {
     /// A file or folder that cannot be read.
     init(path: String, problem: String, help: String? = nil) {
         self.path = path
-        text = ""
+        source = Secret("")
         content = path.hasSuffix(".conf") ? .settings(nil) : .rules(nil)
         faults = [Fault(file: path, message: problem, help: help)]
         warnings = []
@@ -60,7 +61,7 @@ public struct ConfigurationFile: Sendable {
     /// A link to `/dev/null`: a check that is switched off.
     init(masked path: String) {
         self.path = path
-        text = ""
+        source = Secret("")
         content = path.hasSuffix(".conf") ? .settings(nil) : .rules(nil)
         (faults, warnings) = ([], [])
     }
@@ -68,13 +69,20 @@ public struct ConfigurationFile: Sendable {
     /// A file that counts for nothing where it is.
     init(unread path: String, why: String) {
         self.path = path
-        text = ""
+        source = Secret("")
         content = .rules(nil)
         faults = []
         warnings = [Fault(file: path, message: why)]
     }
 
     public var ruleFile: RuleFile? { if case .rules(let file) = content { file } else { nil } }
+
+    /// Some of its faults with their lines, for people.
+    public func rendered(_ faults: [Fault]) -> [String] {
+        guard !faults.isEmpty else { return [] }
+        let text = text
+        return faults.map { $0.rendered(in: text) }
+    }
 
     mutating func add(_ findings: Findings) {
         faults = inOrder(faults + findings.faults)

@@ -22,8 +22,8 @@ extension AgentLoop {
         if !shown.isEmpty { text += "host: \(shown.joined(separator: ", "))\n" }
         for evaluator in host.rules where evaluator.isFailing { text += "host fails: \(evaluator.rule.text)\n" }
         for line in silenceLines(at: now) { text += line + "\n" }
-        for (name, since) in failedSources.sorted(by: { $0.key < $1.key }) {
-            text += "\(name) has not answered since \(since.text(fraction: false))\n"
+        for (name, failure) in silentSources.all {
+            text += "\(name) has not answered since \(failure.since.text(fraction: false)): \(failure.why)\n"
         }
         if let failure = runnerFailure {
             text += "no alert is sent and no daemon is asked since \(failure.since.text(fraction: false)): \(failure.why)\n"
@@ -86,7 +86,10 @@ extension AgentLoop {
             }
         }
         func explain(_ unit: WatchedUnit) {
-            if rule == nil { text += situation(of: unit) }
+            if rule == nil {
+                text += situation(of: unit)
+                if let words = speakers(of: unit) { text += "  \(words)\n" }
+            }
             explain(unit.rules, of: unit.tracker.unit, key: unit.key, isUp: unit.tracker.isUp)
         }
         switch name {
@@ -198,6 +201,15 @@ extension AgentLoop {
         }
     }
 
+    /// Who answers for a unit, and which init systems cannot be asked about it; `nil` when nothing has been heard.
+    private func speakers(of unit: WatchedUnit) -> String? {
+        let silent = unit.candidates.compactMap { name in
+            silentSources.failure(of: name, isHidden: unit.answers[name]?.presence == .hidden).map { "\(name) cannot be asked: \($0.why)" }
+        }
+        let words = ([unit.speakers] + silent).filter { !$0.isEmpty }
+        return words.isEmpty ? nil : words.joined(separator: "; ")
+    }
+
     private func amount(_ unit: WatchedUnit, _ metric: String) -> String? {
         unit.samples.first { $0.metric == metric }.map { amountText($0.value, unit: self.unit(of: metric, .service)) }
     }
@@ -234,7 +246,9 @@ extension AgentLoop {
             .init("jobs", .array((jobs.states + timers.states).map(\.json))),
             .init("patterns_without_units", .array(emptyPatterns.map { .string($0.name) })),
             .init("silences", silences.json(at: now)),
-            .init("failed_sources", .array((failedSources.keys + (runnerFailure == nil ? [] : ["rollcall-runner"])).sorted().map(JSON.string))),
+            .init(
+                "failed_sources",
+                .array((silentSources.all.map(\.name) + (runnerFailure == nil ? [] : ["rollcall-runner"])).sorted().map(JSON.string))),
         ])
     }
 

@@ -105,7 +105,8 @@ extension AgentLoop {
 extension AgentLoop {
     /// Tells how things are at the end of this pass of the loop: one telling for all that happened in it.
     func tellSnapshotSoon() {
-        guard isRunning, snapshotTimer == nil else { return }
+        // Before the first look is over it would say of most units that nothing is known of them.
+        guard isRunning, hasLooked, snapshotTimer == nil else { return }
         snapshotTimer = loop.after(.zero) { [weak self] in self?.tellSnapshot() }
     }
 
@@ -141,13 +142,13 @@ extension AgentLoop {
     func state(of unit: WatchedUnit) -> UnitState {
         let tracker = unit.tracker
         // Of a source that does not answer, the last word is not the present.
-        let speaker = tracker.initSystem.isEmpty ? unit.candidates.first ?? "" : tracker.initSystem
-        let unknownSince = failedSources[speaker]
+        let doubt = doubt(about: unit)
         let isStuck = unit.stall.isStuck || tracker.observation?.isFrozen ?? false
         let phase = tracker.phase == .up && isStuck ? .stuck : tracker.phase
         return UnitState(
-            name: tracker.unit, initSystem: tracker.initSystem, phase: unknownSince == nil ? phase : .unknown,
-            since: unknownSince ?? tracker.since, mainPID: tracker.mainProcess?.pid, detail: bounded(tracker.detail), samples: unit.samples,
+            name: tracker.unit, initSystem: tracker.initSystem, phase: doubt == nil ? phase : .unknown,
+            since: doubt?.since ?? tracker.since, mainPID: tracker.mainProcess?.pid, detail: bounded(doubt?.why ?? tracker.detail),
+            samples: unit.samples,
             failingRules: unit.rules.filter(\.isFailing).map { bounded($0.rule.text) })
     }
 

@@ -50,14 +50,11 @@ public struct UnitRequest: Hashable, Sendable {
     public var kind: Kind
     /// `with pidfile PATH`
     public var pidFile: String?
-    /// Whether the rule file names this init system (`with init NAME`); of the others each is asked.
-    public var isForThisAlone: Bool
 
-    public init(name: String, kind: Kind = .unit, pidFile: String? = nil, isForThisAlone: Bool = false) {
+    public init(name: String, kind: Kind = .unit, pidFile: String? = nil) {
         self.name = name
         self.kind = kind
         self.pidFile = pidFile
-        self.isForThisAlone = isForThisAlone
     }
 }
 
@@ -101,6 +98,8 @@ public struct Observation: Equatable, Sendable {
         /// The init system knows no such unit.
         case absent
         case present
+        /// The init system may know the unit, and the agent cannot find out at present; `detail` says why. Of the other units it tells.
+        case hidden
     }
 
     /// What the unit is doing.

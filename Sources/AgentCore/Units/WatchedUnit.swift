@@ -81,25 +81,65 @@ final class WatchedUnit {
     /// Whether the one that answers for it is among these, so that it is the same unit.
     func isAnswered(by candidates: [String]) -> Bool { chosen.map(candidates.contains) ?? (candidates == self.candidates) }
 
-    /// Who answers for the unit, and what: the init system that answered for it before, as long as it knows the unit; else the first
-    /// that does. `nil` while one that comes first has not spoken yet.
-    /// - Parameter unanswerable: init systems that cannot be asked at present; nobody waits for them.
-    func resolve(unanswerable: [String: Timestamp]) -> (String, Observation)? {
-        if let chosen, let answer = answers[chosen], answer.presence == .present { return (chosen, answer) }
-        for candidate in candidates {
-            guard let answer = answers[candidate] else {
-                if unanswerable[candidate] != nil { continue }
-                return nil
-            }
-            if answer.presence == .present {
-                chosen = candidate
-                return (candidate, answer)
-            }
+    /// Who answers for the unit, and what. One whose unit lives wins over one that merely knows the name, and answers for it from then on: as
+    /// long as it lives, and afterwards as long as it lives nowhere else. Among equals the first one answers.
+    ///
+    /// A unit that lives nowhere is said to be idle, or unknown, when each candidate has spoken. An idle one is not doubted because of init
+    /// systems that cannot be asked; that a unit is unknown is.
+    /// - Parameter silent: init systems that cannot be asked at present.
+    /// - Returns: `nil` when that is not known, or not known yet.
+    func resolve(silent: Set<String>) -> (String, Observation)? {
+        func isSilent(_ name: String) -> Bool { silent.contains(name) || answers[name]?.presence == .hidden }
+        func word(of name: String) -> Observation? { isSilent(name) ? nil : answers[name] }
+        if let chosen, let answer = word(of: chosen), answer.isLive { return (chosen, answer) }
+        for candidate in candidates where !isSilent(candidate) {
+            guard let answer = answers[candidate] else { break }  // one that comes first may say the same
+            guard answer.isLive else { continue }
+            chosen = candidate
+            return (candidate, answer)
         }
-        // Nobody knows it; one who cannot be asked might.
-        guard let last = candidates.first(where: { $0 == chosen }) ?? candidates.first, let answer = answers[last],
-            candidates.allSatisfy({ answers[$0] != nil })
-        else { return nil }
-        return (last, answer)
+        if let chosen {
+            // Its last word is not the present.
+            guard let answer = word(of: chosen) else { return nil }
+            if answer.presence == .present { return (chosen, answer) }
+        }
+        guard candidates.allSatisfy({ answers[$0] != nil || isSilent($0) }) else { return nil }
+        for candidate in candidates {
+            guard let answer = word(of: candidate), answer.presence == .present else { continue }
+            chosen = candidate
+            return (candidate, answer)
+        }
+        // It was there, and is not there any longer.
+        if let chosen, let answer = word(of: chosen) { return (chosen, answer) }
+        guard let first = candidates.first, let answer = answers[first], !candidates.contains(where: isSilent) else { return nil }
+        return (first, answer)
+    }
+
+    /// Whether it may be known to an init system that cannot be asked, and to no other.
+    func depends(on name: String, silent: Set<String>) -> Bool {
+        guard candidates.contains(name) else { return false }
+        if chosen == name || candidates.count == 1 { return true }
+        return candidates.allSatisfy { candidate in
+            candidate == name || silent.contains(candidate) || answers[candidate].map { $0.presence != .present } ?? false
+        }
+    }
+
+    /// Who runs it or answers for it, and who else knows the name, for people. Each with the init system's words.
+    var speakers: String {
+        let known = candidates.compactMap { name in answers[name].flatMap { $0.presence == .present ? (name, $0) : nil } }
+        guard let (speaker, answer) = known.first(where: { $0.0 == chosen }) else { return "" }
+        let others = known.filter { $0.0 != speaker }.map { "\($0) also knows \($1.unit) (\($1.detail))" }
+        return (["\(speaker) \(answer.isLive ? "runs it" : "answers for it") (\(answer.detail))"] + others).joined(separator: "; ")
+    }
+}
+
+extension Observation {
+    /// Its init system runs it, or is about to.
+    fileprivate var isLive: Bool {
+        guard presence == .present else { return false }
+        return switch activity {
+        case .running, .starting, .stopping, .restarting, .reloading: true
+        case .stopped, .failed: false
+        }
     }
 }

@@ -19,6 +19,10 @@ final class Reporter {
     struct Timing: Sendable {
         /// What comes within this time goes into one report.
         var gathering = Duration.milliseconds(10)
+        /// The same for what is no event, such as a unit that changes its phase, while the agent has just started: much settles then.
+        var settling = Duration.milliseconds(500)
+        /// How long that is.
+        var start = Duration.seconds(10)
         /// How often a report is whole.
         var whole = Duration.seconds(300)
         /// How long an attempt may take.
@@ -64,9 +68,12 @@ final class Reporter {
     private var standing = Standing.unknown
     private var backoff: Backoff
     private var snapshot: Snapshot?
+    private let began: Duration
     private var isSnapshotNew = false
     /// Something in the new snapshot should not wait for the report interval.
     private var isUrgent = false
+    /// Something that is in no snapshot should not wait at all.
+    private var isHurried = false
     /// The snapshot that was sent last, and when.
     private var sent: (snapshot: Snapshot, at: Duration)?
     /// The number of the next snapshot. It begins with the time, so that a later life of the agent does not use one again.
@@ -90,7 +97,9 @@ final class Reporter {
         onStanding: @escaping @Sendable (_ isReachable: Bool) -> Void = { _ in }
     ) {
         self.onStanding = onStanding
-        number = UInt64(max(1, time.now().wall.microseconds))
+        let now = time.now()
+        number = UInt64(max(1, now.wall.microseconds))
+        began = now.uptime
         self.configuration = configuration
         self.spool = spool
         self.time = time
@@ -113,7 +122,7 @@ final class Reporter {
     /// There is something to say that is no event and no snapshot.
     func hurry() {
         isSnapshotNew = snapshot != nil
-        isUrgent = true
+        isHurried = true
         gather()
     }
 
@@ -157,7 +166,8 @@ final class Reporter {
 
     private func gather() {
         guard configuration.aggregator != nil, snapshot != nil, isSnapshotNew || !spool.isEmpty else { return }
-        let hurries = isUrgent || sent == nil || !spool.isEmpty
+        let now = time.now().uptime
+        let hurries = sent == nil || !spool.isEmpty || isHurried || isUrgent && now - began >= timing.start
         switch activity {
         case .idle: break
         case .gathering(let timer, isPatient: true) where hurries: timer.cancel()
@@ -165,7 +175,9 @@ final class Reporter {
         }
         if hurries {
             activity = .gathering(after(timing.gathering) { $0.send() }, isPatient: false)
-        } else if isDue(at: time.now().uptime) {
+        } else if isUrgent {
+            activity = .gathering(after(timing.settling) { $0.send() }, isPatient: true)
+        } else if isDue(at: now) {
             // At a time of its own, so that agents that were started together do not stay together.
             let chance = min(configuration.reportInterval / 10, .seconds(5)) * Double.random(in: 0..<1)
             activity = .gathering(after(timing.gathering + chance) { $0.send() }, isPatient: true)
@@ -201,7 +213,7 @@ final class Reporter {
         if let base, let lastWhole, now.uptime - lastWhole < timing.whole, !isWithoutSamples { report = report.since(base) }
         let body = report.json.bytes
         isSnapshotNew = false
-        isUrgent = false
+        (isUrgent, isHurried) = (false, false)
         sent = (snapshot, now.uptime)
         activity = .sending
         guard body.count <= ReportLimits.bytes else {

@@ -28,11 +28,12 @@ extension CheckConfigAnswer {
         isGood = reading.files.allSatisfy(\.faults.isEmpty)
         for file in reading.files {
             for sentence in sentences(of: file, notes: notes(on: file, of: reading, units)) { output += "\(file.path): \(sentence)\n" }
-            for var warning in file.warnings {
+            let warnings = file.warnings.map { warning in
+                var warning = warning
                 warning.message = "warning: \(warning.message)"
-                complaints += warning.rendered(in: file.text)
+                return warning
             }
-            for fault in file.faults { complaints += fault.rendered(in: file.text) }
+            complaints += file.rendered(warnings + file.faults).joined()
         }
         let wrong = reading.files.filter { !$0.faults.isEmpty }
         let faults = wrong.reduce(0) { $0 + $1.faults.count }

@@ -48,7 +48,8 @@ public final class DeployDesk {
     private static let roundsOfBaseline = 4
     private static let patienceForBaseline = Duration.seconds(3)
     private static let statusPatience = Duration.milliseconds(1500)
-    private static let statusKeptFor = Duration.seconds(60)
+    /// A service is looked at for so long after somebody last asked how it is: those who ask often get their answers at once.
+    private static let statusKeptFor = Duration.seconds(10)
     private static let fileLimit = 32 << 20
 
     private let loop: Loop
@@ -405,6 +406,7 @@ public final class DeployDesk {
                 var verifier = HostVerifier(service: service.name, host: surroundings.host, start: now)
                 verifier.asks = question != nil
                 watch.add(lastNumber, .init(verifier: verifier, question: question))
+                forgetStatus(of: name, lastNumber, after: Self.statusKeptFor)
             }
             guard let number = statuses[name]?.number else { return }
             watch.hurry()
@@ -466,13 +468,20 @@ public final class DeployDesk {
         watches[name] = nil
     }
 
-    private func tidy() {
-        let now = time.now()
-        for (name, status) in statuses where now.uptime - status.asked > Self.statusKeptFor {
+    /// Ends the look at a service that nobody asks about any more.
+    private func forgetStatus(of name: String, _ number: Int, after wait: Duration) {
+        loop.after(wait) { [weak self] in
+            guard let self, let status = statuses[name], status.number == number else { return }
+            let left = Self.statusKeptFor - (time.now().uptime - status.asked)
+            guard left <= .zero else { return forgetStatus(of: name, number, after: left) }
             statuses[name] = nil
-            watches[name]?.remove(status.number)
+            watches[name]?.remove(number)
             endIfIdle(name)
         }
+    }
+
+    private func tidy() {
+        let now = time.now()
         for entry in book.entries where entry.isOpen && book.isForgotten(entry, at: now.wall) { stopObserving(entry.preparation.id) }
         let over = book.expire(at: now.wall)
         for id in over { stopObserving(id) }

@@ -26,8 +26,11 @@ private struct OpenRCServices: ScriptedServiceKind {
 
     func names() -> [String] { entries(of: "/etc/init.d") ?? [] }
 
-    func read(_ name: String, pidFile: String?, at now: Moment) -> UnitReport? {
-        guard let script = readFile("/etc/init.d/\(name)", limit: 1 << 18) else { return nil }
+    func read(_ name: String, pidFile: String?, at now: Moment) -> ScriptedService {
+        guard let script = readFile("/etc/init.d/\(name)", limit: 1 << 18) else {
+            let isThere = errno == EACCES && access("/etc/init.d/\(name)", F_OK) == 0
+            return isThere ? .hidden("the agent cannot read /etc/init.d/\(name): \(String(cString: strerror(EACCES)))") : .absent
+        }
         let state = state(name)
         var report = UnitReport(activity: .stopped, detail: state ?? "stopped")
         switch state {
@@ -36,30 +39,42 @@ private struct OpenRCServices: ScriptedServiceKind {
             report.activity = .stopping
             report.isAsked = true
         case "failed": report.activity = .failed
-        case "started": report = started(name, pidFile, now)
-        default: break
+        case "started":
+            switch started(name, pidFile, now) {
+            case .known(let found): report = found
+            case .hidden(let why): return .hidden(why)
+            case .absent: break
+            }
+        // One that has crashed still counts as started: this one was stopped.
+        default: report.isAsked = true
         }
         report.canReload = offersReload(parsing: script)
-        return report
+        return .known(report)
     }
 
-    private func started(_ name: String, _ pidFile: String?, _ now: Moment) -> UnitReport {
+    private func started(_ name: String, _ pidFile: String?, _ now: Moment) -> ScriptedService {
         let options = "/run/openrc/options/\(name)/"
         let child = options + "child_pid"
         if access(child, F_OK) == 0 {
             // supervise-daemon starts it again by itself.
-            var report = PidFile(at: child, proc: proc, now: now, clockTicks: clockTicks).report
+            let service = PidFile(at: child, proc: proc, now: now, clockTicks: clockTicks).service(at: child)
+            if case .hidden = service { return service }
+            var report = UnitReport(activity: .restarting, detail: "no pid file")
+            if case .known(let found) = service { report = found }
             report.restartsByItself = true
-            if report.activity == .failed || report.activity == .stopped { report.activity = .restarting }
+            if report.activity == .failed { report.activity = .restarting }
             report.detail = "started, supervised, \(report.detail)"
-            return report
+            return .known(report)
         }
-        guard let path = pidFile ?? pidFilePath(name) else { return UnitReport(activity: .running, detail: "started") }
-        var report = PidFile(at: path, proc: proc, now: now, clockTicks: clockTicks).report
+        guard let path = pidFile ?? pidFilePath(name) else { return .known(UnitReport(activity: .running, detail: "started")) }
+        switch PidFile(at: path, proc: proc, now: now, clockTicks: clockTicks).service(at: path) {
         // A service that OpenRC started and that left no pid file has ended as well.
-        if report.activity == .stopped { report.activity = .failed }
-        report.detail = report.activity == .running ? "started, \(report.detail)" : "crashed: \(report.detail)"
-        return report
+        case .absent: return .known(UnitReport(activity: .failed, detail: "crashed: no pid file"))
+        case .hidden(let why): return .hidden(why)
+        case .known(var report):
+            report.detail = report.activity == .running ? "started, \(report.detail)" : "crashed: \(report.detail)"
+            return .known(report)
+        }
     }
 
     /// What the service was started with says where its pid is.
@@ -99,7 +114,7 @@ private struct OpenRCServices: ScriptedServiceKind {
         guard state(name) == "started", access("/run/openrc/options/\(name)/child_pid", F_OK) != 0, let path = pidFilePath(name) else { return false }
         return switch PidFile(at: path, proc: proc, now: SystemTime().now(), clockTicks: clockTicks) {
         case .died, .otherProcess, .missing: true
-        case .runs, .hidden, .unreadable: false
+        case .runs, .hidden, .unreadable, .forbidden: false
         }
     }
 }

@@ -15,12 +15,19 @@ enum PidFile: Equatable, Sendable {
     case hidden(pid: Int32)
     case missing
     case unreadable(String)
+    /// The agent cannot look at it; why, as errno has it.
+    case forbidden(Int32)
 
     init(at path: String, proc: ProcFileSystem, now: Moment, clockTicks: UInt64) {
         // A pipe in its place must not make the agent wait.
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else {
-            self = errno == ENOENT ? .missing : .unreadable(String(cString: strerror(errno)))
+            self =
+                switch errno {
+                case ENOENT, ENOTDIR: .missing
+                case ELOOP, ENAMETOOLONG, ENXIO: .unreadable(String(cString: strerror(errno)))
+                default: .forbidden(errno)
+                }
             return
         }
         defer { close(descriptor) }
@@ -55,6 +62,15 @@ enum PidFile: Equatable, Sendable {
 
 /// What is said of one that runs and cannot be looked at.
 func hiddenProcess(_ pid: Int32) -> String { "process \(pid), which /proc hides from the agent (hidepid)" }
+
+extension PidFile {
+    /// Why nothing is known of the service of a pid file that cannot be looked at, and what would help.
+    static func whyForbidden(_ path: String, _ code: Int32) -> String {
+        let words = "the pid file \(path) cannot be read: \(String(cString: strerror(code)))"
+        guard code == EACCES || code == EPERM else { return words }
+        return "\(words); let the group \(ownGroup) read it and enter its folder, or give the agent CAP_DAC_READ_SEARCH"
+    }
+}
 
 /// The first word, if it can be the pid of a process that anybody watches.
 func pidNumber(parsing text: some Collection<UInt8>) -> Int32? {

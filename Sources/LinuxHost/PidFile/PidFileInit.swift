@@ -17,6 +17,10 @@ public final class PidFileInit: InitSystem {
     private weak var observer: (any InitObserver)?
     private var notifier: Int32 = -1
     private var files: [String: File] = [:]
+    /// Services by the paths of their pid files.
+    private var namesByPath: [String: Set<String>] = [:]
+    /// Services that have just been asked for.
+    private var unseen: Set<String> = []
     /// Watched folders by the kernel's number.
     private var folders: [Int32: String] = [:]
     private var look: Loop.Timer?
@@ -64,10 +68,12 @@ public final class PidFileInit: InitSystem {
             files[name] = nil
             patience.forget(name)
         }
+        if unseen.isEmpty { loop.after(.zero) { [weak self] in self?.checkUnseen() } }
         for (name, path) in paths where files[name] == nil {
             files[name] = File(path: path, folder: folder(of: path))
-            loop.after(.zero) { [weak self] in self?.check([name]) }
+            unseen.insert(name)
         }
+        namesByPath = files.reduce(into: [:]) { $0[$1.value.path, default: []].insert($1.key) }
         watchFolders()
     }
 
@@ -89,17 +95,31 @@ public final class PidFileInit: InitSystem {
         loop.after(.zero) { done(outcome) }
     }
 
+    public func refresh(_ unit: String, _ done: @escaping () -> Void) {
+        check([unit])
+        done()
+    }
+
     public func stop() {
         if let look { loop.cancel(look) }
         look = nil
         for name in files.keys { watcher.unwatch(name) }
         files = [:]
+        namesByPath = [:]
+        unseen = []
         folders = [:]
         observer = nil
         guard notifier >= 0 else { return }
         loop.unwatch(notifier)
         close(notifier)
         notifier = -1
+    }
+
+    /// All at once: each look at the files takes a round of questions.
+    private func checkUnseen() {
+        let names = unseen
+        unseen = []
+        if !names.isEmpty { check(names) }
     }
 
     private func check(_ names: some Sequence<String>) {
@@ -114,11 +134,13 @@ public final class PidFileInit: InitSystem {
             if let state {
                 conclude(name, state, at: now)
             } else if !isAlive(file.process) {
-                conclude(name, .unreadable("is on a file system that does not answer"), at: now)
+                // That the process has ended which it named is known; where none is known, nothing is.
+                let isHidden = file.lastSaid.map { $0.presence == .hidden } ?? true
+                conclude(name, isHidden ? .forbidden(ETIMEDOUT) : .unreadable("is on a file system that does not answer"), at: now)
             }
         }
         // Nothing tells of the end of a process that cannot be seen.
-        isSilent = states.contains { if case .hidden? = $0 { true } else { $0 == nil } }
+        isSilent = states.contains { if case .forbidden? = $0 { true } else { $0 == nil } }
         if isSilent { scheduleLook() }
     }
 
@@ -130,6 +152,8 @@ public final class PidFileInit: InitSystem {
     /// Says how things are, if that is news.
     private func conclude(_ name: String, _ state: PidFile, at now: Moment) {
         guard var file = files[name] else { return }
+        // The process that it named runs on, whatever hides the file.
+        if case .forbidden = state, isAlive(file.process) { return }
         let process: ProcessIdentity? = if case .runs(let process) = state { process } else { nil }
         if let wait = patience.wait(for: name, file.process, isNamed: process != nil, proc: proc, at: now.uptime) {
             loop.after(wait) { [weak self] in self?.check([name]) }
@@ -143,7 +167,7 @@ public final class PidFileInit: InitSystem {
                 watcher.unwatch(name)
             }
         }
-        var observation = state.observation(of: name)
+        var observation = state.observation(of: name, at: file.path)
         if observation.activity != file.lastSaid?.activity || observation.run != file.lastSaid?.run {
             // Of a process that ran before we looked, its own start is known; of everything else, that it was seen just now.
             let start = process.map { now.wall - (now.uptime - .seconds(Double($0.startTicks) / Double(clockTicks))) }
@@ -206,7 +230,7 @@ public final class PidFileInit: InitSystem {
                 }
                 guard let folder = folders[event.wd] else { continue }
                 let path = (folder == "/" ? "" : folder) + "/" + String(decoding: name, as: UTF8.self)
-                changed.formUnion(files.filter { $0.value.path == path }.keys)
+                if let names = namesByPath[path] { changed.formUnion(names) }
             }
         }
         if changed.isEmpty && !overflown { return }
@@ -228,7 +252,7 @@ public final class PidFileInit: InitSystem {
 }
 
 extension PidFile {
-    fileprivate func observation(of name: String) -> Observation {
+    fileprivate func observation(of name: String, at path: String) -> Observation {
         switch self {
         case .runs(let process):
             Observation(
@@ -242,6 +266,12 @@ extension PidFile {
             Observation(request: name, unit: name, activity: .failed, detail: "process \(pid) is younger than the pid file that names it")
         case .missing: Observation(request: name, unit: name, activity: .stopped, detail: "no pid file")
         case .unreadable(let why): Observation(request: name, unit: name, activity: .failed, detail: "the pid file \(why)")
+        case .forbidden(ETIMEDOUT):
+            Observation(
+                request: name, presence: .hidden, unit: name, activity: .stopped,
+                detail: "the pid file \(path) is on a file system that does not answer")
+        case .forbidden(let code):
+            Observation(request: name, presence: .hidden, unit: name, activity: .stopped, detail: Self.whyForbidden(path, code))
         }
     }
 }

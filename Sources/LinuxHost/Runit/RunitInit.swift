@@ -21,5 +21,6 @@ extension ServiceFolderDialect {
         signals: [
             SIGHUP: "h", SIGINT: "i", SIGQUIT: "q", SIGUSR1: "1", SIGUSR2: "2", SIGTERM: "t", SIGKILL: "k", SIGALRM: "a", SIGCONT: "c", SIGSTOP: "p",
         ],
-        permission: "runit's supervise folders are root's; run the agent as root, or give its group the folder and its fifos")
+        hasFolder: { access("\($0)/event", F_OK) != 0 },
+        permission: "runit's supervise folders are root's; run the agent with CAP_DAC_READ_SEARCH, or give its group the folder and its fifos")
 }

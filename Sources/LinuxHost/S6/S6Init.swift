@@ -23,5 +23,6 @@ extension ServiceFolderDialect {
             SIGHUP: "h", SIGINT: "i", SIGQUIT: "q", SIGUSR1: "1", SIGUSR2: "2", SIGTERM: "t", SIGKILL: "k", SIGABRT: "b", SIGALRM: "a", SIGWINCH: "y",
             SIGCONT: "c", SIGSTOP: "p",
         ],
-        permission: "s6's supervise folders are root's; run the agent as root, or give its group the service with s6-svperms")
+        hasFolder: { access("\($0)/event", F_OK) == 0 },
+        permission: "s6's supervise folders are root's; run the agent with CAP_DAC_READ_SEARCH, or give its group the service with s6-svperms")
 }

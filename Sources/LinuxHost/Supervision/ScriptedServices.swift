@@ -9,13 +9,20 @@ protocol ScriptedServiceKind {
     var name: String { get }
     /// All services that there are.
     func names() -> [String]
-    /// `nil` when there is no such service.
     /// - Parameter pidFile: where the rule file says that the pid is.
-    func read(_ name: String, pidFile: String?, at now: Moment) -> UnitReport?
+    func read(_ name: String, pidFile: String?, at now: Moment) -> ScriptedService
     /// The folders in which a change of the service shows.
     func folders(of name: String, pidFile: String?) -> Set<String>
     /// What to run.
     func command(_ verb: UnitVerb, on name: String) -> Result<[String], ActionError>
+}
+
+/// What the files of a service tell.
+enum ScriptedService {
+    case absent
+    /// There may be such a service, and the agent cannot find out how it is; why, for a person.
+    case hidden(String)
+    case known(UnitReport)
 }
 
 /// Watches services through their files, by inotify and pidfds, and a timer for what neither tells; runs one program at a time for
@@ -75,7 +82,7 @@ public class ScriptedServices: InitSystem {
     private func look() {
         guard observer != nil else { return }
         let candidates = ledger.wantsAll ? kind.names().filter(ledger.isWanted) : []
-        let names = Set(candidates + ledger.namedUnits + ledger.knownUnits)
+        let names = ledger.namedUnits.union(candidates + ledger.knownUnits)
         for name in names.sorted() { check(name) }
         notifier?.watch(names.reduce(into: []) { $0.formUnion(kind.folders(of: $1, pidFile: pidFiles[$1])) })
     }
@@ -84,11 +91,17 @@ public class ScriptedServices: InitSystem {
         guard observer != nil else { return }
         let now = SystemTime().now()
         // A name with a slash would lead elsewhere.
-        guard !name.isEmpty, !name.contains("/"), !name.hasPrefix("."), var report = kind.read(name, pidFile: pidFiles[name], at: now) else {
+        let isName = !name.isEmpty && !name.contains("/") && !name.hasPrefix(".")
+        var report: UnitReport
+        switch isName ? kind.read(name, pidFile: pidFiles[name], at: now) : .absent {
+        case .known(let found): report = found
+        // What is known of its process stays known as long as that runs.
+        case .hidden where isAlive(watched[name]): return
+        case .hidden(let why): return tell(ledger.noteHidden(name, why: why))
+        case .absent:
             follow(nil, of: name)
             patience.forget(name)
-            tell(ledger.noteAbsence(of: name))
-            return
+            return tell(ledger.noteAbsence(of: name))
         }
         if let wait = patience.wait(for: name, watched[name], isNamed: report.process != nil, proc: proc, at: now.uptime) {
             loop.after(wait) { [weak self] in self?.check(name) }
@@ -104,11 +117,21 @@ public class ScriptedServices: InitSystem {
         jobs.note(report, of: name)
     }
 
+    private func isAlive(_ process: ProcessIdentity?) -> Bool {
+        guard let process, let stat = proc.stat(of: process.pid) else { return false }
+        return stat.startTicks == process.startTicks && !stat.hasEnded
+    }
+
     private func follow(_ process: ProcessIdentity?, of name: String) {
         guard watched[name] != process else { return }
         watched[name] = process
         guard let process else { return watcher.unwatch(name) }
         watcher.watch(process, for: name) { [weak self] in self?.check(name) }
+    }
+
+    public func refresh(_ unit: String, _ done: @escaping () -> Void) {
+        if ledger.isWanted(unit) { check(unit) }
+        done()
     }
 
     private func tell(_ news: [Observation]) {

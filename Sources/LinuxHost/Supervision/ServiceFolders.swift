@@ -21,6 +21,8 @@ struct ServiceFolderDialect: Sendable {
     /// Command letters; `restart` ends the run, and what is wanted up is started anew.
     var restart: String
     var signals: [Int32: String]
+    /// Whether this family's supervisor has the folder of a service, where that shows only outside of `supervise`.
+    var hasFolder: @Sendable (_ folder: String) -> Bool
     /// Who may write to the control fifo, and how to change that.
     var permission: String
 }
@@ -50,8 +52,6 @@ public class ServiceFolders: InitSystem {
     /// Of a service's folder: its pipes that somebody reads, by name, and the end to write into.
     private var ends: [String: [String: (descriptor: Int32, inode: ino_t)]] = [:]
     private var timer: Loop.Timer?
-    /// Services that the agent may not read. While there are any, the source counts as failed.
-    private var denied: Set<String> = []
     private weak var observer: (any InitObserver)?
 
     private struct Service {
@@ -60,6 +60,8 @@ public class ServiceFolders: InitSystem {
         var lostSince: Duration?
         /// When somebody last wrote a command.
         var commandedAt: Duration?
+        /// The last process that was seen.
+        var lastProcess: ProcessIdentity?
         /// The last process that was seen to be wanted up.
         var wantedProcess: ProcessIdentity?
         /// That process was not wanted up any longer while it still ran.
@@ -94,7 +96,6 @@ public class ServiceFolders: InitSystem {
     public func change(watching requests: [UnitRequest]) {
         ledger.change(to: requests.filter { $0.pidFile == nil })
         services = services.filter { ledger.isWanted($0.key) }
-        for name in denied where !ledger.isWanted(name) { allowed(name) }
         loop.after(.zero) { [weak self] in
             guard let self, self.observer != nil else { return }
             self.say(self.ledger.repeatKnown(at: SystemTime().now().wall))
@@ -136,56 +137,49 @@ public class ServiceFolders: InitSystem {
     private func findServices() {
         var found: [String: String] = [:]
         var hidden: Set<String> = []
-        if ledger.wantsAll {
-            for root in roots {
-                for name in entries(of: root) ?? [] where found[name] == nil && ledger.isWanted(name) { found[name] = "\(root)/\(name)" }
-            }
-        }
-        // A name with a slash would lead elsewhere.
-        for name in ledger.namedUnits where found[name] == nil && !name.contains("/") && !name.isEmpty && !name.hasPrefix(".") {
-            for root in roots where found[name] == nil {
-                let folder = "\(root)/\(name)"
-                var status = Glibc.stat()
-                if stat(folder, &status) == 0 {
-                    if status.st_mode & S_IFMT == S_IFDIR { found[name] = folder }
-                } else if errno == EACCES {
-                    hidden.insert(name)
-                    deny(name, folder)
+        for root in roots {
+            // One list instead of a question for each name: there may be many, and most of them another init system's.
+            if let names = entries(of: root) {
+                for name in names where found[name] == nil && ledger.isWanted(name) && isFolder("\(root)/\(name)") == true {
+                    found[name] = "\(root)/\(name)"
+                }
+            } else if errno == EACCES {
+                // A name with a slash would lead elsewhere.
+                for name in ledger.namedUnits where found[name] == nil && !name.contains("/") && !name.isEmpty && !name.hasPrefix(".") {
+                    switch isFolder("\(root)/\(name)") {
+                    case true?: found[name] = "\(root)/\(name)"
+                    case false?: break
+                    case nil:
+                        hidden.insert(name)
+                        hide(name, root)
+                    }
                 }
             }
         }
         for name in services.keys where found[name] == nil { services[name] = nil }
         dropEnds()
         for (name, folder) in found where services[name]?.folder != folder { services[name] = Service(folder: folder) }
-        for name in Set(ledger.namedUnits + ledger.knownUnits) where found[name] == nil && !hidden.contains(name) { gone(name) }
+        for name in ledger.namedUnits.union(ledger.knownUnits) where found[name] == nil && !hidden.contains(name) { gone(name) }
+    }
+
+    /// `nil` when the agent may not find out.
+    private func isFolder(_ path: String) -> Bool? {
+        var status = Glibc.stat()
+        if stat(path, &status) == 0 { return status.st_mode & S_IFMT == S_IFDIR }
+        return errno == EACCES ? nil : false
     }
 
     private func check(_ name: String) {
         guard var service = services[name] else { return }
         let now = SystemTime().now()
         let path = service.folder + "/supervise/status"
-        let isSupervised = isListening(service.folder)
+        let isSupervised = isListening(service.folder) ?? isLocked(service.folder)
         let bytes = isSupervised == false ? nil : readFile(path, limit: Self.statusLimit)
         if bytes == nil, errno == EACCES, isSupervised != false {
-            return deny(name, path)
+            return dialect.hasFolder(service.folder) ? hide(name, service.folder + "/supervise") : gone(name)
         }
-        guard let status = bytes.flatMap(dialect.parse) else {
-            // What has no `run` was never a service.
-            if ledger.report(of: name) == nil, access(service.folder + "/run", F_OK) != 0 { return gone(name) }
-            let lostSince = service.lostSince ?? now.uptime
-            service.lostSince = lostSince
-            services[name] = service
-            // Another family's supervisor may have it: both answer on `control`, and one that is just starting does not have its other files yet.
-            let isOthers = ledger.report(of: name) == nil && isListening(service.folder, on: "control") == true
-            if now.uptime - lostSince >= (isOthers ? Self.patienceWithOthers : Self.patience) {
-                gone(name)
-            } else {
-                loop.after(.seconds(1)) { [weak self] in self?.check(name) }
-            }
-            return
-        }
+        guard let status = bytes.flatMap(dialect.parse) else { return lost(name, service, at: now) }
         service.lostSince = nil
-        allowed(name)
         var report = report(status, of: &service)
         services[name] = service
         // A command may be followed sooner than anybody looks, and leave no trace in the file. One that says how a run ended knows better.
@@ -199,10 +193,43 @@ public class ServiceFolders: InitSystem {
         jobs.note(report, of: name)
     }
 
+    /// A service without a supervisor, or without a status that can be read.
+    private func lost(_ name: String, _ service: Service, at now: Moment) {
+        let before = ledger.report(of: name)
+        // What has no `run` was never a service.
+        let isService = access(service.folder + "/run", F_OK) == 0
+        if before == nil, !isService { return gone(name) }
+        let lostSince = service.lostSince ?? now.uptime
+        services[name]?.lostSince = lostSince
+        // The end of a supervisor closes the pipe, which looks like the end of a command.
+        services[name]?.commandedAt = nil
+        // Another family's supervisor may have it: both answer on `control`, and one that is just starting does not have its other files yet.
+        let isOthers = before == nil && isListening(service.folder, on: "control") == true
+        guard now.uptime - lostSince >= (isOthers ? Self.patienceWithOthers : Self.patience), before != nil || isOthers || !isBooting(now) else {
+            loop.after(.seconds(1)) { [weak self] in self?.check(name) }
+            return
+        }
+        guard before != nil, isService else { return gone(name) }
+        // It was supervised, and its folder is still there: nobody starts it again, whatever has become of its process.
+        let process = service.lastProcess.flatMap { process in
+            proc.stat(of: process.pid).flatMap { $0.startTicks == process.startTicks && !$0.hasEnded ? process : nil }
+        }
+        let rest = process.map { "; its process \($0.pid) still runs" } ?? ""
+        let report = UnitReport(activity: .failed, detail: "no \(dialect.supervisor) supervises it any longer\(rest)")
+        say(ledger.note(name, report, at: now.wall))
+        jobs.finish(name, .failure(ActionError("no \(dialect.supervisor) supervises \(name) any longer")))
+    }
+
     private func gone(_ name: String) {
-        allowed(name)
         say(ledger.noteAbsence(of: name))
         jobs.finish(name, .failure(ActionError("\(dialect.name) does not supervise \(name) any longer")))
+    }
+
+    /// Where the pipe may not be opened: whether a supervisor holds the service's lock. `nil` when that does not show.
+    private func isLocked(_ folder: String) -> Bool? {
+        var status = Glibc.stat()
+        guard stat(folder + "/supervise/lock", &status) == 0, let locks = readFile("/proc/locks", limit: 1 << 20) else { return nil }
+        return heldLocks(parsing: locks).contains(UInt64(status.st_ino))
     }
 
     /// `nil` when the agent may not find out. The end that is opened for that is kept: to close it would look like a command to everybody who
@@ -242,6 +269,7 @@ public class ServiceFolders: InitSystem {
         case .running(let pid):
             report.process = proc.stat(of: pid).flatMap { $0.hasEnded ? nil : ProcessIdentity(pid: pid, startTicks: $0.startTicks) }
             report.detail = "run: process \(pid)"
+            service.lastProcess = report.process ?? service.lastProcess
             let mustBeReady = status.isReady == false && dialect.mustBeReady(service.folder)
             report.activity = mustBeReady ? .starting : .running
             if status.isWantedUp {
@@ -250,6 +278,7 @@ public class ServiceFolders: InitSystem {
             }
             // A run that is not wanted up has been told to end, or is one of those that shall run once.
             let wasWanted = report.process != nil && report.process == service.wantedProcess
+            if !status.isWantedUp, !wasWanted { report.nature = .batch }
             if !status.isWantedUp, status.gotTerm || wasWanted { service.wasToldToEnd = true }
             report.isAsked = status.gotTerm || service.wasToldToEnd
             if !status.isWantedUp, status.gotTerm { report.activity = .stopping }
@@ -272,6 +301,15 @@ public class ServiceFolders: InitSystem {
                 report.detail = "down, \(exit)"
             }
         }
+        // One that shall run once, and one that nobody wants up unless it is told to: `down` stands in its folder.
+        if case .down = status.state, !status.isWantedUp {
+            let isOnce = service.lastProcess.map { $0 != service.wantedProcess }
+            if isOnce ?? (access("\(service.folder)/down", F_OK) == 0) { report.nature = .batch }
+        }
+        // What was wanted up is not wanted any longer: a command has said so, however fast it was followed.
+        if case .down = status.state, !status.isWantedUp, service.lastProcess != nil, service.lastProcess == service.wantedProcess {
+            if report.lastExit?.isSuccess ?? true { report.isAsked = true }
+        }
         // s6 does not say in its file that it was asked to restart a service; that is how such a run ends.
         if report.process == nil, let exit = report.lastExit, exit.isByRequest { report.isAsked = true }
         return report
@@ -282,25 +320,19 @@ public class ServiceFolders: InitSystem {
         watcher?.watch(Set(roots + folders))
     }
 
+    public func refresh(_ unit: String, _ done: @escaping () -> Void) {
+        check(unit)
+        done()
+    }
+
     // MARK: Telling
 
     private func say(_ news: [Observation]) {
         for observation in news { observer?.observed(observation, from: self) }
     }
 
-    private func deny(_ name: String, _ path: String) {
-        let isFirst = denied.isEmpty
-        guard denied.insert(name).inserted, isFirst else { return }
-        let why = "\(path) cannot be read: \(String(cString: strerror(EACCES))); \(dialect.permission)"
-        logger.info("init system failed as a source", metadata: ["init": "\(dialect.name)", "why": "\(why)"])
-        observer?.sourceFailed(self, why: why)
-    }
-
-    private func allowed(_ name: String) {
-        guard denied.remove(name) != nil, denied.isEmpty else { return }
-        ledger.forgetSaid()
-        observer?.sourceRecovered(self)
-        say(ledger.repeatKnown(at: SystemTime().now().wall))
+    private func hide(_ name: String, _ path: String) {
+        say(ledger.noteHidden(name, why: "the agent may not look at \(path): \(dialect.permission)"))
     }
 
     // MARK: Actions
@@ -382,6 +414,20 @@ public class ServiceFolders: InitSystem {
         }
         return .success(())
     }
+}
+
+/// The inodes of files on which a process holds a lock, as /proc/locks has them: `1: FLOCK  ADVISORY  WRITE 2871 fe:00:1234 0 EOF`. Devices are
+/// left out: some file systems show others there than stat(2) does.
+func heldLocks(parsing text: [UInt8]) -> Set<UInt64> {
+    var inodes: Set<UInt64> = []
+    for line in text.split(separator: 10) {
+        let words = line.split(separator: 32)
+        guard words.count > 5, !words[1].elementsEqual("->".utf8), let word = words[5].split(separator: UInt8(ascii: ":")).last,
+            let inode = UInt64(String(decoding: word, as: UTF8.self))
+        else { continue }
+        inodes.insert(inode)
+    }
+    return inodes
 }
 
 extension ExitReason {

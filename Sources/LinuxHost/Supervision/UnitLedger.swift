@@ -28,7 +28,10 @@ struct UnitLedger {
         var unit: String
     }
 
-    private(set) var requests: [UnitRequest] = []
+    /// Names of units that requests ask for one by one. There may be thousands, most of them another init system's.
+    private(set) var namedUnits: Set<String> = []
+    /// For patterns, and for all that has failed.
+    private var searches: [UnitRequest] = []
     private var units: [String: Unit] = [:]
     private var said: [Said: Observation] = [:]
     /// Units that a job of ours is changing at present.
@@ -36,7 +39,8 @@ struct UnitLedger {
 
     /// Observes these and no others from now on; what is said next of a new request is all that is known of it.
     mutating func change(to requests: [UnitRequest]) {
-        self.requests = requests
+        namedUnits = Set(requests.filter { $0.kind == .unit }.map(\.name))
+        searches = requests.filter { $0.kind != .unit }
         let names = Set(requests.map(\.name))
         said = said.filter { names.contains($0.key.request) }
         units = units.filter { isWanted($0.key) }
@@ -47,21 +51,19 @@ struct UnitLedger {
 
     /// Whether any request asks for a unit of this name.
     func isWanted(_ name: String) -> Bool {
-        requests.contains { request in
-            switch request.kind {
-            case .unit: request.name == name
-            case .pattern: matches(name, pattern: request.name)
-            case .failed: true
-            }
-        }
+        namedUnits.contains(name) || searches.contains { $0.kind == .failed || matches(name, pattern: $0.name) }
     }
 
-    /// Whether all units have to be looked at, and not only those that are named.
-    var wantsAll: Bool { requests.contains { $0.kind != .unit } }
+    /// Whether a request asks for a unit of this name and not only for its failure.
+    func isNamed(_ name: String) -> Bool { namedUnits.contains(name) || searches.contains { $0.kind == .pattern && matches(name, pattern: $0.name) } }
 
-    var namedUnits: [String] { requests.filter { $0.kind == .unit }.map(\.name) }
+    /// Whether all units have to be looked at, and not only those that are named.
+    var wantsAll: Bool { !searches.isEmpty }
+
     var knownUnits: [String] { Array(units.keys) }
     func report(of name: String) -> UnitReport? { units[name]?.report }
+    /// How often it has been restarted without anybody asking.
+    func restarts(of name: String) -> Int { units[name]?.restarts ?? 0 }
 
     /// A job of ours begins or has ended: what happens to the unit meanwhile was asked for.
     mutating func setChanging(_ name: String, _ isChanging: Bool) {
@@ -96,19 +98,29 @@ struct UnitLedger {
         steps.append(observation(of: name, report, unit, hasJob: isChanging || report.isAsked && !isAtRest || isUnderWay))
         if report.isUp && !report.isAsked && !isChanging || isAtRest && !isChanging { unit.wasAsked = false }
         units[name] = unit
-        return requests.flatMap { request in steps.flatMap { say($0, to: request) } }
+        return concerned(by: name).flatMap { request in steps.flatMap { say($0, to: request) } }
     }
+
+    /// Requests that may have to hear of a unit.
+    private func concerned(by name: String) -> [UnitRequest] { searches + (namedUnits.contains(name) ? [UnitRequest(name: name)] : []) }
 
     /// Takes that the init system knows no such unit, or none any longer.
     mutating func noteAbsence(of name: String) -> [Observation] {
         units[name] = nil
         var news: [Observation] = []
-        for request in requests {
-            let isNamed = request.kind == .unit && request.name == name
-            guard isNamed || said[Said(request: request.name, unit: name)]?.presence == .present else { continue }
-            news += sayAbsent(name, to: request, isLasting: isNamed)
+        for request in searches where said[Said(request: request.name, unit: name)] != nil {
+            news += sayAbsent(name, to: request, isLasting: false)
         }
+        if namedUnits.contains(name) { news += sayAbsent(name, to: UnitRequest(name: name), isLasting: true) }
         return news
+    }
+
+    /// Takes that there may be such a unit, and that the agent cannot find out how it is. What was known of it is known when it can.
+    mutating func noteHidden(_ name: String, why: String) -> [Observation] {
+        concerned(by: name).filter { $0.kind == .unit || $0.kind == .pattern && matches(name, pattern: $0.name) }.flatMap { request in
+            let observation = Observation(request: request.name, presence: .hidden, unit: name, activity: .stopped, detail: why)
+            return news(observation, to: request)
+        }
     }
 
     /// Says what is known of all units to requests that have not heard it.
@@ -121,9 +133,10 @@ struct UnitLedger {
         let activity = report.activity == .restarting && unit.wasAsked ? .starting : report.activity
         return Observation(
             request: "", unit: name, activity: activity, detail: report.detail,
-            run: report.process.map { "\($0.pid).\($0.startTicks)" }, mainProcess: report.process, automaticRestarts: unit.restarts,
-            lastExit: report.lastExit, restartsByItself: report.restartsByItself, hasJob: hasJob, since: unit.since,
-            obstacle: report.obstacle, canReload: report.canReload, startTimeout: report.startTimeout)
+            run: report.process.map { "\($0.pid).\($0.startTicks)" }, mainProcess: report.process,
+            automaticRestarts: report.restarts ?? unit.restarts, lastExit: report.lastExit, endedWell: report.endedWell,
+            restartsByItself: report.restartsByItself, nature: report.nature, hasJob: hasJob, since: unit.since, obstacle: report.obstacle,
+            canReload: report.canReload, startTimeout: report.startTimeout)
     }
 
     private mutating func say(_ observation: Observation, to request: UnitRequest) -> [Observation] {
@@ -138,15 +151,20 @@ struct UnitLedger {
                 return said[key] == nil ? [] : sayAbsent(observation.unit, to: request, isLasting: false)
             }
         }
+        return news(observation, to: request)
+    }
+
+    private mutating func news(_ observation: Observation, to request: UnitRequest) -> [Observation] {
+        let key = Said(request: request.name, unit: observation.unit)
         guard said[key] != observation else { return [] }
         said[key] = observation
         return [observation]
     }
 
     private mutating func sayAbsent(_ name: String, to request: UnitRequest, isLasting: Bool) -> [Observation] {
-        let observation = Observation(request: request.name, presence: .absent, unit: name, activity: .stopped, detail: "not found")
         let key = Said(request: request.name, unit: name)
-        guard said[key] != observation else { return [] }
+        guard said[key]?.presence != .absent else { return [] }
+        let observation = Observation(request: request.name, presence: .absent, unit: name, activity: .stopped, detail: "not found")
         // Names that come and go by the thousand must not stay for ever.
         said[key] = isLasting ? observation : nil
         return [observation]

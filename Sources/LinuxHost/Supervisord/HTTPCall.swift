@@ -8,7 +8,9 @@ final class HTTPCall {
     enum Failure: Error, Equatable {
         /// Nobody listens there.
         case notThere
+        /// The kernel lets the agent not connect.
         case notAllowed
+        case wrongPassword
         case problem(String)
     }
 
@@ -88,7 +90,7 @@ final class HTTPCall {
         guard let answer = HTTPAnswer(parsing: received) else { return finish(.failure(.problem("answered with something that is not HTTP"))) }
         switch answer.status {
         case 200: finish(.success(Array(answer.body)))
-        case 401, 403: finish(.failure(.notAllowed))
+        case 401, 403: finish(.failure(.wrongPassword))
         default: finish(.failure(.problem("answered with HTTP \(answer.status)")))
         }
     }

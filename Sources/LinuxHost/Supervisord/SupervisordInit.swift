@@ -8,6 +8,8 @@ public import Platform
 /// The processes of a supervisord. It tells outsiders nothing by itself: the kernel tells of an end (pidfd), and of a line in its log
 /// (inotify), which it writes whenever a process changes. Either way it is asked then; often while something is under way; and every
 /// five seconds otherwise.
+///
+/// A program with several processes, and a `[group:...]`, can be watched by its name as one unit (see `SupervisordGroup`).
 public final class SupervisordInit: InitSystem {
     public let name = "supervisord"
 
@@ -17,6 +19,8 @@ public final class SupervisordInit: InitSystem {
     /// Between two looks because of the log, which may hold more than changes.
     private static let logPause = Duration.seconds(1)
     private static let patience = Duration.seconds(5)
+    /// How often it is asked how its programs are configured.
+    private static let betweenConfigurations = Duration.seconds(300)
 
     private let loop: Loop
     private let configurations: [String]
@@ -36,9 +40,14 @@ public final class SupervisordInit: InitSystem {
     private var exits: [String: ExitReason] = [:]
     private var log: FolderWatcher?
     private var lookedForLog: Duration?
+    /// Groups that are watched as one unit, with the names of their processes.
+    private var groups: [String: [String]] = [:]
+    /// The processes that are configured, those of them that are not started by themselves, and when that was asked.
+    private var configured: (all: Set<String>, manual: Set<String>, at: Duration)?
+    /// Called when the next answer has come, or none.
+    private var refreshes: [() -> Void] = []
     private var wasThere = false
     private var hasFailed = false
-    private var hasSaidWhyNot = false
 
     /// - Parameter configuration: the path of supervisord.conf; `nil` for the usual ones.
     public init(loop: Loop, configuration: String? = nil, logger: Logger) {
@@ -77,6 +86,7 @@ public final class SupervisordInit: InitSystem {
         isAsking = false
         for unit in watched.keys { watcher.unwatch(unit) }
         watched = [:]
+        endRefreshes()
         jobs.finishAll("the agent stopped before supervisord was done")
     }
 
@@ -107,13 +117,38 @@ public final class SupervisordInit: InitSystem {
             return
         }
         isAsking = true
+        let now = SystemTime().now().uptime
+        guard configured.map({ now - $0.at >= Self.betweenConfigurations }) ?? true else { return list(mayConfigure: true) }
+        configure { [weak self] in self?.list(mayConfigure: false) }
+    }
+
+    /// Learns how the programs are configured. A supervisord that does not tell has none that is to be treated otherwise.
+    private func configure(_ done: @escaping () -> Void) {
+        call("supervisor.getAllConfigInfo", []) { [weak self] result in
+            if let self, case .success(let answer) = result {
+                let known = SupervisordProcess.configured(answer) ?? (all: [], manual: [])
+                self.configured = (known.all, known.manual, SystemTime().now().uptime)
+            }
+            done()
+        }
+    }
+
+    private func list(mayConfigure: Bool) {
         call("supervisor.getAllProcessInfo", []) { [weak self] result in
             guard let self else { return }
+            if case .success(let answer) = result, let names = SupervisordProcess.list(answer).map({ Set($0.map(\.name)) }) {
+                // One that has been added since may be meant to be started by hand.
+                if mayConfigure, !names.isSubset(of: self.configured?.all ?? []) {
+                    return self.configure { [weak self] in self?.list(mayConfigure: false) }
+                }
+                self.configured?.all.formUnion(names)
+            }
             self.isAsking = false
             switch result {
             case .success(let answer): self.learned(answer)
             case .failure(let problem): self.unreachable(problem)
             }
+            self.endRefreshes()
             if self.mustAskAgain {
                 self.mustAskAgain = false
                 self.ask(after: .zero)
@@ -121,34 +156,60 @@ public final class SupervisordInit: InitSystem {
         }
     }
 
+    public func refresh(_ unit: String, _ done: @escaping () -> Void) {
+        refreshes.append(done)
+        ask(after: .zero)
+    }
+
+    private func endRefreshes() {
+        let ended = refreshes
+        refreshes = []
+        for done in ended { done() }
+    }
+
     private func learned(_ answer: XMLRPCAnswer) {
         guard let processes = SupervisordProcess.list(answer) else {
             return unreachable(.problem("supervisord answered with something that is not a list of processes"))
         }
         wasThere = true
-        hasSaidWhyNot = false
-        if hasFailed {
-            hasFailed = false
-            logger.info("supervisord recovered as a source")
-            ledger.forgetSaid()
-            observer?.sourceRecovered(self)
-        }
+        recovered()
         let now = SystemTime().now().wall
-        isBusy = false
-        for process in processes where ledger.isWanted(process.name) { isBusy = note(process, at: now) || isBusy }
         let names = Set(processes.map(\.name))
-        for unit in Set(ledger.namedUnits + ledger.knownUnits) where !names.contains(unit) { gone(unit) }
+        groups = Dictionary(grouping: processes.filter { ledger.namedUnits.contains($0.group) && !names.contains($0.group) }, by: \.group)
+            .mapValues { $0.map(\.name) }
+        isBusy = false
+        for process in processes where groups[process.group] != nil || ledger.isWanted(process.name) { isBusy = note(process, at: now) || isBusy }
+        for (group, members) in groups { note(members, of: group, at: now) }
+        for unit in ledger.namedUnits.union(ledger.knownUnits) where !names.contains(unit) && groups[unit] == nil { gone(unit) }
         if look == nil { ask(after: isBusy ? Self.busy : Self.calm) }
+    }
+
+    private func recovered() {
+        guard hasFailed else { return }
+        hasFailed = false
+        logger.info("supervisord recovered as a source")
+        ledger.forgetSaid()
+        observer?.sourceRecovered(self)
+    }
+
+    /// A group as one unit, as soon as each of its processes has been seen.
+    private func note(_ members: [String], of group: String, at now: Timestamp) {
+        let reports = members.compactMap { name in ledger.report(of: name).map { (name, $0) } }
+        guard reports.count == members.count else { return }
+        var report = supervisordGroup(reports)
+        report.restarts = members.reduce(0) { $0 + ledger.restarts(of: $1) }
+        tell(report, of: group, at: now)
     }
 
     /// Answers whether it will soon look different.
     private func note(_ process: SupervisordProcess, at now: Timestamp) -> Bool {
         let unit = process.name
+        let isManual = configured?.manual.contains(unit) ?? false
         let stat = process.pid > 0 ? proc.stat(of: process.pid) : nil
         if let stat, !stat.hasEnded {
             let identity = ProcessIdentity(pid: process.pid, startTicks: stat.startTicks)
             follow(identity, of: unit)
-            tell(process.report(process: identity, lastExit: exits[unit]), of: unit, at: now)
+            tell(process.report(process: identity, lastExit: exits[unit], isManual: isManual), of: unit, at: now)
         } else if process.pid > 0 {
             // Its process has ended, and supervisord has not taken note. What it makes of that is worth waiting for.
             follow(nil, of: unit)
@@ -156,7 +217,7 @@ public final class SupervisordInit: InitSystem {
         } else {
             follow(nil, of: unit)
             if process.state == .exited { exits[unit] = process.exit }
-            tell(process.report(process: nil, lastExit: nil), of: unit, at: now)
+            tell(process.report(process: nil, lastExit: nil, isManual: isManual), of: unit, at: now)
         }
         return [.starting, .stopping, .backoff].contains(process.state) || process.mayBeStartedAgain || jobs.isRunning(for: unit)
     }
@@ -182,20 +243,15 @@ public final class SupervisordInit: InitSystem {
     private func unreachable(_ problem: CallProblem) {
         defer { if look == nil { ask(after: Self.calm) } }
         if case .notThere = problem, !wasThere {
+            // At boot it may start later than the agent.
+            guard !isBooting(SystemTime().now()) else { return }
             // A supervisord that nobody has started knows nothing.
+            recovered()
             for unit in ledger.namedUnits { gone(unit) }
             return
         }
+        configured = nil
         guard !hasFailed else { return }
-        // Where nobody's check depends on it, one that cannot be asked is no failure: its host may have it for something else.
-        guard ledger.requests.contains(where: \.isForThisAlone) || !ledger.knownUnits.isEmpty else {
-            if !hasSaidWhyNot {
-                hasSaidWhyNot = true
-                logger.notice("supervisord cannot be asked, and no check is known to need it", metadata: ["why": "\(problem.words)"])
-            }
-            for unit in ledger.namedUnits { gone(unit) }
-            return
-        }
         hasFailed = true
         jobs.finishAll("supervisord cannot be asked any longer; whether the job was done is unknown")
         logger.info("supervisord failed as a source", metadata: ["why": "\(problem.words)"])
@@ -210,12 +266,12 @@ public final class SupervisordInit: InitSystem {
         if jobs.isRunning(for: unit) { return jobs.refuse("another job is under way for \(unit); a \(verb) would get in its way", done) }
         switch verb {
         case .reload, .signal:
-            guard report.process != nil else { return jobs.refuse("\(unit) is not running (\(report.detail))", done) }
+            guard report.process != nil || report.isUp else { return jobs.refuse("\(unit) is not running (\(report.detail))", done) }
             let number = if case .signal(let number) = verb { number } else { SIGHUP }
-            call("supervisor.signalProcess", [.string(unit), .string("\(number)")], deadline: deadline) { done(outcome($0, verb, unit)) }
+            call("supervisor.signalProcess", [.string(target(unit)), .string("\(number)")], deadline: deadline) { done(outcome($0, verb, unit)) }
         case .stop:
-            if report.isAtRest { return answer(done) }
-            begin(verb, unit, deadline, done) { $0.isAtRest && $0.process == nil ? .success(()) : nil }
+            if report.isStopped { return answer(done) }
+            begin(verb, unit, deadline, done) { $0.isStopped ? .success(()) : nil }
             take(Step(), "supervisor.stopProcess", verb, unit)
         case .start:
             if report.isUp { return answer(done) }
@@ -225,10 +281,10 @@ public final class SupervisordInit: InitSystem {
         case .restart:
             let start = Step()
             let isStarted = Self.isStarted(unit, after: start)
-            var wasStopped = report.isAtRest
+            var wasStopped = report.isStopped
             begin(verb, unit, deadline, done) { [weak self] now in
                 if wasStopped { return isStarted(now) }
-                guard now.process == nil, now.isAtRest else { return nil }
+                guard now.isStopped else { return nil }
                 wasStopped = true
                 self?.take(start, "supervisor.startProcess", verb, unit)
                 return nil
@@ -236,6 +292,9 @@ public final class SupervisordInit: InitSystem {
             if wasStopped { take(start, "supervisor.startProcess", verb, unit) } else { take(Step(), "supervisor.stopProcess", verb, unit) }
         }
     }
+
+    /// What supervisord calls a unit: all processes of a group are `NAME:*`.
+    private func target(_ unit: String) -> String { groups[unit] == nil ? unit : "\(unit):*" }
 
     /// One call of a job.
     private final class Step {
@@ -250,7 +309,7 @@ public final class SupervisordInit: InitSystem {
         { now in
             guard call.isAnswered else { return nil }
             if now.isUp { return .success(()) }
-            return now.isAtRest ? .failure(ActionError("\(unit) was started and does not run (\(now.detail))")) : nil
+            return now.isAtRest && !now.isPartlyUp ? .failure(ActionError("\(unit) was started and does not run (\(now.detail))")) : nil
         }
     }
 
@@ -270,7 +329,7 @@ public final class SupervisordInit: InitSystem {
 
     /// Makes a call that does not wait for the process; the looks that follow do.
     private func take(_ step: Step, _ method: String, _ verb: UnitVerb, _ unit: String) {
-        call(method, [.string(unit), .boolean(false)]) { [weak self] result in
+        call(method, [.string(target(unit)), .boolean(false)]) { [weak self] result in
             guard let self else { return }
             step.isAnswered = true
             if case .failure(let error) = outcome(result, verb, unit) { self.jobs.finish(unit, .failure(error)) }
@@ -283,7 +342,7 @@ public final class SupervisordInit: InitSystem {
     private func call(
         _ method: String, _ arguments: [XMLRPCValue], deadline: Duration = patience, _ done: @escaping (Result<XMLRPCAnswer, CallProblem>) -> Void
     ) {
-        let (settings, problem) = settings()
+        let (path, settings, problem) = settings()
         log?.watch(Set([settings?.logFile].compactMap { $0 }))
         guard let settings else {
             loop.after(.zero) { done(.failure(problem)) }
@@ -301,12 +360,13 @@ public final class SupervisordInit: InitSystem {
             switch result {
             case .success(let body):
                 done(XMLRPCAnswer(parsing: body).map { .success($0) } ?? .failure(.problem("supervisord answered with broken XML")))
-            case .failure(.notThere): done(.failure(.notThere("supervisord does not run: nobody listens at \(settings.address.words)")))
-            case .failure(.notAllowed):
+            case .failure(.notThere): done(.failure(.notThere("supervisord does not run: nothing listens at \(settings.address.words)")))
+            case .failure(.notAllowed): done(.failure(.problem(settings.address.refusal(in: path))))
+            case .failure(.wrongPassword):
                 done(
                     .failure(
                         .problem(
-                            "the agent may not ask supervisord at \(settings.address.words): see chmod, chown, username and password in supervisord.conf"
+                            "the agent may not ask supervisord: it refuses the username and password of \(path), which have to be those that it was started with"
                         )))
             case .failure(.problem(let words)): done(.failure(.problem("supervisord at \(settings.address.words): \(words)")))
             }
@@ -316,18 +376,23 @@ public final class SupervisordInit: InitSystem {
     }
 
     /// Read anew for each call: it is small, and a supervisord that was configured anew is found without a restart of the agent.
-    private func settings() -> (SupervisordConfiguration?, CallProblem) {
+    private func settings() -> (path: String, SupervisordConfiguration?, CallProblem) {
         for path in configurations {
             guard access(path, F_OK) == 0 else { continue }
             guard let text = readFile(path, limit: 1 << 18) else {
-                return (nil, .problem("\(path) cannot be read: \(String(cString: strerror(errno)))"))
+                let help = errno == EACCES ? "; let the group \(ownGroup) read it" : ""
+                return (path, nil, .problem("the agent cannot read \(path): \(String(cString: strerror(errno)))\(help)"))
             }
             let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
             let settings = SupervisordConfiguration(parsing: text, folder: folder)
-            return (settings, .problem("\(path) has no [unix_http_server] file and no loopback [inet_http_server] port"))
+            return (path, settings, .problem("\(path) has no [unix_http_server] file and no loopback [inet_http_server] port"))
         }
-        return (nil, .notThere("there is no supervisord.conf"))
+        return ("", nil, .notThere("there is no supervisord.conf"))
     }
+}
+
+extension UnitReport {
+    fileprivate var isStopped: Bool { isAtRest && process == nil && !isPartlyUp }
 }
 
 /// Why a call has no answer, in words for a person.
@@ -365,5 +430,18 @@ extension SupervisordConfiguration.Address {
         case .socket(let path): path
         case .loopback(let port): "127.0.0.1:\(port)"
         }
+    }
+
+    /// That the kernel lets the agent not connect, why, and what to change.
+    fileprivate func refusal(in configuration: String) -> String {
+        guard case .socket(let path) = self else { return "the agent may not connect to supervisord at \(words)" }
+        var status = Glibc.stat()
+        guard stat(path, &status) == 0 else {
+            return "the agent may not ask supervisord: it may not enter the folder of \(path); let the group \(ownGroup) enter it"
+        }
+        let isOfGroup = status.st_mode & S_IWGRP != 0
+        let owner = "\(userName(status.st_uid))'s" + (isOfGroup ? " and the group \(groupName(status.st_gid))'s" : "") + " alone"
+        return
+            "the agent may not ask supervisord: \(path) is \(owner); set chmod=0770 and chown=\(userName(status.st_uid)):\(ownGroup) under [unix_http_server] in \(configuration)"
     }
 }

@@ -18,6 +18,8 @@ struct SupervisordProcess: Equatable, Sendable {
 
     /// As supervisorctl has it: `web`, `workers:worker_00`.
     var name: String
+    /// That of its program unless it is in a `[group:...]`.
+    var group: String
     var state: State
     var stateName: String
     /// 0 when there is none.
@@ -35,7 +37,8 @@ struct SupervisordProcess: Equatable, Sendable {
         guard let members = value.structure, let process = members["name"]?.string, let group = members["group"]?.string, !process.isEmpty,
             let number = members["state"]?.integer, let pid = members["pid"]?.integer
         else { return nil }
-        name = group == process ? process : "\(group):\(process)"
+        self.group = group
+        name = Self.name(process, of: group)
         state = State(rawValue: number) ?? .unknown
         stateName = members["statename"]?.string ?? "state \(number)"
         self.pid = Int32(exactly: pid).map { max(0, $0) } ?? 0
@@ -44,6 +47,23 @@ struct SupervisordProcess: Equatable, Sendable {
         now = members["now"]?.integer ?? 0
         exitStatus = members["exitstatus"]?.integer ?? 0
         problem = members["spawnerr"]?.string ?? ""
+    }
+
+    /// As supervisorctl names it.
+    private static func name(_ process: String, of group: String) -> String { group == process ? process : "\(group):\(process)" }
+
+    /// Of an answer to getAllConfigInfo: the names of all processes that are configured, and of those that are started only when somebody says
+    /// so; `nil` when it is none.
+    static func configured(_ answer: XMLRPCAnswer) -> (all: Set<String>, manual: Set<String>)? {
+        guard case .value(let value) = answer, let values = value.array else { return nil }
+        var (all, manual): (Set<String>, Set<String>) = ([], [])
+        for members in values.compactMap(\.structure) {
+            guard let process = members["name"]?.string, let group = members["group"]?.string else { continue }
+            let name = name(process, of: group)
+            all.insert(name)
+            if members["autostart"] == .boolean(false) { manual.insert(name) }
+        }
+        return (all, manual)
     }
 
     /// Of an answer to getAllProcessInfo; `nil` when it is none.
@@ -61,8 +81,10 @@ struct SupervisordProcess: Equatable, Sendable {
     /// - Parameters:
     ///   - process: what the kernel says of its pid.
     ///   - lastExit: how the run before ended; supervisord forgets it when it starts the next.
-    func report(process: ProcessIdentity?, lastExit: ExitReason?) -> UnitReport {
+    ///   - isManual: whether it is started only when somebody says so (`autostart=false`).
+    func report(process: ProcessIdentity?, lastExit: ExitReason?, isManual: Bool = false) -> UnitReport {
         var report = UnitReport(activity: .running, detail: stateName, restartsByItself: true)
+        if isManual { report.nature = .batch }
         switch state {
         case .running, .starting:
             report.activity = state == .running ? .running : .starting
@@ -87,6 +109,7 @@ struct SupervisordProcess: Equatable, Sendable {
             report.activity = problem.isEmpty ? .stopped : .failed
             report.restartsByItself = false
             report.lastExit = exit
+            report.endedWell = problem.isEmpty
         case .fatal:
             report.activity = .failed
             report.restartsByItself = false
@@ -98,5 +121,53 @@ struct SupervisordProcess: Equatable, Sendable {
         if !problem.isEmpty, report.activity != .running { report.detail += ": \(String(decoding: problem.utf8.prefix(200), as: UTF8.self))" }
         if report.activity == .running || report.activity == .starting, start > 0, start < 1 << 40 { report.since = Timestamp(seconds: start) }
         return report
+    }
+}
+
+/// A group of processes as one unit: `[program:NAME]` with `numprocs`, or `[group:NAME]`. It is up when each of them is, and what is wrong
+/// with the worst of them is wrong with it.
+/// - Parameter members: their names and reports; at least one.
+func supervisordGroup(_ members: [(name: String, report: UnitReport)]) -> UnitReport {
+    let down = members.filter { !$0.report.isUp }
+    // What restarted last says why.
+    let restarted = members.filter { $0.report.lastExit != nil }.max { ($0.report.since?.seconds ?? 0) < ($1.report.since?.seconds ?? 0) }
+    var report = UnitReport(
+        activity: .running, detail: members.count == 1 ? "RUNNING: 1 process" : "RUNNING: \(members.count) processes",
+        nature: members.allSatisfy { $0.report.nature == .batch } ? .batch : .daemon,
+        restartsByItself: members.contains { $0.report.restartsByItself })
+    report.since = members.compactMap(\.report.since).max { $0.seconds < $1.seconds }
+    report.lastExit = restarted.flatMap { member in member.report.lastExit.map { exit($0, of: member.name) } }
+    if members.count == 1 { report.process = members[0].report.process }
+    guard let worst = down.min(by: { $0.report.urgency < $1.report.urgency }) else { return report }
+    let words = down.prefix(5).map { "\($0.name) \($0.report.detail)" }.joined(separator: ", ") + (down.count > 5 ? ", ..." : "")
+    report.activity = worst.report.activity
+    report.detail = "\(members.count - down.count) of \(members.count) run: \(words)"
+    report.lastExit = worst.report.lastExit.map { exit($0, of: worst.name) }
+    report.isAsked = down.allSatisfy(\.report.isAsked)
+    report.isPartlyUp = down.count < members.count || down.contains { $0.report.process != nil }
+    report.since = worst.report.since
+    return report
+}
+
+/// How a member of a group ended. A success stays one.
+private func exit(_ reason: ExitReason, of member: String) -> ExitReason {
+    switch reason {
+    case _ where reason.isSuccess: reason
+    case .other(let words): .other("\(member): \(words)")
+    default: .other("\(member) \(reason)")
+    }
+}
+
+extension UnitReport {
+    /// What of several processes is told first; less is more urgent.
+    fileprivate var urgency: Int {
+        switch activity {
+        case .failed: 0
+        case .restarting: 1
+        case .starting: 2
+        case .stopping: 3
+        case .stopped: 4
+        case .reloading, .running: 5
+        }
     }
 }

@@ -25,20 +25,25 @@ private struct SysVServices: ScriptedServiceKind {
 
     init(root: String) { self.root = root.hasSuffix("/") ? root : root + "/" }
 
-    func names() -> [String] { (entries(of: root + "etc/init.d") ?? []).filter { script($0) != nil } }
+    func names() -> [String] { (entries(of: root + "etc/init.d") ?? []).filter(isScript) }
 
-    func read(_ name: String, pidFile: String?, at now: Moment) -> UnitReport? {
-        guard let text = script(name) else { return nil }
+    func read(_ name: String, pidFile: String?, at now: Moment) -> ScriptedService {
+        guard isScript(name) else { return .absent }
+        guard let text = script(name) else {
+            return .hidden("the agent cannot read \(root)etc/init.d/\(name): \(String(cString: strerror(errno)))")
+        }
         let script = SysVScript(parsing: text)
         var report = UnitReport(activity: .stopped, detail: "no pid file")
         for path in paths(name, pidFile, script) {
-            let state = PidFile(at: path, proc: proc, now: now, clockTicks: clockTicks)
-            if state == .missing { continue }
-            report = state.report
+            switch PidFile(at: path, proc: proc, now: now, clockTicks: clockTicks).service(at: path) {
+            case .absent: continue
+            case .hidden(let why): return .hidden(why)
+            case .known(let found): report = found
+            }
             break
         }
         report.canReload = script.reloadVerb != nil
-        return report
+        return .known(report)
     }
 
     func folders(of name: String, pidFile: String?) -> Set<String> {
@@ -56,16 +61,18 @@ private struct SysVServices: ScriptedServiceKind {
         return .success(["\(root)etc/init.d/\(name)", verb == .reload ? reload ?? "reload" : verb.description])
     }
 
-    /// `nil` for what is no script that somebody may run, and for one that hands over to Upstart.
-    private func script(_ name: String) -> [UInt8]? {
+    /// Not what nobody may run, nor what hands over to Upstart.
+    private func isScript(_ name: String) -> Bool {
         let path = "\(root)etc/init.d/\(name)"
         var status = Glibc.stat()
-        guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_mode & S_IXUSR != 0 else { return nil }
+        guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_mode & S_IXUSR != 0 else { return false }
         var target = [CChar](repeating: 0, count: 256)
         let length = readlink(path, &target, target.count)
-        if length > 0, String(decoding: target.prefix(length).map { UInt8(bitPattern: $0) }, as: UTF8.self).hasSuffix("/upstart-job") { return nil }
-        return readFile(path, limit: 1 << 18)
+        return length <= 0 || !String(decoding: target.prefix(length).map { UInt8(bitPattern: $0) }, as: UTF8.self).hasSuffix("/upstart-job")
     }
+
+    /// `nil` and errno when there is none that can be read.
+    private func script(_ name: String) -> [UInt8]? { isScript(name) ? readFile("\(root)etc/init.d/\(name)", limit: 1 << 18) : nil }
 
     private func paths(_ name: String, _ pidFile: String?, _ script: SysVScript) -> [String] {
         if let named = pidFile ?? script.pidFile { return [root + named.dropFirst()] }
@@ -74,15 +81,16 @@ private struct SysVServices: ScriptedServiceKind {
 }
 
 extension PidFile {
-    /// What a pid file alone tells of its service.
-    var report: UnitReport {
+    /// What a pid file alone tells of its service; `absent` when it is not there.
+    func service(at path: String) -> ScriptedService {
         switch self {
-        case .runs(let process): UnitReport(activity: .running, detail: "process \(process.pid)", process: process)
-        case .hidden(let pid): UnitReport(activity: .running, detail: hiddenProcess(pid))
-        case .died(let pid): UnitReport(activity: .failed, detail: "process \(pid) has ended and left its pid file")
-        case .otherProcess(let pid): UnitReport(activity: .failed, detail: "process \(pid) is younger than the pid file that names it")
-        case .missing: UnitReport(activity: .stopped, detail: "no pid file")
-        case .unreadable(let why): UnitReport(activity: .failed, detail: "the pid file \(why)")
+        case .runs(let process): .known(UnitReport(activity: .running, detail: "process \(process.pid)", process: process))
+        case .hidden(let pid): .known(UnitReport(activity: .running, detail: hiddenProcess(pid)))
+        case .died(let pid): .known(UnitReport(activity: .failed, detail: "process \(pid) has ended and left its pid file"))
+        case .otherProcess(let pid): .known(UnitReport(activity: .failed, detail: "process \(pid) is younger than the pid file that names it"))
+        case .missing: .absent
+        case .unreadable(let why): .known(UnitReport(activity: .failed, detail: "the pid file \(why)"))
+        case .forbidden(let code): .hidden(Self.whyForbidden(path, code))
         }
     }
 }

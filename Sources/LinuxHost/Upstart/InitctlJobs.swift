@@ -118,7 +118,7 @@ final class InitctlJobs {
         answered(.success(()))
         var isBusy = false
         let now = SystemTime().now().wall
-        let named = Set(ledger.namedUnits)
+        let named = ledger.namedUnits
         for status in statuses where ledger.isWanted(status.unit) {
             // A job that was never started is nobody's concern, unless somebody names it.
             guard status.state != "waiting" || named.contains(status.unit) || ledger.report(of: status.unit) != nil else { continue }

@@ -211,6 +211,21 @@ private final class Bed {
         #expect(try bed.prepare("d-2").get().workers == 2)
     }
 
+    @Test func aServiceIsNotLookedAtForLongAfterAQuestion() throws {
+        let bed = try Bed()
+        _ = try bed.status().get()
+        #expect(bed.inspector.isWatching)
+        let isOver: Bool = try bed.wait { done in
+            func look() {
+                guard bed.inspector.isWatching else { return done(true) }
+                _ = bed.loop.after(.milliseconds(200)) { look() }
+            }
+            look()
+        }
+        #expect(isOver)
+        #expect(try bed.status().get().carried == .token(SimulatedServer.tokens[1]))
+    }
+
     @Test func aStaleDeployIsStaleAndItsLimitsAreJudgedWhenItIsNot() throws {
         let bed = try Bed()
         _ = try bed.prepare(probe: true).get()
