@@ -86,10 +86,7 @@ extension AgentLoop {
             }
         }
         func explain(_ unit: WatchedUnit) {
-            if rule == nil {
-                text += situation(of: unit)
-                if let words = speakers(of: unit) { text += "  \(words)\n" }
-            }
+            if rule == nil { text += situation(of: unit) }
             explain(unit.rules, of: unit.tracker.unit, key: unit.key, isUp: unit.tracker.isUp)
         }
         switch name {
@@ -133,8 +130,26 @@ extension AgentLoop {
             reasons.append(state.initSystem.isEmpty ? state.detail : "\(state.initSystem) says \(state.detail)")
         }
         if !reasons.isEmpty { line += "; " + reasons.joined(separator: "; ") }
-        let lines = [line] + relations(of: unit).map { "  \($0)" } + (unit.rules.isEmpty ? ["  no rules: you are alerted when it goes down"] : [])
+        let lines =
+            [line] + (speakers(of: unit).map { ["  \($0)"] } ?? []) + kindLines(of: unit).map { "  \($0)" } + relations(of: unit).map { "  \($0)" }
+            + (unit.rules.isEmpty ? ["  no rules: you are alerted when it goes down"] : [])
         return lines.map { $0.onOneLine + "\n" }.joined()
+    }
+
+    /// What its kind means for what can be told of it.
+    private func kindLines(of unit: WatchedUnit) -> [String] {
+        guard let seen = unit.tracker.observation, seen.presence == .present else { return [] }
+        switch seen.nature {
+        case .marker:
+            let advice = seen.parts.isEmpty ? "watch what it starts" : "watch \(seen.parts.prefix(5).joined(separator: ", "))"
+            return ["it has no process of its own, so this check cannot tell whether anything lives: \(advice)"]
+        case .batch:
+            let by = seen.activation.map { " (started by \($0.by))" } ?? ""
+            return ["it runs and ends\(by): between two runs it is idle, and each run that fails is reported"]
+        case .daemon, .passive:
+            guard let activation = seen.activation else { return [] }
+            return ["\(activation.by) starts it when it is needed: while that is active it may be idle, and only its failure is reported"]
+        }
     }
 
     private func relations(of unit: WatchedUnit) -> [String] {

@@ -181,6 +181,8 @@ public struct Observation: Equatable, Sendable {
     /// How long it waits before it does.
     public var restartDelay: Duration
     public var nature: Nature
+    /// Units that are stopped and restarted with it; of a marker they are what it stands for.
+    public var parts: [String]
     /// What starts it when it is needed; `nil` where nothing does.
     public var activation: Activation?
     /// Its processes have been suspended through their control group.
@@ -198,7 +200,7 @@ public struct Observation: Equatable, Sendable {
         request: String, presence: Presence = .present, unit: String, activity: Activity, detail: String, run: String? = nil,
         mainProcess: ProcessIdentity? = nil, cgroup: String? = nil, automaticRestarts: Int = 0, lastExit: ExitReason? = nil,
         endedWell: Bool? = nil, restartsByItself: Bool = false, willRestart: Bool? = nil, restartDelay: Duration = .zero,
-        nature: Nature = .daemon, activation: Activation? = nil, isFrozen: Bool = false, hasJob: Bool = false, since: Timestamp? = nil,
+        nature: Nature = .daemon, parts: [String] = [], activation: Activation? = nil, isFrozen: Bool = false, hasJob: Bool = false, since: Timestamp? = nil,
         obstacle: Obstacle? = nil, canReload: Bool? = nil, startTimeout: Duration? = nil
     ) {
         self.request = request
@@ -216,6 +218,7 @@ public struct Observation: Equatable, Sendable {
         self.willRestart = willRestart
         self.restartDelay = restartDelay
         self.nature = nature
+        self.parts = parts
         self.activation = activation
         self.isFrozen = isFrozen
         self.hasJob = hasJob

@@ -9,8 +9,9 @@ struct HostUnits {
     /// How long systemctl may take.
     private static let patience = Duration.seconds(5)
     private static let mostOutput = 16 << 20
+    private static let properties = "Id,LoadState,Type,RemainAfterExit,ConsistsOf,TriggeredBy,SourcePath"
 
-    /// What `systemctl show` says of each name, by the name: `Id`, `LoadState`.
+    /// What `systemctl show` says of each name, by the name.
     private let properties: [String: [String: String]]
     /// All units that are loaded.
     private let all: [String]
@@ -22,7 +23,7 @@ struct HostUnits {
         var shown = ""
         if !names.isEmpty {
             let units = names.map { Self.hasType($0) ? $0 : "\($0).service" }
-            guard let answer = Self.systemctl(["show", "--no-pager", "--property=Id,LoadState", "--"] + units) else { return nil }
+            guard let answer = Self.systemctl(["show", "--no-pager", "--property=\(Self.properties)", "--"] + units) else { return nil }
             shown = answer
         }
         guard let listed = Self.systemctl(["list-units", "--all", "--full", "--plain", "--no-legend", "--no-pager"]) else { return nil }
@@ -62,6 +63,28 @@ struct HostUnits {
         }
         guard let known = properties[check.name] else { return [] }
         if known["LoadState"] == "not-found" { return ["systemd knows no unit of this name at present"] }
+        return kindNotes(known) + aliasNotes(known, of: check, among: services)
+    }
+
+    /// What its kind means for what the check can tell. See *Kinds of units* in docs/rules.md.
+    private func kindNotes(_ known: [String: String]) -> [String] {
+        let triggers = (known["TriggeredBy"] ?? "").split(separator: " ").joined(separator: ", ")
+        switch (known["Type"], known["RemainAfterExit"]) {
+        case ("oneshot", "yes"):
+            let parts = (known["ConsistsOf"] ?? "").split(separator: " ").map(String.init)
+            let advice = parts.isEmpty ? "watch what it starts" : "watch \(parts.prefix(5).joined(separator: ", "))"
+            return ["it has no process of its own once it has been started, so this check cannot tell whether anything lives: \(advice)"]
+        case ("oneshot", _):
+            let by = triggers.isEmpty ? "" : " (started by \(triggers))"
+            return ["it runs and ends\(by): between two runs it is idle, and each run that fails is reported"]
+        default: break
+        }
+        if triggers.isEmpty { return [] }
+        if triggers.contains(".timer") { return ["\(triggers) starts it: between two runs it is idle, and each run that fails is reported"] }
+        return ["\(triggers) starts it when it is needed: while that is active it may be idle, and only its failure is reported"]
+    }
+
+    private func aliasNotes(_ known: [String: String], of check: ServiceCheck, among services: [ServiceCheck]) -> [String] {
         guard let id = known["Id"], id != check.name, id != "\(check.name).service" else { return [] }
         let others = services.filter { $0.name != check.name && !$0.isPattern && (properties[$0.name]?["Id"] ?? $0.name) == id }
         let also = others.isEmpty ? "" : ", which is also checked at " + others.map(\.place).joined(separator: ", ")

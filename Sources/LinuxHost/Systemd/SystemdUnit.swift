@@ -273,7 +273,7 @@ struct SystemdUnit: Equatable, Sendable {
         return Observation(
             request: request, unit: id, activity: activity, detail: detail, run: run, mainProcess: mainProcess,
             cgroup: mayHaveCgroup ? cgroup : nil, automaticRestarts: automaticRestarts, lastExit: lastExit, endedWell: endedWell,
-            restartsByItself: restartsByItself, willRestart: willRestart, restartDelay: restartDelay, nature: nature,
+            restartsByItself: restartsByItself, willRestart: willRestart, restartDelay: restartDelay, nature: nature, parts: parts,
             activation: activation(by: states), isFrozen: isFrozen, hasJob: hasRequestedJob, since: since, obstacle: obstacle, canReload: canReload,
             startTimeout: startTimeout)
     }
