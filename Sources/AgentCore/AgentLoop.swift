@@ -63,6 +63,10 @@ public final class AgentLoop {
     var host: WatchedHost
     var history = History()
     var silentSources = SilentSources()
+    /// What the configuration needs and the agent may not do.
+    var missingMeans: [Fault] = []
+    /// Whether people were told that there is something, also by an earlier life of the agent.
+    var lacksMeans = false
     /// While the process without privileges does not work.
     var runnerFailure: RunnerFailure?
     /// By the source's id.

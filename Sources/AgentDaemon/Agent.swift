@@ -12,9 +12,11 @@ import RuleLanguage
 
 /// Says what is wrong with a configuration, on standard error.
 func checkConfiguration(folder: String) -> ExitCode {
+    let written = WrittenConfiguration(folder: folder)
     do {
-        let configuration = try loadConfiguration(folder: folder)
+        let configuration = try loadConfiguration(written, means: meansOfTheAgent(written))
         for warning in configuration.warnings { complain("warning: \(warning)") }
+        for fault in configuration.missingMeans { complain("warning: \(written.rendered(fault))") }
         print("\(folder): no faults")
         return .done
     } catch {
@@ -22,6 +24,17 @@ func checkConfiguration(folder: String) -> ExitCode {
         for problem in error.texts { complain(problem) }
         return .configuration
     }
+}
+
+/// What the agent may do that is to run by a configuration: this process where its service manager has started it (ExecReload, pre-start),
+/// else the one that runs, else what the installed unit gives it.
+private func meansOfTheAgent(_ written: WrittenConfiguration) -> OwnMeans? {
+    if getenv("STATE_DIRECTORY") != nil { return .ofThisProcess() }
+    guard let socket = try? written.configuration.get().settings.socket,
+        let line = try? exchangeLine(AgentRequest.means.json.bytes + [10], with: socket, limit: 1 << 20, patience: .seconds(5)),
+        let message = try? JSON(parsing: line), let answer = try? AgentAnswer(message: message)
+    else { return .ofInstalledUnit() }
+    return OwnMeans(answer.json)
 }
 
 /// Runs until a signal asks for the end.
@@ -121,8 +134,17 @@ private final class Agent {
             logger.notice("watching", metadata: ["services": "\(count)"])
             serviceManager.ready(status: watcher.status)
         }
+        noteMissingMeans()
         giveBackMemoryLater()
         loop.run()
+    }
+
+    private func noteMissingMeans() {
+        for fault in configuration.missingMeans {
+            logger.warning(
+                "the agent may not do what the configuration needs", metadata: ["what": "\(fault)", "help": "\(fault.help ?? "")"])
+        }
+        watcher?.note(missingMeans: configuration.missingMeans)
     }
 
     /// When the first cycles and reports are over, what only the start needed is not kept: see the decision *What the agent keeps in memory*.
@@ -133,6 +155,10 @@ private final class Agent {
         let agent = OnLoop(value: self)
         return { [loop, deploys] request, by, answer in
             if let deploys, deploys.answer(request, answer) { return }
+            if case .means = request {
+                let means = OwnMeans.ofThisProcess()
+                return answer(AgentAnswer(text: means.text, json: means.json))
+            }
             if case .testAlerts = request { return loop.post { agent.value.testAlerts(answer) } }
             loop.post { answer(agent.value.watcher?.answer(request, from: by) ?? .refused("the agent is only starting; try again")) }
         }
@@ -209,6 +235,7 @@ private final class Agent {
             alerts?.change(host: settings.hostname, channels: configuration.plan.channels, aggregatorPatience: settings.aggregatorPatience)
             watcher?.reload(configuration.plan)
             (self.configuration, readAt) = (configuration, now)
+            noteMissingMeans()
             giveBackMemoryLater()
             logger.notice("configuration reloaded", metadata: ["services": "\(configuration.plan.services.count)"])
             if configuration.settings.logLevel != logger.logLevel { logger.notice("log_level changes with the next start of the agent") }

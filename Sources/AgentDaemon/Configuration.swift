@@ -4,6 +4,7 @@ import AgentAPI
 import AgentCore
 import AgentTalker
 import Glibc
+import LinuxHost
 import Logging
 import Platform
 import RuleLanguage
@@ -17,6 +18,8 @@ struct LoadedConfiguration {
     var questions: WorkerQuestions
     /// What is odd about it but no fault, each with its place.
     var warnings: [String]
+    /// What it needs and the agent may not do, each with its place.
+    var missingMeans: [Fault] = []
 }
 
 /// Everything that is wrong with a configuration: one text a fault, with its place as far as it has one.
@@ -25,30 +28,51 @@ struct ConfigurationProblems: Error {
     var warnings: [String] = []
 }
 
-/// Reads a folder, and no secret.
-func readConfiguration(folder: String) -> (result: Result<AgentConfiguration, ConfigurationProblems>, warnings: [String]) {
-    let reading = ConfigurationReading(
-        [folder],
-        defaults: AgentSettings.Defaults(
-            hostname: hostName(), stateDirectory: firstFolder(of: "STATE_DIRECTORY"), runtimeDirectory: firstFolder(of: "RUNTIME_DIRECTORY")))
-    let warnings = reading.files.flatMap { $0.rendered($0.warnings) }
-    let result = reading.configuration.mapError { _ in
-        ConfigurationProblems(texts: reading.files.flatMap { $0.rendered($0.faults) }, warnings: warnings)
+/// A folder's configuration as it is written, without its secrets.
+struct WrittenConfiguration {
+    var configuration: Result<AgentConfiguration, ConfigurationProblems>
+    var warnings: [String]
+    private let reading: ConfigurationReading
+
+    init(folder: String) {
+        let reading = ConfigurationReading(
+            [folder],
+            defaults: AgentSettings.Defaults(
+                hostname: hostName(), stateDirectory: firstFolder(of: "STATE_DIRECTORY"), runtimeDirectory: firstFolder(of: "RUNTIME_DIRECTORY")))
+        self.reading = reading
+        let warnings = reading.files.flatMap { $0.rendered($0.warnings) }
+        self.warnings = warnings
+        configuration = reading.configuration.mapError { _ in
+            ConfigurationProblems(texts: reading.files.flatMap { $0.rendered($0.faults) }, warnings: warnings)
+        }
     }
-    return (result, warnings)
+
+    /// What it needs that a process with these means may not do.
+    func missingMeans(_ means: OwnMeans) -> [Fault] { reading.missingMeans(means) }
+
+    /// Such a fault with its line.
+    func rendered(_ fault: Fault) -> String { fault.rendered(in: reading.files.first { $0.path == fault.file }?.text ?? "") }
 }
 
-/// Reads a folder, and the secrets that its settings name.
+/// Reads a folder, and the secrets that its settings name, for an agent that is this process.
 func loadConfiguration(folder: String) throws(ConfigurationProblems) -> LoadedConfiguration {
-    let (result, warnings) = readConfiguration(folder: folder)
-    let configuration = try result.get()
+    try loadConfiguration(WrittenConfiguration(folder: folder), means: .ofThisProcess())
+}
+
+/// - Parameter means: of the agent that is to run by it; `nil`: they are not looked at.
+func loadConfiguration(_ written: WrittenConfiguration, means: OwnMeans?) throws(ConfigurationProblems) -> LoadedConfiguration {
+    let configuration = try written.configuration.get()
+    let warnings = written.warnings
     let settings = configuration.settings
-    var reader = SecretReader()
+    // Root may check a configuration whose secrets belong to the agent's user.
+    var reader = SecretReader(user: geteuid() == 0 ? means?.user : nil)
     let talker = TalkerConfiguration(settings, secrets: &reader)
     let plan = WatchPlan(configuration, secrets: &reader)
     let questions = WorkerQuestions(configuration.services) { reader.read($0) }
     guard reader.problems.isEmpty else { throw ConfigurationProblems(texts: reader.problems, warnings: warnings) }
-    return LoadedConfiguration(settings: settings, plan: plan, talker: talker, questions: questions, warnings: warnings)
+    return LoadedConfiguration(
+        settings: settings, plan: plan, talker: talker, questions: questions, warnings: warnings,
+        missingMeans: means.map(written.missingMeans) ?? [])
 }
 
 extension WatchPlan {
@@ -123,11 +147,13 @@ extension AggregatorPermission {
 
 /// Reads secrets and gathers what is wrong with them.
 private struct SecretReader {
+    /// To whom they may belong instead of this process's user.
+    let user: UInt32?
     var problems: [String] = []
 
     mutating func read(_ path: String) -> Secret? {
         do {
-            return try Secret(file: path)
+            return try Secret(file: path, reader: user)
         } catch {
             problems.append("\(error)\n")
             return nil

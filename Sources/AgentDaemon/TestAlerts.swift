@@ -16,7 +16,7 @@ func testAlerts(folder: String) -> ExitCode {
     // Its secrets are the agent's to read: whoever asks it need not be able to.
     let settings: AgentSettings
     do {
-        settings = try readConfiguration(folder: folder).result.get().settings
+        settings = try WrittenConfiguration(folder: folder).configuration.get().settings
     } catch {
         for problem in error.texts { complain(problem) }
         return .configuration

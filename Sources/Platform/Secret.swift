@@ -10,7 +10,8 @@ public struct Secret: Equatable, Sendable, CustomStringConvertible, CustomDebugS
 
     /// Reads a secret from a file: its first line, without the newline. The file must belong to root or to this process's user and be
     /// closed to all others (0600 or 0400), or be a credential that systemd placed for this process.
-    public init(file path: String) throws(FileError) {
+    /// - Parameter reader: to whom it may belong instead of this process's user: whose program this is only checking a configuration for.
+    public init(file path: String, reader: UInt32? = nil) throws(FileError) {
         var status = stat()
         guard stat(path, &status) == 0 else {
             throw FileError(path: path, problem: "cannot be read: \(String(cString: strerror(errno)))")
@@ -18,7 +19,7 @@ public struct Secret: Equatable, Sendable, CustomStringConvertible, CustomDebugS
         guard status.st_mode & S_IFMT == S_IFREG else { throw FileError(path: path, problem: "is not a regular file") }
         let credentials = getenv("CREDENTIALS_DIRECTORY").map { String(cString: $0) + "/" }
         if !(credentials.map(path.hasPrefix) ?? false) {
-            guard status.st_uid == 0 || status.st_uid == geteuid() else {
+            guard status.st_uid == 0 || status.st_uid == reader ?? geteuid() else {
                 throw FileError(path: path, problem: "holds a secret but belongs to user \(status.st_uid): chown it to the user that reads it")
             }
             guard status.st_mode & 0o077 == 0 else {

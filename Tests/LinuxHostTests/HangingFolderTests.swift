@@ -179,7 +179,7 @@ private final class HangingFolder {
                 UnitRequest(name: "app", pidFile: hanging.seen + "/app.pid"), UnitRequest(name: "other", pidFile: hanging.folder.path + "/other.pid"),
             ]
             let system = try eyes.run {
-                let system = PidFileInit(loop: loop, logger: quiet)
+                let system = PidFileInit(loop: loop, logger: quiet, host: HostPaths(ownOf: ProcFileSystem(root: "/")))
                 system.start(watching: requests, observer: listener)
                 return system
             }

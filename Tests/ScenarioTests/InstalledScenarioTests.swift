@@ -146,4 +146,93 @@ import Testing
             #expect(host.events("unit_down") == [])
         }
     }
+
+    /// What it needs and the agent may not do, and that what is said to help does help.
+    @Test func whatTheSandboxForbidsIsSaidEverywhere() async throws {
+        let heal = "#!/bin/sh\nid -un > /srv/out/who\n"
+        try await InstalledHost.with(
+            units: ["web.service": Self.sleeper], files: ["/usr/local/bin/heal": heal], starting: ["web"],
+            rules: [
+                "services.d/web.inq": "check service web\n  if down then start\n  if memory:rss > 20m then exec \"/usr/local/bin/heal\" as nobody\n"
+            ],
+            settings: "set metrics_listen 127.0.0.1:80", startsAgent: false
+        ) { host in
+            let problems = [
+                "/etc/rollcall/rollcall.conf:4:20: warning: the agent may not listen on port 80",
+                "/etc/rollcall/services.d/web.inq:2:16: warning: polkit does not let the agent start web.service",
+                "/etc/rollcall/services.d/web.inq:3:28: warning: only an agent that runs as root can run a program as nobody",
+            ]
+            // Before it ever ran, as the unit is shipped.
+            let before = try await host.end(of: "/usr/local/bin/rollcall", ["check-config"])
+            for problem in problems { #expect(before.text.contains(problem), "\(before.text)") }
+            #expect(before.status == 0)
+
+            try await host.startAgent()
+            try await host.happens("the event") { host.events("source_failed").count == 1 }
+            let event = try #require(host.events("source_failed").first)
+            #expect(event.detail.hasPrefix("sandbox: ") && event.detail.contains("rollcall.conf:4: the agent may not listen on port 80"))
+            try await host.happens("the message") { try host.messages().contains { $0.tells("source_failed") } }
+            let status = try await host.rollcall("status")
+            for help in ["AmbientCapabilities=CAP_NET_BIND_SERVICE", "`\"web.service\": [\"start\"],`", "User=root"] {
+                #expect(status.contains(help), "\(status)")
+            }
+            #expect(host.log.contains("the agent may not do what the configuration needs"))
+            let check = try await host.end(of: "/usr/local/bin/rollcall-agent", ["--check"])
+            for problem in problems { #expect(check.text.contains(problem.replacingOccurrences(of: "warning: ", with: "")), "\(check.text)") }
+
+            // The drop-ins that it names.
+            try await host.shell("install -d -m 777 /srv/out")
+            try await host.change(units: [
+                "rollcall-agent.service.d/root.conf": """
+                [Service]
+                User=root
+                CapabilityBoundingSet=CAP_SETUID CAP_SETGID
+                SystemCallFilter=@setuid capset
+                AmbientCapabilities=CAP_NET_BIND_SERVICE
+                CapabilityBoundingSet=CAP_NET_BIND_SERVICE
+                ReadWritePaths=/srv/out
+
+                """, "web.service": "[Service]\nExecStart=/usr/bin/python3 -c 'text = b\"x\" * 50000000; import time; time.sleep(1000)'\n",
+            ])
+            try await host.restartAgent()
+            try await host.happens("the recovery") { host.events("source_recovered").count == 1 }
+            #expect(try await host.run("/usr/bin/curl", "-s", "http://127.0.0.1/metrics").contains("rollcall_agent_info"))
+            let after = try await host.end(of: "/usr/local/bin/rollcall", ["check-config"])
+            #expect(!after.text.contains("warning"), "\(after.text)")
+            try await host.kill("web")
+            try await host.happens("both actions") { host.events("action_succeeded").count == 2 }
+            #expect(try host.read("/srv/out/who") == "nobody\n")
+            // Whoever the agent is: its runner is nobody.
+            try await host.happens("the message of the runner") { try host.messages().contains { $0.tells("unit_up", of: "web.service") } }
+        }
+    }
+
+    /// /proc shows the agent its own processes alone.
+    @Test func aProcessThatIsHiddenIsNotOneThatHasEnded() async throws {
+        let profile = try String(contentsOfFile: Self.sources + "/init/systemd/rollcall-agent.service.d/without-capabilities.conf", encoding: .utf8)
+        try await InstalledHost.with(
+            units: ["web.service": Self.sleeper, "rollcall-agent.service.d/without-capabilities.conf": profile + "ProtectProc=invisible\n"],
+            starting: ["web"],
+            rules: [
+                "services.d/web.inq": "check service web\n  if memory:rss > 1t then alert\n",
+                "services.d/job.inq": "check service job with pidfile /run/job.pid\n",
+                "host.inq": "check host\n  if readonly(/) == 1 then alert\n",
+            ], startsAgent: false
+        ) { host in
+            try await host.shell("sleep infinity <&- >&- 2>&- & echo $! > /run/job.pid")
+            try await host.startAgent()
+            try await host.happens("what is hidden") { host.events("source_failed").contains { $0.detail.contains("hidepid") && $0.unit == nil } }
+            try await host.happens("both units") {
+                let services = try await host.export()["services"]
+                return services?["web.service"]?["state"] == "up" && services?["job"]?["state"] == "up"
+            }
+            #expect(host.events("unit_down") == [] && host.events("rule_failed") == [])
+            #expect(!host.events("source_failed").contains { $0.detail.contains("has ended") })
+            try await host.kill("web")
+            try await host.shell("kill $(cat /run/job.pid)")
+            try await host.happens("both deaths") {
+                host.events("unit_down", of: "web.service").count == 1 && host.events("unit_down", of: "job").count == 1
+            }
+        }
+    }
 }

@@ -49,6 +49,10 @@ import Testing
             #expect(try mail.mails().count == 4 && hooks.taken().count == 4)
             #expect(try await mail.read(try #require(mail.mails().last)).subject == "[test] This is a test: alerts of web1 arrive here")
 
+            // Root may check what only the agent's user may read.
+            let check = try await host.end(of: "/usr/local/bin/rollcall-agent", ["--check"])
+            #expect(check.status == 0, "\(check.text)")
+
             // What is wrong is said, for each route.
             try await host.write(secret: "wrong\n", to: "/etc/rollcall/mail-password")
             try await host.write(secret: "https://localhost:\(hooks.securePort)/take/404\n", to: "/etc/rollcall/room")

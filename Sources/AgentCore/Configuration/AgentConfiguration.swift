@@ -81,6 +81,15 @@ public struct ConfigurationReading: Sendable {
     /// The checks of services that were understood, whatever is wrong elsewhere.
     public var services: [ServiceCheck] { understood.services }
 
+    /// Adds warnings of whoever knows more than the files say, each to its file.
+    public mutating func add(warnings: [Fault]) {
+        for index in files.indices {
+            var findings = Findings()
+            findings.warnings = warnings.filter { $0.file == files[index].path }
+            files[index].add(findings)
+        }
+    }
+
     // MARK: What a file says
 
     private mutating func understand(_ index: Int, _ defaults: AgentSettings.Defaults) {

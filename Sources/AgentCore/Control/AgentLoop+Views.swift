@@ -28,6 +28,9 @@ extension AgentLoop {
         if let failure = runnerFailure {
             text += "no alert is sent and no daemon is asked since \(failure.since.text(fraction: false)): \(failure.why)\n"
         }
+        for fault in missingMeans {
+            text += "the agent may not do what the configuration needs: \(fault)" + (fault.help.map { "\n    \($0)" } ?? "") + "\n"
+        }
         for pattern in emptyPatterns { text += "\(pattern.name) matches no unit at present\n" }
         if !units.isEmpty { text += "\n" + table.text }
         let recurring = jobs.states + timers.states
@@ -261,6 +264,9 @@ extension AgentLoop {
             .init("jobs", .array((jobs.states + timers.states).map(\.json))),
             .init("patterns_without_units", .array(emptyPatterns.map { .string($0.name) })),
             .init("silences", silences.json(at: now)),
+            .init(
+                "missing_means",
+                .array(missingMeans.map { ["place": .string("\($0.file):\($0.line)"), "problem": .string($0.message), "help": JSON($0.help)] })),
             .init(
                 "failed_sources",
                 .array((silentSources.all.map(\.name) + (runnerFailure == nil ? [] : ["rollcall-runner"])).sorted().map(JSON.string))),

@@ -15,6 +15,7 @@ extension AgentLoop {
         silences = state.silences
         jobs.restore(state.jobs, at: now.wall)
         timers = state.timers
+        lacksMeans = state.lacksMeans
         keepPlannedTimers()
         actions?.restore(state.limits)
     }
@@ -48,6 +49,7 @@ extension AgentLoop {
                 "silences": silences.json(at: now),
                 "jobs": jobs.json,
                 "timers": timers.json,
+                "lacks_means": .bool(lacksMeans),
                 "limits": .object(limits.map { .init($0.key, $0.value.json(at: now)) }),
             ], at: now.uptime)
     }

@@ -13,6 +13,8 @@ public struct WatchState {
     /// As `JobBook` writes it.
     var jobs: JSON
     var timers: TimerBook
+    /// Whether it was told that the agent may not do what the configuration needs.
+    var lacksMeans: Bool
     var limits: [String: StormLimit] = [:]
 
     /// - Throws: what is wrong with a text that is none of ours.
@@ -25,6 +27,7 @@ public struct WatchState {
         silences = Silences(json["silences"] ?? .null, at: now)
         jobs = json["jobs"] ?? .null
         timers = TimerBook(json["timers"] ?? .null)
+        lacksMeans = json["lacks_means"]?.bool ?? false
         for member in (json["limits"]?.members ?? []).prefix(AgentLoop.mostUnits) { limits[member.name] = StormLimit(member.value, at: now) }
     }
 }

@@ -29,8 +29,9 @@ struct CheckConfig: ParsableCommand {
         var name = [CChar](repeating: 0, count: 256)
         gethostname(&name, name.count - 1)
         let hostname = name.withUnsafeBufferPointer { String(decoding: $0.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self) }
-        let reading = ConfigurationReading(paths, defaults: AgentSettings.Defaults(hostname: hostname, stateDirectory: nil))
+        var reading = ConfigurationReading(paths, defaults: AgentSettings.Defaults(hostname: hostname, stateDirectory: nil))
         if let replay, case .success(let configuration) = reading.configuration { return try judge(replay, by: configuration) }
+        if !offline, let means = meansOfTheAgent(reading) { reading.add(warnings: reading.missingMeans(means) + reading.bounds(of: means)) }
         let units = offline ? nil : HostUnits(of: reading.services)
         let answer = json ? CheckConfigAnswer(jsonOf: reading, units) : CheckConfigAnswer(sentencesOf: reading, units)
         Output.answer.say(answer.output)

@@ -88,5 +88,10 @@ private func outcome(_ result: Result<ProgramRun.End, ActionError>) -> CommandOu
 private func lastLines(_ end: ProgramRun.End) -> String {
     var lines = String(decoding: end.output, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: true)
     if end.isCut, lines.count > 1 { lines.removeFirst() }
-    return lines.suffix(20).joined(separator: "\n")
+    lines = lines.suffix(20)
+    // EROFS, where the host's own file systems can be written: the agent's unit says ProtectSystem=strict.
+    if lines.contains(where: { $0.contains("Read-only file system") }), end.reason != .exited(status: 0) {
+        lines.append("It runs in the agent's sandbox; in a drop-in of its unit, ReadWritePaths=/THE/FOLDER lets it write there.")
+    }
+    return lines.joined(separator: "\n")
 }

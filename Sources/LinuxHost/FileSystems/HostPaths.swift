@@ -38,8 +38,15 @@ struct HostPaths {
         way = host == nil ? .compared : own == host ? .direct : .throughFirstProcess
     }
 
+    /// For a process whose own mounts are what it is asked about.
+    init(ownOf proc: ProcFileSystem) {
+        self.proc = proc
+        way = .direct
+    }
+
     /// Reads the tables.
     mutating func look() {
+        let before = mounts
         failure = nil
         if let text = readFile(proc.path("1/mountinfo"), limit: 1 << 20), !text.isEmpty {
             mounts = LinuxHost.mounts(parsing: text.span)
@@ -48,15 +55,16 @@ struct HostPaths {
             failure =
                 "the host's mounts are not known: /proc/1/mountinfo cannot be read; where /proc is mounted with hidepid, that needs CAP_SYS_PTRACE"
         }
-        guard way != .direct else { return }
+        // What the host mounts comes into the sandbox at the same moment, and nothing else comes there.
+        guard way != .direct, own.isEmpty || mounts != before else { return }
         own = readFile(proc.path("self/mountinfo"), limit: 1 << 20).map { LinuxHost.mounts(parsing: $0.span) } ?? [:]
     }
 
     /// Where a path of the host is. Look before.
     func place(of path: String) -> Place {
-        if way == .direct || isShared(path) { return .at(proc.root + path.drop { $0 == "/" }) }
+        // Where the host's mounts are not known, nothing says that the path means another file there.
+        if way == .direct || failure != nil || isShared(path) { return .at(proc.root + path.drop { $0 == "/" }) }
         if way == .throughFirstProcess { return .at(proc.path("1/root") + path) }
-        if let failure { return .hidden(failure) }
         return .hidden("the agent's sandbox has something of its own at \(path), and looking past it needs CAP_SYS_PTRACE")
     }
 

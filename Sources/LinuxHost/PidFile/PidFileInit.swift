@@ -27,7 +27,7 @@ public final class PidFileInit: InitSystem {
     private var patience = PidFilePatience()
     private let questions = FolderQuestions()
     private var isSilent = false
-    private var host = HostPaths(ProcFileSystem(root: "/"))
+    private var host: HostPaths
     /// Services whose pid file cannot be reached, and why.
     private var hidden: [String: String] = [:]
 
@@ -39,8 +39,14 @@ public final class PidFileInit: InitSystem {
         var process: ProcessIdentity?
     }
 
-    public init(loop: Loop, logger: Logger) {
+    public convenience init(loop: Loop, logger: Logger) {
+        self.init(loop: loop, logger: logger, host: HostPaths(ProcFileSystem(root: "/")))
+    }
+
+    /// - Parameter host: how the pid files are reached.
+    init(loop: Loop, logger: Logger, host: HostPaths) {
         self.loop = loop
+        self.host = host
         self.logger = logger
         watcher = PidfdWatcher(loop: loop)
     }

@@ -355,7 +355,7 @@ final class UnitSampler {
     }
 
     private func mainProblem() -> Absence? {
-        guard let main else { return .failed("it has no main process") }
+        guard let main else { return .failed("it has no main process that the agent can see") }
         if mainCounters != nil { return nil }
         return switch main.statFailure {
         case 0, ENOENT, ESRCH: .failed("its main process \(main.pid) has ended")
