@@ -35,7 +35,6 @@ extension AgentLoop {
         guard unit.tracker.isUp else {
             tell(nil, of: unit)
             // A unit that is not up has no numbers, and only rules about that can be judged.
-            unit.samples = []
             // At rest it is neither up nor down.
             let up: Double? = unit.tracker.isAtRest ? nil : 0
             unit.values = unit.metrics.all.keys.map { $0 == "up" ? up : $0 == "restarts" ? Double(unit.restarts) : nil }
@@ -49,7 +48,6 @@ extension AgentLoop {
         var values = sampler.sample(sampled, unit.metrics.sampled)
         for own in unit.metrics.own { values.append(value(own, of: unit, at: now)) }
         unit.values = values
-        unit.samples = unit.metrics.samples(values)
         history.record(values, of: unit.metrics.all, unit: unit.tracker.unit)
         lookAtMainProcess(of: unit, at: now)
         if isSilent { return startAnew(unit) }

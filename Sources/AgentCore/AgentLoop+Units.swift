@@ -301,7 +301,6 @@ extension AgentLoop {
             for index in unit.rules.indices { unit.rules[index].startAnew() }
             sampler.forget(unit: unit.key)
             unit.values = []
-            unit.samples = []
             if unit.stall.isStuck {
                 record(Event(kind: .unitUnstuck, at: now.wall, unit: unit.tracker.unit, detail: "its run has ended"), of: unit, .ends(.stuck))
             }

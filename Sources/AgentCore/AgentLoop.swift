@@ -91,9 +91,12 @@ public final class AgentLoop {
     private var cycleTimer: Loop.Timer?
     private var watchdogTimer: Loop.Timer?
     private var firstLookTimer: Loop.Timer?
+    /// So many of the units, the first ones, have been looked at.
+    private var looked = 0
     /// Whether each unit has been looked at, or the patience for that is over.
     private(set) var hasLooked = false
     var snapshotTimer: Loop.Timer?
+    var hasToldSnapshot = false
     var stateTimer: Loop.Timer?
 
     /// - Parameters:
@@ -181,6 +184,7 @@ public final class AgentLoop {
         remembered.keep(Set(next.services.map(\.name)))
         jobSource?.change(watching: next.timers.map(\.pattern))
         reloadUnits(from: before)
+        looked = 0
         host.rules = continued(host.rules, as: next.hostRules, of: nil, route: before.hostRoute)
         host.prepare()
         reloadDaemons()
@@ -246,7 +250,7 @@ public final class AgentLoop {
         judgeJobs(at: now)
         actions?.endCycle()
         saveStateIfDue(at: now)
-        tellSnapshot(isOfCycle: true)
+        tellSnapshot(ofCycleAt: now)
     }
 }
 
@@ -255,10 +259,12 @@ public final class AgentLoop {
 extension AgentLoop {
     func endFirstLookIfComplete() {
         guard firstLookTimer != nil else { return }
-        let isComplete = units.allSatisfy { unit in
-            unit.tracker.wasSeen || unit.candidates.allSatisfy { unit.answers[$0] != nil || silentSources.failures[$0] != nil }
-        }
-        if isComplete { endFirstLook() }
+        while looked < units.count, hasLooked(at: units[looked]) { looked += 1 }
+        if looked >= units.count { endFirstLook() }
+    }
+
+    private func hasLooked(at unit: WatchedUnit) -> Bool {
+        unit.tracker.wasSeen || unit.candidates.allSatisfy { unit.answers[$0] != nil || silentSources.failures[$0] != nil }
     }
 
     private func endFirstLook() {

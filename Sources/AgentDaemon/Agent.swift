@@ -276,10 +276,11 @@ private final class Listeners: ReportSink {
         alerts.take(event, at: time.now())
     }
 
-    func update(_ snapshot: Snapshot, isOfCycle: Bool) {
-        talker.update(snapshot)
-        if isOfCycle { lastCycles = (lastCycles.last, snapshot.at) }
-    }
+    func update(_ snapshot: Snapshot) { talker.update(snapshot) }
+
+    func wantsNumbers(at uptime: Duration) -> Bool { talker.wantsNumbers(at: uptime) }
+
+    func cycleEnded(at now: Timestamp) { lastCycles = (lastCycles.last, now) }
 
     func mainProcess(of unit: String, is process: ProcessIdentity?) {
         processes[unit] = process?.pid

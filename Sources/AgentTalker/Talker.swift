@@ -18,6 +18,7 @@ public final class Talker: Sendable {
     private let eventLoop: any EventLoop
     private let duties: NIOLoopBoundBox<Duties>
     private let isStopped = Mutex(false)
+    private let demand = NumberDemand()
 
     /// Opens the spool and tries every part of the configuration that can be tried without a network.
     /// - Parameters:
@@ -51,7 +52,8 @@ public final class Talker: Sendable {
         let eventLoop = group.next()
         self.eventLoop = eventLoop
         let reporter = Reporter(
-            configuration: checked, spool: spool, time: time, timing: timing, eventLoop: eventLoop, logger: logger, onStanding: onStanding)
+            configuration: checked, spool: spool, time: time, timing: timing, demand: demand, eventLoop: eventLoop, logger: logger,
+            onStanding: onStanding)
         reporter.orders = OrderBook(folder: stateFolder, handler: answering, eventLoop: eventLoop, logger: logger) { [unowned reporter] in
             reporter.hurry()
         }
@@ -100,6 +102,9 @@ public final class Talker: Sendable {
     public func update(_ snapshot: Snapshot) {
         hand { $0.update(snapshot) }
     }
+
+    /// Whether a snapshot is wanted in which nothing but numbers is new: for a report that is due, a scraper, or somebody to push it to.
+    public func wantsNumbers(at uptime: Duration) -> Bool { demand.isThere(at: uptime) }
 
     /// Where the deploy endpoint listens at present.
     var endpointAddress: SocketAddress? {

@@ -24,6 +24,27 @@ private let puma = WatchPlan.Service(name: "puma", rules: [rule(.above, 500, cyc
         #expect(bed.events == [])
     }
 
+    @Test func aQuietCycleTellsNothingUnlessItsNumbersAreWanted() throws {
+        let bed = try AgentBed([puma])
+        bed.sink.wantsNumbers = false
+        bed.startWithPuma()
+        let before = bed.sink.snapshots.count
+        #expect(before == 1, "how things are at first is told whatever is wanted")
+        for _ in 0..<3 { bed.cycle(100) }
+        #expect(bed.sink.snapshots.count == before && bed.sink.cycles == 4)
+        // Something happens in a cycle, or between two.
+        for _ in 0..<2 { bed.cycle(600) }
+        #expect(bed.sink.snapshots.count == before + 1 && bed.sink.snapshots.last?.units.first?.failingRules.count == 1)
+        bed.systemd.runs("puma", run: "B", pid: 101)
+        bed.turn()
+        #expect(bed.sink.snapshots.count > before + 1)
+        let later = bed.sink.snapshots.count
+        bed.sink.wantsNumbers = true
+        bed.cycle(700)
+        #expect(bed.sink.snapshots.count == later + 1)
+        #expect(bed.sink.snapshots.last?.units.first?.samples.contains(Sample("memory:total_rss", 700)) == true)
+    }
+
     @Test func asksTheInitSystemThatTheServiceNames() throws {
         let bed = try AgentBed([.init(name: "a"), .init(name: "b", pidFile: "/run/b.pid"), .init(name: "c", initSystem: "upstart")])
         bed.start()

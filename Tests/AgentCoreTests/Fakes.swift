@@ -152,7 +152,13 @@ final class FakeSink: ReportSink {
     private(set) var marks: [String] = []
 
     func record(_ event: Event) { events.append(event) }
-    func update(_ snapshot: Snapshot, isOfCycle: Bool) { snapshots.append(snapshot) }
+    /// Whether somebody wants numbers in each cycle.
+    var wantsNumbers = true
+    private(set) var cycles = 0
+
+    func update(_ snapshot: Snapshot) { snapshots.append(snapshot) }
+    func wantsNumbers(at uptime: Duration) -> Bool { wantsNumbers }
+    func cycleEnded(at now: Timestamp) { cycles += 1 }
     func mainProcess(of unit: String, is process: ProcessIdentity?) { processes.append("\(unit) \(process.map { "\($0.pid)" } ?? "gone")") }
     func mainProcess(of unit: String, hasMark mark: ExecMark?) { marks.append("\(unit) \(mark.map { "\($0.stack)" } ?? "none")") }
 }

@@ -108,6 +108,29 @@ import Testing
         #expect(aggregator.requests.count <= 4)
     }
 
+    @Test func numbersAreWantedWhenAReportIsDueAndNotBefore() async throws {
+        let aggregator = try FakeAggregator()
+        var configuration = try configuration("http://127.0.0.1:\(aggregator.port)")
+        (configuration.interval, configuration.reportInterval) = (.seconds(1), .seconds(60))
+        let talker = try Talker(configuration: configuration, logger: log.logger, time: SystemTime(), timing: quick, bounds: .init())
+        defer {
+            talker.stop()
+            aggregator.stop()
+        }
+        let now = SystemTime().now().uptime
+        #expect(talker.wantsNumbers(at: now), "nothing has been reported yet")
+        talker.update(snapshot())
+        try await eventually { aggregator.requests.count == 1 }
+        try await eventually { !talker.wantsNumbers(at: now + .seconds(30)) }
+        #expect(talker.wantsNumbers(at: SystemTime().now().uptime + .seconds(60)))
+        configuration.aggregator = nil
+        try talker.reconfigure(configuration)
+        try await eventually { !talker.wantsNumbers(at: now + .seconds(600)) }
+        configuration.statsd = TalkerConfiguration.Push(host: "127.0.0.1", port: 9)
+        try talker.reconfigure(configuration)
+        try await eventually { talker.wantsNumbers(at: now) }
+    }
+
     @Test func nothingIsSentBeforeTheFirstSnapshot() async throws {
         let aggregator = try FakeAggregator()
         let talker = try talker(aggregator.port)

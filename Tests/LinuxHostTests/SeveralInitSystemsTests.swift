@@ -66,7 +66,9 @@ private final class LatestSnapshot: ReportSink {
     var unit: UnitState? { latest.withLock { $0?.units.first } }
 
     func record(_ event: Event) {}
-    func update(_ snapshot: Snapshot, isOfCycle: Bool) { latest.withLock { $0 = snapshot } }
+    func update(_ snapshot: Snapshot) { latest.withLock { $0 = snapshot } }
+    func wantsNumbers(at uptime: Duration) -> Bool { true }
+    func cycleEnded(at now: Timestamp) {}
     func mainProcess(of unit: String, is process: ProcessIdentity?) {}
     func mainProcess(of unit: String, hasMark mark: ExecMark?) {}
 }

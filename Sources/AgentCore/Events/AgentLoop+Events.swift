@@ -110,14 +110,21 @@ extension AgentLoop {
         snapshotTimer = loop.after(.zero) { [weak self] in self?.tellSnapshot() }
     }
 
-    func tellSnapshot(isOfCycle: Bool = false) {
+    /// At the end of a cycle in which something has happened, or whose numbers are wanted.
+    func tellSnapshot(ofCycleAt now: Moment) {
+        if snapshotTimer != nil || !hasToldSnapshot || sink.wantsNumbers(at: now.uptime) { tellSnapshot() }
+        sink.cycleEnded(at: now.wall)
+    }
+
+    func tellSnapshot() {
+        hasToldSnapshot = true
         if let timer = snapshotTimer { loop.cancel(timer) }
         snapshotTimer = nil
         let now = time.now()
         let snapshot = Snapshot(
             at: now.wall, units: unitStates, samples: host.samples, silences: reportedSilences(at: now), jobs: jobs.states + timers.states,
             isRunnerUp: plan.runnerWork.isEmpty ? nil : runnerFailure == nil)
-        sink.update(snapshot, isOfCycle: isOfCycle)
+        sink.update(snapshot)
     }
 
     /// One for each unit: what several checks of one unit know of it is said together.

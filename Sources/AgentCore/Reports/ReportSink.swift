@@ -8,9 +8,15 @@ public protocol ReportSink: AnyObject {
     /// Keeps an event until an aggregator has it; it gets its number here. Events keep the order in which they are recorded.
     func record(_ event: Event)
 
-    /// Replaces what was said before about the present. Called once per cycle and after every event.
-    /// - Parameter isOfCycle: every unit that is up has just been sampled, and each exec mark that changed been told.
-    func update(_ snapshot: Snapshot, isOfCycle: Bool)
+    /// Replaces what was said before about the present. Called after every event and every change, and at the end of each cycle whose numbers
+    /// are wanted.
+    func update(_ snapshot: Snapshot)
+
+    /// Whether a snapshot is wanted in which nothing but numbers is new. To make one that nobody reads costs as much as the rules do.
+    func wantsNumbers(at uptime: Duration) -> Bool
+
+    /// A cycle has ended: every unit that is up has just been sampled, and each exec mark that changed been told.
+    func cycleEnded(at now: Timestamp)
 
     /// A unit's main process was seen for the first time, or is gone (`nil`): whoever answers for deploys looks at it now.
     func mainProcess(of unit: String, is process: ProcessIdentity?)
@@ -18,11 +24,6 @@ public protocol ReportSink: AnyObject {
     /// The exec mark of a unit's main process was sampled for the first time, has changed, or is not sampled any longer (`nil`). As long as
     /// there is one, an exec is told within a cycle; without one, who wants to know of an exec must look for it.
     func mainProcess(of unit: String, hasMark mark: ExecMark?)
-}
-
-extension ReportSink {
-    /// Something has happened between two cycles.
-    public func update(_ snapshot: Snapshot) { update(snapshot, isOfCycle: false) }
 }
 
 /// How things are now.

@@ -24,6 +24,7 @@ struct FailingSources {
     ///   - ruled: the metrics that rules name, each with whether it was measured.
     ///   - absence: why one was not.
     mutating func observe(_ ruled: some Sequence<(key: String, isMeasured: Bool)>, absence: (String) -> Absence) -> Outcome {
+        if misses.isEmpty, failing.isEmpty, ruled.allSatisfy(\.isMeasured) { return .none }
         var reasons: [(why: String, keys: [String])] = []
         var back: [String] = []
         for (key, isMeasured) in ruled {

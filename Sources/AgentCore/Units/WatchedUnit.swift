@@ -24,7 +24,8 @@ final class WatchedUnit {
     var metrics: SubjectMetrics
     /// Of the last cycle, in the order of `metrics.all`.
     var values: [Double?] = []
-    var samples: [Sample] = []
+    /// The same for people: of a unit that is up.
+    var samples: [Sample] { tracker.isUp ? metrics.samples(values) : [] }
     /// When the tracker wants to look again.
     var timer: Loop.Timer?
     /// The main process that is watched.

@@ -56,6 +56,7 @@ final class Reporter {
     private let spool: Spool
     private let time: any TimeSource
     private let timing: Timing
+    private let demand: NumberDemand
     private let eventLoop: any EventLoop
     private let logger: Logger
     private let onStanding: @Sendable (_ isReachable: Bool) -> Void
@@ -93,7 +94,8 @@ final class Reporter {
     private var farewell: (timer: Scheduled<Void>, done: () -> Void)?
 
     init(
-        configuration: CheckedConfiguration, spool: Spool, time: any TimeSource, timing: Timing = Timing(), eventLoop: any EventLoop, logger: Logger,
+        configuration: CheckedConfiguration, spool: Spool, time: any TimeSource, timing: Timing = Timing(), demand: NumberDemand = NumberDemand(),
+        eventLoop: any EventLoop, logger: Logger,
         onStanding: @escaping @Sendable (_ isReachable: Bool) -> Void = { _ in }
     ) {
         self.onStanding = onStanding
@@ -104,10 +106,13 @@ final class Reporter {
         self.spool = spool
         self.time = time
         self.timing = timing
+        self.demand = demand
         self.eventLoop = eventLoop
         self.logger = logger
         backoff = Backoff(first: timing.firstRetry, last: timing.lastRetry)
         highestSent = spool.last
+        demand.change(to: configuration)
+        noteDemand()
     }
 
     func eventRecorded() { gather() }
@@ -134,6 +139,8 @@ final class Reporter {
     /// Talks to another aggregator, or to the same one with another token. A report under way may arrive at the old one as well.
     func reconfigure(_ configuration: CheckedConfiguration) {
         self.configuration = configuration
+        demand.change(to: configuration)
+        noteDemand()
         hangUp()
         standing = .unknown
         toldReachable = nil
@@ -187,7 +194,13 @@ final class Reporter {
     /// Snapshots come once a cycle: the one nearest to the end of the interval is taken.
     private func isDue(at uptime: Duration) -> Bool {
         guard let sent else { return true }
-        return uptime - sent.at + configuration.interval / 2 >= configuration.reportInterval
+        return uptime >= nextDue(after: sent.at)
+    }
+
+    private func nextDue(after sent: Duration) -> Duration { sent + configuration.reportInterval - configuration.interval / 2 }
+
+    private func noteDemand() {
+        demand.begins(at: configuration.aggregator == nil ? nil : sent.map { nextDue(after: $0.at) } ?? .zero)
     }
 
     private func send() {
@@ -215,6 +228,7 @@ final class Reporter {
         isSnapshotNew = false
         (isUrgent, isHurried) = (false, false)
         sent = (snapshot, now.uptime)
+        noteDemand()
         activity = .sending
         guard body.count <= ReportLimits.bytes else {
             ended(with: .tooLarge, report, state)

@@ -72,6 +72,25 @@ extension PidFile {
     }
 }
 
+/// What tells that a file has been written or replaced.
+struct FileVersion: Equatable, Sendable {
+    private var device: UInt64
+    private var inode: UInt64
+    private var size: Int64
+    private var seconds: Int
+    private var nanoseconds: Int
+
+    /// `nil` when it cannot be seen.
+    init?(of path: String) {
+        var status = Glibc.stat()
+        guard stat(path, &status) == 0 else { return nil }
+        device = UInt64(status.st_dev)
+        inode = UInt64(status.st_ino)
+        size = Int64(status.st_size)
+        (seconds, nanoseconds) = (Int(status.st_mtim.tv_sec), Int(status.st_mtim.tv_nsec))
+    }
+}
+
 /// The first word, if it can be the pid of a process that anybody watches.
 func pidNumber(parsing text: some Collection<UInt8>) -> Int32? {
     guard let number = Fields(Array(text)[...]).number(at: 0), number > 0, number <= Int32.max else { return nil }

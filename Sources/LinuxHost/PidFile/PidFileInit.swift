@@ -37,6 +37,8 @@ public final class PidFileInit: InitSystem {
         var lastSaid: Observation?
         var since: Timestamp?
         var process: ProcessIdentity?
+        /// The file as it was when it named that process.
+        var mark: FileVersion?
     }
 
     public convenience init(loop: Loop, logger: Logger) {
@@ -134,10 +136,20 @@ public final class PidFileInit: InitSystem {
         let known = names.compactMap { name in hidden[name] == nil ? files[name].map { (name, $0) } : nil }
         let states = questions.ask(
             known.map { _, file in
-                (file.folder, { [proc, clockTicks] in PidFile(at: file.path, proc: proc, now: now, clockTicks: clockTicks) })
+                (
+                    file.folder,
+                    { [proc, clockTicks] () -> (state: PidFile, mark: FileVersion?)? in
+                        // The end of the process is heard of by itself.
+                        let mark = FileVersion(of: file.path)
+                        if file.process != nil, mark != nil, mark == file.mark { return nil }
+                        return (PidFile(at: file.path, proc: proc, now: now, clockTicks: clockTicks), mark)
+                    }
+                )
             })
-        for ((name, file), state) in zip(known, states) {
-            if let state {
+        for ((name, file), answer) in zip(known, states) {
+            if let answer {
+                guard let (state, mark) = answer else { continue }
+                files[name]?.mark = mark
                 conclude(name, state, at: now)
             } else if !isAlive(file.process) {
                 // That the process has ended which it named is known; where none is known, nothing is.
@@ -168,7 +180,10 @@ public final class PidFileInit: InitSystem {
         if process != file.process {
             file.process = process
             if let process {
-                watcher.watch(process, for: name) { [weak self] in self?.check([name]) }
+                watcher.watch(process, for: name) { [weak self] in
+                    self?.files[name]?.mark = nil
+                    self?.check([name])
+                }
             } else {
                 watcher.unwatch(name)
             }
