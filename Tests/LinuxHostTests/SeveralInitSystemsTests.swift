@@ -29,9 +29,11 @@ extension InsideBed {
         }
         // Only the one that is named counts, whoever else still runs.
         try runit.stop(.steady)
-        _ = try state(of: WatchPlan.Service(name: "steady", initSystem: "runit"), runit, supervisord) { $0.phase == .down }
+        _ = try state(of: WatchPlan.Service(name: "steady", initSystem: "runit"), runit, supervisord) {
+            $0.phase == .idle && $0.initSystem == "runit"
+        }
         // One that nobody names is found wherever it is.
-        let elsewhere = try state(of: WatchPlan.Service(name: "pair:number0"), runit, supervisord) { $0.phase == .down }
+        let elsewhere = try state(of: WatchPlan.Service(name: "pair:number0"), runit, supervisord) { $0.phase == .idle }
         #expect(elsewhere.initSystem == "supervisord")
         try systemctl("stop", "steady.service")
         unlink("/run/systemd/system/steady.service")

@@ -56,7 +56,7 @@ import Testing
             #expect(told.map(\.detail) == [words])
             #expect(try await !site.events().contains { $0.kind == .unitDown })
             #expect(try await site.onHost("\(built("rollcall"))", "status").contains(String(words.dropFirst("supervisord: ".count))))
-            #expect(try await site.onHost("\(built("rollcall"))", "explain", "firehose").contains("supervisord cannot be asked"))
+            #expect(try await site.onHost("\(built("rollcall"))", "explain", "firehose").contains("may not ask supervisord"))
 
             // The operator does what it says.
             try await site.onHost("chown", "root:rollcall-agent", "/run/supervisor.sock")

@@ -219,8 +219,10 @@ extension AgentLoop {
         }
     }
 
-    /// Who answers for a unit, and which init systems cannot be asked about it; `nil` when nothing has been heard.
+    /// Who answers for a unit that several init systems know, and which others cannot be asked about it; `nil` when that needs no words.
     private func speakers(of unit: WatchedUnit) -> String? {
+        // Of a unit of which nothing is known, that is said already.
+        guard doubt(about: unit) == nil else { return nil }
         let silent = unit.candidates.compactMap { name in
             silentSources.failure(of: name, isHidden: unit.answers[name]?.presence == .hidden).map { "\(name) cannot be asked: \($0.why)" }
         }

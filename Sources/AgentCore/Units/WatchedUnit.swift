@@ -125,12 +125,11 @@ final class WatchedUnit {
         }
     }
 
-    /// Who runs it or answers for it, and who else knows the name, for people. Each with the init system's words. Empty where one alone knows it.
+    /// Who runs it or answers for it, and who else knows the name, for people; each with the init system's words. Empty when only one knows it.
     var speakers: String {
         let known = candidates.compactMap { name in answers[name].flatMap { $0.presence == .present ? (name, $0) : nil } }
-        guard let (speaker, answer) = known.first(where: { $0.0 == chosen }) else { return "" }
+        guard known.count > 1, let (speaker, answer) = known.first(where: { $0.0 == chosen }) else { return "" }
         let others = known.filter { $0.0 != speaker }.map { "\($0) also knows \($1.unit) (\($1.detail))" }
-        if others.isEmpty { return "" }
         return (["\(speaker) \(answer.isLive ? "runs it" : "answers for it") (\(answer.detail))"] + others).joined(separator: "; ")
     }
 }

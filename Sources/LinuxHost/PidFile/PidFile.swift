@@ -17,6 +17,8 @@ enum PidFile: Equatable, Sendable {
     case unreadable(String)
     /// The agent cannot look at it; why, as errno has it.
     case forbidden(Int32)
+    /// The agent's own view of the file system does not hold it; why, for a person.
+    case outOfReach(String)
 
     init(at path: String, proc: ProcFileSystem, now: Moment, clockTicks: UInt64) {
         // A pipe in its place must not make the agent wait.

@@ -132,7 +132,7 @@ public final class PidFileInit: InitSystem {
 
     private func check(_ names: some Sequence<String>) {
         let now = SystemTime().now()
-        for name in names { if let why = hidden[name] { conclude(name, .unreadable("cannot be reached: \(why)"), at: now) } }
+        for name in names { if let why = hidden[name] { conclude(name, .outOfReach(why), at: now) } }
         let known = names.compactMap { name in hidden[name] == nil ? files[name].map { (name, $0) } : nil }
         let states = questions.ask(
             known.map { _, file in
@@ -158,7 +158,10 @@ public final class PidFileInit: InitSystem {
             }
         }
         // Nothing tells of the end of a process that cannot be seen.
-        isSilent = states.contains { if case .forbidden? = $0 { true } else { $0 == nil } }
+        isSilent = states.contains { answer in
+            guard let answer else { return true }
+            return if case .hidden? = answer?.state { true } else { false }
+        }
         if isSilent { scheduleLook() }
     }
 
@@ -291,6 +294,9 @@ extension PidFile {
             Observation(
                 request: name, presence: .hidden, unit: name, activity: .stopped,
                 detail: "the pid file \(path) is on a file system that does not answer")
+        case .outOfReach(let why):
+            Observation(
+                request: name, presence: .hidden, unit: name, activity: .stopped, detail: "the pid file \(path) cannot be reached: \(why)")
         case .forbidden(let code):
             Observation(request: name, presence: .hidden, unit: name, activity: .stopped, detail: Self.whyForbidden(path, code))
         }

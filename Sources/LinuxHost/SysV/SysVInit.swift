@@ -90,6 +90,7 @@ extension PidFile {
         case .otherProcess(let pid): .known(UnitReport(activity: .failed, detail: "process \(pid) is younger than the pid file that names it"))
         case .missing: .absent
         case .unreadable(let why): .known(UnitReport(activity: .failed, detail: "the pid file \(why)"))
+        case .outOfReach(let why): .hidden("the pid file \(path) cannot be reached: \(why)")
         case .forbidden(let code): .hidden(Self.whyForbidden(path, code))
         }
     }
