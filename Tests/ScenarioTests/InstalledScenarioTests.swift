@@ -93,9 +93,10 @@ import Testing
     @Test func withoutAnyCapabilityPeopleAreToldAndTheHostIsTheHost() async throws {
         let profile = try String(contentsOfFile: Self.sources + "/init/systemd/rollcall-agent.service.d/without-capabilities.conf", encoding: .utf8)
         try await InstalledHost.with(
-            units: ["web.service": Self.sleeper, "rollcall-agent.service.d/without-capabilities.conf": profile], starting: ["web"],
+            units: ["web.service": Self.sleeper, "rollcall-agent.service.d/without-capabilities.conf": profile + "PrivateTmp=yes\n"],
+            files: ["/tmp/job.pid": "1\n"], starting: ["web"],
             rules: [
-                "services.d/web.inq": "check service web with owner web\n",
+                "services.d/web.inq": "check service web with owner web\n", "services.d/job.inq": "check service job with pidfile /tmp/job.pid\n",
                 "host.inq": "check host\n  if readonly(/) == 1 then alert\n  if disk(/) > 99% then alert\n  if disk(/dev/) > 99% then alert\n",
             ], routes: ["web"]
         ) { host in
@@ -104,7 +105,9 @@ import Testing
             try await host.happens("the file system out of reach") {
                 host.events("source_failed").contains { $0.detail.hasPrefix("disk:/dev/ cannot be read: the agent's sandbox") }
             }
-            #expect(host.events("source_failed").allSatisfy { $0.detail.hasSuffix("needs CAP_SYS_PTRACE") } && host.events("rule_failed").isEmpty)
+            #expect(host.events("source_failed").allSatisfy { $0.detail.contains("needs CAP_SYS_PTRACE") } && host.events("rule_failed").isEmpty)
+            #expect(host.events("unit_down").isEmpty)
+            #expect(try await host.unit("job")?["state"] == "unknown")
             try await host.kill("web")
             try await host.happens("the message") { try host.messages().contains { $0.route == "web" && $0.tells("unit_down", of: "web.service") } }
         }
