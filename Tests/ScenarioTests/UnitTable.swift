@@ -226,7 +226,7 @@ extension UnitRow {
         UnitRow(
             name: "mask-kill", service: "", files: ["/usr/local/lib/systemd/system/mask-kill.service": "[Service]\n\(obey)\n"],
             before: "systemctl daemon-reload; systemctl start mask-kill",
-            first: "systemctl mask mask-kill; sleep 1; " + kill("mask-kill"),
+            first: "systemctl mask mask-kill; sleep 5; " + kill("mask-kill"),
             says: ["unit_down: killed by SIGKILL (failed/failed, masked); it is masked"],
             then: "systemctl unmask mask-kill; systemctl start mask-kill", thenSays: [isRunning], ends: "up"),
         UnitRow(

@@ -200,7 +200,8 @@ public struct Observation: Equatable, Sendable {
         request: String, presence: Presence = .present, unit: String, activity: Activity, detail: String, run: String? = nil,
         mainProcess: ProcessIdentity? = nil, cgroup: String? = nil, automaticRestarts: Int = 0, lastExit: ExitReason? = nil,
         endedWell: Bool? = nil, restartsByItself: Bool = false, willRestart: Bool? = nil, restartDelay: Duration = .zero,
-        nature: Nature = .daemon, parts: [String] = [], activation: Activation? = nil, isFrozen: Bool = false, hasJob: Bool = false, since: Timestamp? = nil,
+        nature: Nature = .daemon, parts: [String] = [], activation: Activation? = nil, isFrozen: Bool = false, hasJob: Bool = false,
+        since: Timestamp? = nil,
         obstacle: Obstacle? = nil, canReload: Bool? = nil, startTimeout: Duration? = nil
     ) {
         self.request = request
