@@ -33,6 +33,8 @@ import Testing
         "tick.service": "[Service]\nType=oneshot\nExecStart=/bin/true\n",
         "tick.timer": "[Timer]\nOnActiveSec=1\nOnUnitActiveSec=4\nAccuracySec=100ms\n",
         "on-demand.service": "[Service]\nExecStart=/bin/sleep 1\n", "on-demand.socket": "[Socket]\nListenStream=/run/on-demand.sock\n",
+        // What a reboot does first; the rest would end the bed.
+        "going-down.target": "[Unit]\nDefaultDependencies=no\nRequires=shutdown.target\nAfter=shutdown.target\n",
         "setup.service": "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\n",
     ]
 
@@ -83,7 +85,7 @@ import Testing
             #expect(try host.messages().map(\.text) == [])
 
             // The host is stopped and started again.
-            try await host.systemctl("start", "--no-block", "shutdown.target")
+            try await host.systemctl("start", "--no-block", "going-down.target")
             try await host.happens("the agent is stopped") { try await host.end(of: "/usr/bin/pgrep", ["-x", "rollcall-agent"]).status != 0 }
             try await Task.sleep(for: .seconds(3))
             try await host.systemctl("start", "sysinit.target", "dbus.socket", "dbus.service", "polkit.service")
