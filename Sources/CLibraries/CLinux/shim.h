@@ -1,9 +1,5 @@
 #pragma once
 
-// Declarations that glibc's headers have in common with this one (struct timespec, ...) stay those of Swift's module Glibc, whichever module the
-// compiler happens to load first.
-#pragma clang module import SwiftGlibc
-
 #include <elf.h>
 #include <linux/capability.h>
 #include <malloc.h>
