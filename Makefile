@@ -33,7 +33,7 @@ help:
 	@echo 'make test-deploys  good and bad deploys of Puma, Unicorn, gunicorn, uWSGI, nginx and HAProxy, each judged by verify-token (10 minutes)'
 	@echo 'make fuzz     let libFuzzer look for input that a parser cannot bear, $(FUZZ_SECONDS) s for each parser'
 	@echo 'make build    build the programs as they are installed: optimised, with the Swift runtime inside'
-	@echo 'make bench    build, then measure the agent beside what Debian packages for the same job (root, 20 minutes)'
+	@echo 'make bench    build, then measure the agent beside what Debian packages for the same job (root, 40 minutes)'
 	@echo 'make bench-deploys  build, then measure what judging a deploy costs and how late its verdict comes (root, 10 minutes)'
 	@echo 'make order    build, then find out which functions the agent runs all the time, so that they are linked side by side (root)'
 	@echo 'make install  build, then install programs, units and polkit rule (PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) INIT=$(INIT));'

@@ -114,7 +114,7 @@ final class BusSource {
         guard error.name != nil, !isAway else { return }
         // A bus that is busy says so only after the service is back.
         if error.kind == "NoReply", let ownerChangedAt, SystemTime().now().uptime - ownerChangedAt < Self.awayFor { return }
-        leave("\(what): \(error)")
+        leave(error.kind == "AccessDenied" ? "the agent may not ask \(title): \(error)" : "\(what): \(error)")
     }
 
     // MARK: The connection
