@@ -42,6 +42,9 @@ public final class SupervisordInit: InitSystem {
     private var lookedForLog: Duration?
     /// Groups that are watched as one unit, with the names of their processes.
     private var groups: [String: [String]] = [:]
+    /// How often each of these processes has been restarted, and which of a group was restarted last.
+    private var restarts: [String: Int] = [:]
+    private var lastRestarted: [String: String] = [:]
     /// The processes that are configured, those of them that are not started by themselves, and when that was asked.
     private var configured: (all: Set<String>, manual: Set<String>, at: Duration)?
     /// Called when the next answer has come, or none.
@@ -177,6 +180,8 @@ public final class SupervisordInit: InitSystem {
         let names = Set(processes.map(\.name))
         groups = Dictionary(grouping: processes.filter { ledger.namedUnits.contains($0.group) && !names.contains($0.group) }, by: \.group)
             .mapValues { $0.map(\.name) }
+        lastRestarted = lastRestarted.filter { groups[$0.key] != nil }
+        restarts = restarts.filter { names.contains($0.key) }
         isBusy = false
         for process in processes where groups[process.group] != nil || ledger.isWanted(process.name) { isBusy = note(process, at: now) || isBusy }
         for (group, members) in groups { note(members, of: group, at: now) }
@@ -196,7 +201,12 @@ public final class SupervisordInit: InitSystem {
     private func note(_ members: [String], of group: String, at now: Timestamp) {
         let reports = members.compactMap { name in ledger.report(of: name).map { (name, $0) } }
         guard reports.count == members.count else { return }
-        var report = supervisordGroup(reports)
+        for name in members {
+            let count = ledger.restarts(of: name)
+            if count > restarts[name] ?? 0 { lastRestarted[group] = name }
+            restarts[name] = count
+        }
+        var report = supervisordGroup(reports, restarted: lastRestarted[group])
         report.restarts = members.reduce(0) { $0 + ledger.restarts(of: $1) }
         tell(report, of: group, at: now)
     }

@@ -126,17 +126,20 @@ struct SupervisordProcess: Equatable, Sendable {
 
 /// A group of processes as one unit: `[program:NAME]` with `numprocs`, or `[group:NAME]`. It is up when each of them is, and what is wrong
 /// with the worst of them is wrong with it.
-/// - Parameter members: their names and reports; at least one.
-func supervisordGroup(_ members: [(name: String, report: UnitReport)]) -> UnitReport {
+/// - Parameters:
+///   - members: their names and reports; at least one.
+///   - restarted: the one that supervisord restarted last.
+func supervisordGroup(_ members: [(name: String, report: UnitReport)], restarted: String? = nil) -> UnitReport {
     let down = members.filter { !$0.report.isUp }
-    // What restarted last says why.
-    let restarted = members.filter { $0.report.lastExit != nil }.max { ($0.report.since?.seconds ?? 0) < ($1.report.since?.seconds ?? 0) }
     var report = UnitReport(
         activity: .running, detail: members.count == 1 ? "RUNNING: 1 process" : "RUNNING: \(members.count) processes",
         nature: members.allSatisfy { $0.report.nature == .batch } ? .batch : .daemon,
         restartsByItself: members.contains { $0.report.restartsByItself })
     report.since = members.compactMap(\.report.since).max { $0.seconds < $1.seconds }
-    report.lastExit = restarted.flatMap { member in member.report.lastExit.map { exit($0, of: member.name) } }
+    if let restarted, let member = members.first(where: { $0.name == restarted }) {
+        // A restart may be over before supervisord could be asked how the run before had ended.
+        report.lastExit = member.report.lastExit.map { exit($0, of: restarted) } ?? .other("\(restarted) ended")
+    }
     if members.count == 1 { report.process = members[0].report.process }
     guard let worst = down.min(by: { $0.report.urgency < $1.report.urgency }) else { return report }
     let words = down.prefix(5).map { "\($0.name) \($0.report.detail)" }.joined(separator: ", ") + (down.count > 5 ? ", ..." : "")
