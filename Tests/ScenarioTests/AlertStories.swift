@@ -84,10 +84,13 @@ import Testing
             try await host.happens("the action fails") { !host.events("action_failed").isEmpty }
             try await host.settle()
             let messages = try host.messages()
-            #expect(messages.map(\.route) == ["shop"])
+            let shop = messages.filter { $0.route == "shop" }
+            #expect(shop.count == 1, "\(messages)")
             #expect(
-                messages.first?.subject.hasPrefix("[error] web.service on web1 could not be restarted, although uptime > 2s: ") == true, "\(messages)"
-            )
+                shop.first?.subject.hasPrefix("[error] web.service on web1 could not be restarted, although uptime > 2s: ") == true, "\(messages)")
+            // At its start the agent has said to the host's owner that it may not.
+            let others = messages.filter { $0.route == nil }
+            #expect(others.count == 1 && others.allSatisfy { $0.text.contains("polkit") }, "\(messages)")
             #expect(try await host.rollcall("check-config").contains("/etc/rollcall/services.d/team/api.inq: warning: is not read"))
         }
     }
