@@ -32,6 +32,8 @@ public final class SupervisordInit: InitSystem {
     private weak var observer: (any InitObserver)?
     private var calls: [ObjectIdentifier: HTTPCall] = [:]
     private var isAsking = false
+    /// How many lists have been asked for, and the number of the one that is being read.
+    private var (lists, listed) = (0, 0)
     /// Something is under way, and will soon look different.
     private var isBusy = false
     private var mustAskAgain = false
@@ -137,8 +139,11 @@ public final class SupervisordInit: InitSystem {
     }
 
     private func list(mayConfigure: Bool) {
+        lists += 1
+        let number = lists
         call("supervisor.getAllProcessInfo", []) { [weak self] result in
             guard let self else { return }
+            self.listed = number
             if case .success(let answer) = result, let names = SupervisordProcess.list(answer).map({ Set($0.map(\.name)) }) {
                 // One that has been added since may be meant to be started by hand.
                 if mayConfigure, !names.isSubset(of: self.configured?.all ?? []) {
@@ -286,11 +291,11 @@ public final class SupervisordInit: InitSystem {
         case .start:
             if report.isUp { return answer(done) }
             let start = Step()
-            begin(verb, unit, deadline, done, until: Self.isStarted(unit, after: start))
+            begin(verb, unit, deadline, done, until: isStarted(unit, after: start))
             take(start, "supervisor.startProcess", verb, unit)
         case .restart:
             let start = Step()
-            let isStarted = Self.isStarted(unit, after: start)
+            let isStarted = isStarted(unit, after: start)
             var wasStopped = report.isStopped
             begin(verb, unit, deadline, done) { [weak self] now in
                 if wasStopped { return isStarted(now) }
@@ -308,16 +313,17 @@ public final class SupervisordInit: InitSystem {
 
     /// One call of a job.
     private final class Step {
-        var isAnswered = false
+        /// Lists asked for after this one show what has come of it. An earlier one may arrive later than the call's answer.
+        var answeredAfter: Int?
     }
 
     /// It is as it was asked to be.
     private func answer(_ done: @escaping (Result<Void, ActionError>) -> Void) { loop.after(.zero) { done(.success(())) } }
 
     /// - Parameter call: whose answer comes before all that the start has brought about.
-    private static func isStarted(_ unit: String, after call: Step) -> (UnitReport) -> Result<Void, ActionError>? {
-        { now in
-            guard call.isAnswered else { return nil }
+    private func isStarted(_ unit: String, after call: Step) -> (UnitReport) -> Result<Void, ActionError>? {
+        { [weak self] now in
+            guard let self, let number = call.answeredAfter, listed > number else { return nil }
             if now.isUp { return .success(()) }
             return now.isAtRest && !now.isPartlyUp ? .failure(ActionError("\(unit) was started and does not run (\(now.detail))")) : nil
         }
@@ -341,7 +347,7 @@ public final class SupervisordInit: InitSystem {
     private func take(_ step: Step, _ method: String, _ verb: UnitVerb, _ unit: String) {
         call(method, [.string(target(unit)), .boolean(false)]) { [weak self] result in
             guard let self else { return }
-            step.isAnswered = true
+            step.answeredAfter = self.lists
             if case .failure(let error) = outcome(result, verb, unit) { self.jobs.finish(unit, .failure(error)) }
             self.ask(after: .milliseconds(50))
         }
