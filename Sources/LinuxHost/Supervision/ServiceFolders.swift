@@ -273,7 +273,8 @@ public class ServiceFolders: InitSystem {
             let mustBeReady = status.isReady == false && dialect.mustBeReady(service.folder)
             report.activity = mustBeReady ? .starting : .running
             if status.isWantedUp {
-                service.wantedProcess = report.process
+                // It may have ended since the file was written.
+                service.wantedProcess = report.process ?? service.wantedProcess
                 service.wasToldToEnd = false
             }
             // A run that is not wanted up has been told to end, or is one of those that shall run once.
