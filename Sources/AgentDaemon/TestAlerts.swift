@@ -13,7 +13,7 @@ import Platform
 /// Where no agent runs, this process sends them, and says so.
 func testAlerts(folder: String) -> ExitCode {
     signal(SIGPIPE, SIG_IGN)
-    // Its secrets are the agent's to read: whoever asks it need not be able to.
+    // The agent reads its own secrets: the person who asks it need not be able to.
     let settings: AgentSettings
     do {
         settings = try WrittenConfiguration(folder: folder).configuration.get().settings
@@ -199,7 +199,7 @@ private final class TestObserver: RunnerObserver {
 }
 
 private func complainOfNoChannels() -> ExitCode {
-    complain("there is no `send alerts` in rollcall.conf: this host tells nobody anything itself")
+    complain("there is no `send alerts` in rollcall.conf: this host sends no alerts itself")
     return .configuration
 }
 

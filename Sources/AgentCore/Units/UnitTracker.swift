@@ -24,7 +24,7 @@ public struct UnitTracker: Sendable {
         public static let settle = Duration.milliseconds(50)
         /// `stopped` on the way from one run to the next: the start is queued, and on a busy machine that takes a moment.
         public static let queuedStart = Duration.seconds(1)
-        /// A unit that was restarted and still does not run is down, once the init system has waited as long as it was told to.
+        /// A unit that was restarted and still does not run is down, once the init system has waited for its configured delay.
         public static let comeBack = Duration.seconds(10)
         /// A stop that was asked for and is followed by a start within this time is a restart.
         public static let requestedStop = Duration.seconds(5)
@@ -211,7 +211,7 @@ public struct UnitTracker: Sendable {
     /// Decides what only time decides; call it when `lookAgain` asked for it. Calling it too early does no harm.
     public mutating func look(at now: Moment) -> [Decision] { decide(at: now) }
 
-    /// Lets more time pass before a stop on request is told.
+    /// Lets more time pass before a stop on request is reported.
     public mutating func postponeStop(at now: Moment) {
         if isAboutToTellStop { stageSince = now.uptime }
     }

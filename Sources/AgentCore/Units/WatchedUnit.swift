@@ -110,7 +110,7 @@ final class WatchedUnit {
             chosen = candidate
             return (candidate, answer)
         }
-        // It was there, and is not there any longer.
+        // It was there and has gone.
         if let chosen, let answer = word(of: chosen) { return (chosen, answer) }
         guard let first = candidates.first, let answer = answers[first], !candidates.contains(where: isSilent) else { return nil }
         return (first, answer)

@@ -233,7 +233,7 @@ struct SystemdUnit: Equatable, Sendable {
     }
     private var isWaitingToRestart: Bool { subState.hasPrefix("auto-restart") }
     var restartsByItself: Bool { restart != "no" && !restart.isEmpty || !restartForce.isEmpty }
-    /// A job that somebody asked for and that ends or replaces the present run.
+    /// A requested job that ends or replaces the present run.
     var hasRequestedJob: Bool {
         guard job != 0, job != restartJob, job != reloadJob else { return false }
         // The job that starts a oneshot lasts for all of its run.
