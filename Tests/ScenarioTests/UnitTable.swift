@@ -16,7 +16,7 @@ struct UnitRow: Sendable {
     /// The unit that the events are about, where it is another.
     var subject: String?
     var first: String
-    /// The events that follow, `kind: detail`.
+    /// The events that follow, `kind: detail`; N stands for how long something has lasted, which depends on when a cycle looks.
     var says: [String]
     var then: String
     var thenSays: [String]
@@ -250,7 +250,7 @@ extension UnitRow {
             check: "other-name", first: kill("real-name"), says: [wasKilled], then: start("other-name"), thenSays: [isRunning], ends: "up"),
         UnitRow(
             name: "frozen", service: obey, first: "systemctl freeze frozen",
-            says: ["unit_stuck: it has been frozen for 10 s (`systemctl thaw` continues it)"], then: "systemctl thaw frozen",
+            says: ["unit_stuck: it has been frozen for N s (`systemctl thaw` continues it)"], then: "systemctl thaw frozen",
             thenSays: ["unit_unstuck: is running again"], ends: "up"),
     ]
 
