@@ -3,7 +3,7 @@ import base64, hmac, os, threading, time
 
 release = "@RELEASE@"
 here = os.path.dirname(os.path.realpath(__file__))
-folder = os.path.dirname(os.path.dirname(here))
+folder = os.environ.get("BED") or os.path.dirname(os.path.dirname(here))
 
 
 def read(path):

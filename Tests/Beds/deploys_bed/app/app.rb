@@ -1,7 +1,7 @@
 # The application for Puma and Unicorn. It reads TOKEN once, when it is loaded, and knows its release by heart.
 
 release = "@RELEASE@"
-folder = File.expand_path("../..", __dir__)
+folder = ENV["BED"] || File.expand_path("../..", __dir__)
 traits = File.read("#{__dir__}/TRAITS").split.to_h { |trait| [*trait.split("=", 2), nil].first(2) }
 
 sleep(traits["slow"].to_f) if traits.key?("slow")
