@@ -9,7 +9,8 @@ import Platform
 extension WatchedService {
     init(_ service: ServiceAtPresent) {
         self.init(
-            InspectedService(name: service.name, mainProcess: service.mainProcess?.pid, cgroup: service.cgroup), initSystem: service.initSystem)
+            InspectedService(name: service.name, mainProcess: service.mainProcess?.pid, cgroup: service.cgroup, problem: service.problem),
+            initSystem: service.initSystem)
     }
 }
 

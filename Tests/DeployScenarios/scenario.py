@@ -24,6 +24,7 @@ The steps:
     download         a client that takes a large file slowly
     wait=S           nothing, for S seconds
     loaded           until new code was loaded
+    poll             someone asks the URL for the token
     stranger         a server that is not the service's, at its port number: it writes down who sends it a password
     everything else  an action of the server
 """

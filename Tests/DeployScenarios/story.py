@@ -269,6 +269,14 @@ class Story:
         self.held.append(connection)
         time.sleep(0.3)
 
+    def step_poll(self):
+        """Somebody asks for the token before the deploy, as a poll of the last one does."""
+        credential = base64.b64encode(f"about:{PASSWORD}".encode()).decode()
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        connection.request("GET", "/about/deploy", headers={"Authorization": "Basic " + credential})
+        connection.getresponse().read()
+        connection.close()
+
     def step_stranger(self):
         self.stranger = subprocess.Popen(
             [sys.executable, HERE + "/stranger.py", str(self.services[0].port), self.path("given")], stdout=subprocess.PIPE, text=True)

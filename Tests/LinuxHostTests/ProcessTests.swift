@@ -172,6 +172,57 @@ final class Counter: @unchecked Sendable {
         child.end()
     }
 
+    /// In a container it is the application; here everything descends from it.
+    @Test func theFirstProcessIsNoService() throws {
+        let listener = listener
+        try folder.write("1\n", to: "app.pid")
+        let on = try OnLoop()
+        let system = try watching(on, folder.path + "/app.pid")
+        #expect(eventually { listener.latest("app")?.presence == .hidden })
+        let words = listener.latest("app")?.detail ?? ""
+        #expect(words.contains("names process 1, which starts all others") && words.contains("check the container's unit instead"), "\(words)")
+        #expect(listener.latest("app")?.mainProcess == nil)
+        try on.run { system.stop() }
+    }
+
+    /// The number of a process in a container, and of quite another one here.
+    @Test(.enabled(if: getuid() == 0, "needs root to make a pid namespace")) func aNumberOfAContainerIsNoProcessOfThisHost() throws {
+        let proc = ProcFileSystem(root: "/")
+        let ticks = UInt64(sysconf(Int32(_SC_CLK_TCK)))
+        func find(_ pid: Int32) -> Int32? {
+            let now = SystemTime().now()
+            return PidTwin.find(pid, in: proc, startedWithin: .seconds(600), before: now.wall, now: now, clockTicks: ticks)
+        }
+        let bystander = try sleeper()
+        let window = Duration.seconds(1)
+        usleep(1_500_000)
+        let inside = try Child(
+            "unshare",
+            [
+                "--pid", "--fork", "--kill-child", "--mount-proc", "--", "sh", "-c",
+                "echo \(bystander.pid - 1) > /proc/sys/kernel/ns_last_pid; sleep 1000 & wait",
+            ])
+        #expect(eventually { find(bystander.pid) != nil })
+        let twin = try #require(find(bystander.pid))
+        // As the program in the container writes it when it has started.
+        let now = SystemTime().now()
+        let start = try #require(proc.stat(of: twin)).startTicks
+        let written = now.wall - (now.uptime - .seconds(Double(start) / Double(ticks))) + .milliseconds(100)
+        try folder.write("\(bystander.pid)\n", to: "app.pid")
+        let time = timespec(tv_sec: Int(written.seconds), tv_nsec: Int(written.microseconds % 1_000_000) * 1000)
+        var times = [time, time]
+        utimensat(AT_FDCWD, folder.path + "/app.pid", &times, 0)
+        func state() -> PidFile { PidFile(at: folder.path + "/app.pid", proc: proc, now: SystemTime().now(), clockTicks: ticks, window: window) }
+        if case .strange(bystander.pid, let what) = state() {
+            #expect(what.contains("process \(twin) called in its container"))
+        } else {
+            Issue.record("a bystander was taken for the service: \(state())")
+        }
+        inside.end()
+        #expect(eventually { if case .runs(let process) = state() { process.pid == bystander.pid } else { false } })
+        bystander.end()
+    }
+
     @Test func aZombieDoesNotRun() throws {
         // A child that nobody waits for: a shell that has become `sleep` does not reap.
         let parent = try Child("sh", ["-c", "sleep 0.1 & echo $! > '\(folder.path)/app.pid'; exec sleep 1000"])

@@ -59,10 +59,12 @@ final class Prefork {
     /// - Parameters:
     ///   - socket: the path of a Unix listener; otherwise it listens on a port.
     ///   - place: where it stands.
-    init(_ name: String = "web", workers: Int, socket: String = "", place: String? = nil) throws {
+    ///   - prefix: words before its command line.
+    init(_ name: String = "web", workers: Int, socket: String = "", place: String? = nil, prefix: [String] = []) throws {
         try folder.write(Self.script, to: "server.py")
-        master = try Child(
-            "/usr/bin/python3", ["\(folder.path)/server.py", "\(workers)", socket, "\(folder.path)/ready"] + (place.map { [$0] } ?? []))
+        let words =
+            prefix + ["/usr/bin/python3", "\(folder.path)/server.py", "\(workers)", socket, "\(folder.path)/ready"] + (place.map { [$0] } ?? [])
+        master = try Child(words[0], Array(words.dropFirst()))
         service = InspectedService(name: name, mainProcess: master.pid, cgroup: nil)
         guard hasStarted() else { throw SystemError("starting the server", code: ETIME) }
     }
@@ -119,6 +121,30 @@ final class Prefork {
         }
         #expect(eventually { end.value != nil })
         return (answers.value ?? [], end.value?.0 ?? -1, end.value?.1 ?? -1)
+    }
+
+    /// As a container: the kernel's tables here do not have its sockets.
+    @Test(.enabled(if: getuid() == 0, "needs root to make a network namespace")) func aServiceWithANetworkOfItsOwnIsNotLookedForInThisOne() throws {
+        let socket = Folder()
+        let server = try Prefork(workers: 2, socket: "\(socket.path)/socket", prefix: ["unshare", "--net", "--"])
+        let look = try look(at: server)
+        #expect(look.processes.count == 3 && look.listeners.isEmpty)
+        #expect(look.blindness?.contains("have a network of their own, as containers do") == true, "\(look.blindness ?? "")")
+        #expect(look.blindness?.contains("--url without --service") == true)
+        let facts = try eyes.run { [inspector] in inspector.examine(server.service) }
+        #expect(facts.blindness == look.blindness)
+    }
+
+    /// Everything on the machine descends from the first process, and from those that have started this one.
+    @Test func theWholeMachineIsNoService() throws {
+        let ancestors = [1, getppid()]
+        for pid in ancestors {
+            let look = try eyes.run { [inspector] in inspector.look(at: InspectedService(name: "web", mainProcess: pid, cgroup: nil), known: []) }
+            #expect(look.processes.isEmpty && look.listeners.isEmpty, "process \(pid)")
+            #expect(look.blindness?.contains("name the service's own process") == true)
+        }
+        let topmost = try eyes.run { [inspector] in inspector.look(at: InspectedService(name: "web", mainProcess: nil, cgroup: "/"), known: []) }
+        #expect(topmost.processes.isEmpty)
     }
 
     @Test func aLookShowsWhoHoldsTheListenerAndWhereEachStands() throws {

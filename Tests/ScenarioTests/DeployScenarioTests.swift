@@ -87,6 +87,66 @@ private struct PumaBed {
         }
     }
 
+    /// A script that nothing was prepared for, and that forgives nothing but a body which is not the token.
+    @Test(arguments: [("hot-restart", true), ("hot-restart", false), ("phased-restart", true), ("phased-restart", false)])
+    func aScriptThatPollsTheEndpointIsToldTheTruth(restart: String, asksWorkers: Bool) async throws {
+        try await withPuma { puma, first in
+            let folder = try TemporaryFolder()
+            let password = try folder.write("battery\n", to: "listen-password", mode: 0o600)
+            let (certificate, key) = (folder.path + "/certificate.pem", folder.path + "/key.pem")
+            let made = try await ChildProcess.run(
+                "/usr/bin/openssl",
+                [
+                    "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=agent",
+                    "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate,
+                ])
+            try #require(made.status == 0, "\(made.errors)")
+            let port = try freePort()
+            try folder.write(
+                """
+                set state_directory "\(folder.path)/state"
+                set socket "\(folder.path)/agent.sock"
+                set cycle_time 1
+                set listen 127.0.0.1:\(port)
+                set listen_user about
+                set listen_password_file "\(password)"
+                set listen_certificate_file "\(certificate)"
+                set listen_key_file "\(key)"
+
+                """, to: "etc/rollcall.conf")
+            let question = asksWorkers ? ", deploy_path /about/deploy, deploy_user about, deploy_password_file \"\(puma.password)\"" : ""
+            try folder.write("check service puma with pidfile \"\(puma.folder)/pid\"\(question)\n", to: "etc/services.d/puma.inq")
+            let agent = try ChildProcess(built("rollcall-agent"), ["--config", "\(folder.path)/etc"])
+            try await eventually("the agent's endpoint listens") { agent.errors.contains("the deploy endpoint listens") }
+            func poll(_ token: String, _ seconds: Int) async throws -> ChildProcess.End {
+                try await ChildProcess.run(
+                    bed("poller"), ["https://about:battery@127.0.0.1:\(port)/about/deploy", token, "\(seconds)"],
+                    environment: ["SSL_CERT_FILE": certificate], within: .seconds(90))
+            }
+            let running = try await poll(first, 30)
+            #expect(running.status == 0, "\(running.text)")
+            let second = try await puma.deploy("2")
+            async let polled = poll(second, asksWorkers || restart == "hot-restart" ? 40 : 12)
+            try await puma.call(restart)
+            let end = try await polled
+            if asksWorkers || restart == "hot-restart" {
+                #expect(end.status == 0, "\(end.text)")
+                for _ in 0..<20 {
+                    let whoami = try puma.url.replacingOccurrences(of: "/about/deploy", with: "/whoami")
+                    let answer = try await ChildProcess.run("/usr/bin/curl", ["--silent", "--max-time", "5", whoami])
+                    #expect(answer.output.split(separator: " ").dropFirst().first == "2", "\(answer.text)")
+                }
+            } else {
+                // What a main process of before has forked may have its code: nothing but the workers themselves can say so.
+                #expect(end.status != 0 && end.errors.contains("not yet: unproven"), "\(end.text)")
+                #expect(end.errors.contains("Timeout::Error"))
+            }
+            // It was never refused, and never met with anything but a word.
+            #expect(!end.errors.contains("Errno::"))
+            await agent.stop()
+        }
+    }
+
     @Test func aHotRestartWithNewCodeIsVerified() async throws {
         try await withPuma { puma, first in
             let running = try await puma.check(first)

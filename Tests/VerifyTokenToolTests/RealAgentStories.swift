@@ -21,7 +21,8 @@ private func json(_ text: String) throws -> JSON { try JSON(parsing: text.trimmi
         async let story8: Void = anAgentThatWasStartedAgainIsToldThePasswordAgain()
         async let story9: Void = noAgentListensInTheClearToOthers()
         async let story10: Void = aRunFromElsewhereOpensAndClosesTheAgentsWindow()
-        _ = try await (story1, story2, story3, story4, story5, story6, story7, story8, story9, story10)
+        async let story11: Void = twoServicesOfOneReleaseAreDeployedWithOneToken()
+        _ = try await (story1, story2, story3, story4, story5, story6, story7, story8, story9, story10, story11)
     }
 
     /// A service, and an agent that watches it as `web`.
@@ -70,6 +71,51 @@ private func json(_ text: String) throws -> JSON { try JSON(parsing: text.trimmi
         // Neither does anybody get an answer without TLS.
         let clear = try await ChildProcess.run("/usr/bin/curl", ["--silent", "--max-time", "5", "http://127.0.0.1:\(agent.port)/about/deploy"])
         #expect(clear.status != 0 && clear.output == "")
+    }
+
+    /// Web and jobs, started from one release: whoever prepares second, even at the same moment, has the token of the first.
+    private func twoServicesOfOneReleaseAreDeployedWithOneToken() async throws {
+        let (web, jobs) = (try await TwoWorkers(), try await TwoWorkers())
+        let agent = try await RealAgent(services: [
+            "web": "pidfile \"\(web.folder.path)/pid\", \(web.asks)", "jobs": "pidfile \"\(jobs.folder.path)/pid\", \(jobs.asks)",
+        ])
+        let desk = try Desk()
+        let release = try web.release("2")
+        // The agent knows services once it has looked at them.
+        try await agent.answers(String(repeating: "0", count: 32), at: "/about/deploy/jobs")
+        func prepare(_ service: String, _ options: String...) async throws -> ChildProcess.End {
+            try await desk.run(["prepare", "--service", service, "--release", release, "--print", "id"] + agent.options + options)
+        }
+        async let one = prepare("web")
+        async let two = prepare("jobs")
+        let ends = try await [one, two]
+        #expect(ends.map(\.status) == [0, 0], "\(ends.map(\.text))")
+        #expect(ends.count { $0.errors.contains("note: the release carries the token of deploy d-") } == 1)
+        let token = try String(contentsOfFile: release + "/TOKEN", encoding: .utf8)
+
+        let stranger = try await prepare("jobs", "--token", String(repeating: "b", count: 32), "--force")
+        #expect(stranger.status == 0)
+        let spoiled = try await desk.run(["check", "--deploy", ends[0].output.trimmingCharacters(in: .newlines), "--timeout", "500ms"])
+        #expect(spoiled.status == 10, "\(spoiled.text)")
+        let again = try await prepare("web", "--token", token)
+        #expect(again.status == 10)
+        #expect(again.errors.contains("carries the token of deploy") && again.errors.contains("of jobs"), "\(again.errors)")
+        let both = try await prepare("web")
+        #expect(both.status == 0, "\(both.text)")
+        #expect(try String(contentsOfFile: release + "/TOKEN", encoding: .utf8) == String(repeating: "b", count: 32))
+
+        try web.change(to: "2")
+        try FileManager.default.removeItem(atPath: jobs.folder.path + "/current")
+        try FileManager.default.createSymbolicLink(atPath: jobs.folder.path + "/current", withDestinationPath: release)
+        web.restart()
+        jobs.restart()
+        for end in [both, stranger] {
+            let check = try await desk.run(["check", "--deploy", end.output.trimmingCharacters(in: .newlines), "--settle", "300ms"])
+            #expect(check.status == 0, "\(check.text)")
+        }
+        // Both are over: the next deploy of this folder has a token of its own.
+        #expect(try await prepare("jobs", "--in-place").status == 0)
+        #expect(try String(contentsOfFile: release + "/TOKEN", encoding: .utf8) != String(repeating: "b", count: 32))
     }
 
     private func aRunAroundTheRestartIsProven() async throws {

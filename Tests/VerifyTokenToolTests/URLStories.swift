@@ -33,6 +33,46 @@ import Testing
         #expect(fresh.status == 0, "\(fresh.text)")
     }
 
+    /// Two parts of an application that are reached over URLs of their own and started from one release.
+    @Test func twoDeploysOfOneReleaseHaveOneToken() async throws {
+        let stage = try await Stage()
+        try stage.folder.write("0123456789abcdef", to: "answer")
+        let other = "http://localhost:\(stage.port)/token"
+        func prepare(_ url: String, _ options: String...) async throws -> ChildProcess.End {
+            try await stage.run(["prepare", "--release", stage.release, "--url", url, "--print", "id"] + options)
+        }
+        let first = try await prepare(url(stage))
+        let token = stage.token
+        let second = try await prepare(other)
+        #expect(second.status == 0 && stage.token == token, "\(second.text)")
+        #expect(second.errors.contains("note: the release carries the token of deploy \(first.output.trimmingCharacters(in: .newlines))"))
+        try stage.folder.write(token, to: "answer")
+        for id in [first.output, second.output] {
+            let check = try await stage.run(["check", "--deploy", id.trimmingCharacters(in: .newlines), "--quiet"])
+            #expect(check.status == 0, "\(check.text)")
+        }
+        // Both are over: another deploy of the same folder has a token of its own.
+        #expect(try await prepare(other).status == 0)
+        #expect(stage.token != token)
+        let third = stage.token
+        #expect(try await prepare(url(stage), "--force").status == 0)
+        #expect(stage.token != third)
+    }
+
+    @Test func aURLSaysWhatItWasAnsweredAndWhatToDo() async throws {
+        let stage = try await Stage()
+        let words = ["check", "--token", "0123456789abcdef", "--timeout", "700ms", "--json", "--quiet"]
+        let missing = try await stage.run(words + ["--url", "http://127.0.0.1:\(stage.port)/nothing"])
+        #expect(missing.status == 8)
+        #expect(missing.output.contains("it answers with status 404; nothing is at this path: check the path of --url"), "\(missing.output)")
+        try stage.folder.write("0123456789abcdef", to: "answer")
+        let right = try await stage.run(words + ["--url", url(stage), "--consecutive", "37"])
+        let result = try JSON(parsing: right.output.trimmingCharacters(in: .newlines))
+        #expect(right.status == 0)
+        #expect(result["summary"]?.string?.contains("37 answers in a row over fresh connections: a share of more than 17 % old answers is excluded at 99.9 %") == true)
+        #expect(result["urls"]?.array?.first?["excluded_share"]?.number == 0.171)
+    }
+
     @Test func rightAnswersThatDidNotSettleAreInProgress() async throws {
         let stage = try await Stage()
         try stage.folder.write("0123456789abcdef", to: "answer")

@@ -10,11 +10,14 @@ public struct DeployRecord: Equatable, Sendable {
         public var state: Verdict
         /// What was answered, in words.
         public var account: String
+        /// How many of the last answers were right; `nil` where that is not known.
+        public var consecutive: Int?
 
-        public init(url: String, state: Verdict, account: String) {
+        public init(url: String, state: Verdict, account: String, consecutive: Int? = nil) {
             self.url = url
             self.state = state
             self.account = account
+            self.consecutive = consecutive
         }
     }
 

@@ -312,6 +312,17 @@ extension Availability {
 
 // MARK: Records
 
+extension DeployRecord.URL {
+    fileprivate var json: JSON {
+        var members = Members()
+        members.add("url", url)
+        members.add("state", state.rawValue)
+        members.add("account", account)
+        members.add("consecutive", consecutive)
+        return members.json
+    }
+}
+
 extension DeployRecord {
     public var json: JSON {
         var members = Members()
@@ -327,7 +338,7 @@ extension DeployRecord {
         members.add("revision", revision)
         members.add("summary", summary)
         members.add("hosts", .array(hosts.map(\.json)))
-        members.add("urls", .array(urls.map { ["url": .string($0.url), "state": .string($0.state.rawValue), "account": .string($0.account)] }))
+        members.add("urls", .array(urls.map(\.json)))
         members.add("probe", availability?.json)
         return members.json
     }
@@ -341,7 +352,9 @@ extension DeployRecord {
         hosts = try reader.items("hosts", limit: DeployLimits.hosts, HostDeploy.init)
         urls = try reader.items("urls", limit: DeployLimits.texts) { json throws(RequestError) in
             let reader = DeployReader(json)
-            return URL(url: try reader.text("url"), state: try reader.word("state"), account: try reader.text("account"))
+            return URL(
+                url: try reader.text("url"), state: try reader.word("state"), account: try reader.text("account"),
+                consecutive: try reader.count("consecutive"))
         }
         if let json = json["probe"], json != .null { availability = try Availability(json) }
         guard ended >= began else { throw RequestError(problem: "the deploy ended before it began") }

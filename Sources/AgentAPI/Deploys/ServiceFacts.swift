@@ -43,10 +43,12 @@ public struct ServiceFacts: Equatable, Sendable {
     public var listeners: [HostDeploy.Listener]
     /// What could not be seen, and why.
     public var lacks: [String]
+    /// Why no deploy of it can be proven by its processes, and what would help; `nil`: it may be.
+    public var blindness: String?
 
     public init(
         service: String, unit: String? = nil, initSystem: String? = nil, mainProcess: Int32? = nil, processes: [Process] = [],
-        listeners: [HostDeploy.Listener] = [], lacks: [String] = []
+        listeners: [HostDeploy.Listener] = [], lacks: [String] = [], blindness: String? = nil
     ) {
         self.service = service
         self.unit = unit
@@ -55,6 +57,7 @@ public struct ServiceFacts: Equatable, Sendable {
         self.processes = processes
         self.listeners = listeners
         self.lacks = lacks
+        self.blindness = blindness
     }
 }
 
@@ -73,7 +76,7 @@ extension ServiceFacts {
             "service": .string(service), "unit": text(unit), "init": text(initSystem),
             "main_pid": mainProcess.map { .integer(Int64($0)) } ?? .null, "processes": .array(processes),
             "listeners": .array(listeners.map { ["proto": .string($0.kind), "addr": .string($0.address)] }),
-            "lacks": .array(lacks.map(JSON.string)),
+            "lacks": .array(lacks.map(JSON.string)), "blindness": text(blindness),
         ]
     }
 }

@@ -11,6 +11,8 @@ public struct ServiceAtPresent: Equatable, Sendable {
     public var mainProcess: ProcessIdentity?
     /// Below the control groups' root, with a leading slash.
     public var cgroup: String?
+    /// Why its processes are not known; `nil` where they are, or there are none.
+    public var problem: String?
 }
 
 extension AgentLoop {
@@ -18,7 +20,8 @@ extension AgentLoop {
     public func service(named name: String) -> ServiceAtPresent? {
         guard isRunning, let unit = units.first(where: { $0.isNamed(name) }) ?? only(of: name) else { return nil }
         return ServiceAtPresent(
-            name: unit.tracker.unit, initSystem: unit.chosen, mainProcess: unit.tracker.mainProcess, cgroup: unit.tracker.cgroup)
+            name: unit.tracker.unit, initSystem: unit.chosen, mainProcess: unit.tracker.mainProcess, cgroup: unit.tracker.cgroup,
+            problem: unit.tracker.whyHidden)
     }
 
     /// The one unit that a check has found.

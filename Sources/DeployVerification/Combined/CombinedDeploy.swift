@@ -64,7 +64,7 @@ public struct CombinedDeploy: Equatable, Sendable {
             if !hosts.isEmpty {
                 parts.append("\(number(workers, "worker")) on \(number(hosts.count, "host")) \(workers == 1 ? "runs" : "run") the new release")
             }
-            if !urls.isEmpty { parts.append("\(number(urls.count, "URL")) \(urls.count == 1 ? "answers" : "answer") with its token") }
+            if !urls.isEmpty { parts.append("\(number(urls.count, "URL")) \(urls.count == 1 ? "answers" : "answer") with its token\(strength)") }
             return parts.joined(separator: ", and ") + time + suffering
         case .limitsExceeded:
             let why = breach ?? hosts.first { $0.state == .limitsExceeded }?.reasons.first ?? verdict.meaning
@@ -75,6 +75,12 @@ public struct CombinedDeploy: Equatable, Sendable {
             let why = hosts.first { $0.state == verdict }?.reasons.first ?? urls.first { $0.state == verdict }?.account ?? verdict.meaning
             return (places.isEmpty ? verdict.meaning : "\(places): \(verdict.meaning)\(why == verdict.meaning ? "" : " (\(why))")") + time
         }
+    }
+
+    /// ` (37 answers in a row over fresh connections: ...)`, of the URL that proves least.
+    private var strength: String {
+        guard let row = urls.compactMap(\.consecutive).min(), let words = Strength.words(of: row) else { return "" }
+        return " (\(words))"
     }
 
     /// `; 2 of 812 requests failed, the longest stall was 35 ms`

@@ -12,6 +12,8 @@ public struct DeployRefusal: Error, Equatable, Sendable, CustomStringConvertible
         case unknownDeploy
         /// Another deploy of the service is under way.
         case underWay
+        /// The release carries the token of another service's deploy, which is under way.
+        case releaseInUse
         case tooMany
         /// Nobody would be spared the alerts of its restart.
         case noWindow
@@ -31,6 +33,7 @@ public struct DeployRefusal: Error, Equatable, Sendable, CustomStringConvertible
         case .wrong: 400
         case .unknownService, .unknownDeploy: 404
         case .underWay, .noWindow: 409
+        case .releaseInUse: 423
         case .tooMany: 429
         }
     }
@@ -79,8 +82,34 @@ public struct DeployBook: Sendable {
         entries.last { $0.preparation.service == service && $0.isOpen && !isForgotten($0, at: now) }
     }
 
+    /// The deploy of another service that is under way and needs another token in the same release.
+    private func sharer(
+        of preparation: DeployPreparation, at now: Timestamp, _ isSameRelease: (String, String) -> Bool
+    ) -> Entry? {
+        guard let release = preparation.release else { return nil }
+        return entries.last { entry in
+            guard entry.preparation.service != preparation.service, entry.isOpen, !isForgotten(entry, at: now), let other = entry.preparation.release
+            else { return false }
+            return Secret(entry.preparation.token) != Secret(preparation.token) && isSameRelease(other, release)
+        }
+    }
+
+    /// Deploys that are over when this one begins: the one of its service, and with `--force` those that need another token in its release.
+    func replaced(by preparation: DeployPreparation, at now: Timestamp, _ isSameRelease: (String, String) -> Bool = { $0 == $1 }) -> [Entry] {
+        var rest = self
+        var over = entries.filter { $0.preparation.service == preparation.service && $0.isOpen }
+        while preparation.takesOver, let other = rest.sharer(of: preparation, at: now, isSameRelease) {
+            over.append(other)
+            rest.remove(other.preparation.id)
+        }
+        return over
+    }
+
     /// Whether a deploy may be prepared. `nil`: it may.
-    public func refusal(of preparation: DeployPreparation, at now: Timestamp) -> DeployRefusal? {
+    /// - Parameter isSameRelease: whether two paths lead to one folder.
+    public func refusal(
+        of preparation: DeployPreparation, at now: Timestamp, _ isSameRelease: (String, String) -> Bool = { $0 == $1 }
+    ) -> DeployRefusal? {
         guard DeployToken.isToken(preparation.token.utf8) else { return DeployRefusal(kind: .wrong, description: DeployTokenError().description) }
         if let known = entry(preparation.id)?.preparation, known.service != preparation.service || Secret(known.token) != Secret(preparation.token) {
             return DeployRefusal(kind: .wrong, description: "another deploy has the id \(preparation.id) already")
@@ -93,6 +122,14 @@ public struct DeployBook: Sendable {
                     "deploy \(open.preparation.id) of \(preparation.service)\(who) has been under way since \(open.prepared.text(fraction: false)); wait for its end, or take over with --force"
             )
         }
+        if !preparation.takesOver, let other = sharer(of: preparation, at: now, isSameRelease) {
+            let who = other.preparation.person.map { " by \($0)" } ?? ""
+            return DeployRefusal(
+                kind: .releaseInUse,
+                description:
+                    "the release \(preparation.release ?? "") carries the token of deploy \(other.preparation.id) of \(other.preparation.service)\(who), which is under way, and another token would spoil it: prepare both with one token (--token), wait for its end, or take over with --force"
+            )
+        }
         if entries.count >= Self.most, entries.allSatisfy({ $0.isOpen && !isForgotten($0, at: now) }) {
             return DeployRefusal(kind: .tooMany, description: "\(Self.most) deploys are under way on this host; wait for one to end")
         }
@@ -100,10 +137,13 @@ public struct DeployBook: Sendable {
     }
 
     /// - Returns: the ids of those that are over by this: taken over, forgotten, or too old.
-    public mutating func add(_ preparation: DeployPreparation, _ baseline: Baseline, at now: Timestamp) -> [String] {
+    public mutating func add(
+        _ preparation: DeployPreparation, _ baseline: Baseline, at now: Timestamp, _ isSameRelease: (String, String) -> Bool = { $0 == $1 }
+    ) -> [String] {
         var over = expire(at: now)
-        over += entries.filter { $0.preparation.service == preparation.service && $0.isOpen }.map(\.preparation.id)
-        entries.removeAll { $0.preparation.service == preparation.service && $0.isOpen }
+        let replaced = Set(replaced(by: preparation, at: now, isSameRelease).map(\.preparation.id))
+        over += replaced
+        entries.removeAll { replaced.contains($0.preparation.id) }
         while entries.count >= Self.most {
             let index = entries.firstIndex { !$0.isOpen || isForgotten($0, at: now) } ?? 0
             over.append(entries.remove(at: index).preparation.id)

@@ -118,7 +118,7 @@ public final class DeployDesk {
     private func prepare(
         _ preparation: DeployPreparation, _ service: InspectedService, _ done: @escaping (Result<DeployPrepared, DeployRefusal>) -> Void
     ) {
-        if let refusal = book.refusal(of: preparation, at: time.now().wall) { return done(.failure(refusal)) }
+        if let refusal = book.refusal(of: preparation, at: time.now().wall, isSameRelease) { return done(.failure(refusal)) }
         if let entry = book.entry(preparation.id) {
             // Asked again, as after a lost connection: the first baseline counts.
             return done(.success(prepared(entry)))
@@ -130,8 +130,10 @@ public final class DeployDesk {
             guard let self else { return }
             preparing.remove(service.name)
             let now = time.now().wall
-            for entry in book.entries where entry.preparation.service == service.name && entry.isOpen { closeWindow(of: entry) }
-            for id in book.add(preparation, baseline, at: now) { stopObserving(id) }
+            // Another service's deploy may have come first meanwhile.
+            if let refusal = book.refusal(of: preparation, at: now, isSameRelease) { return done(.failure(refusal)) }
+            for entry in book.replaced(by: preparation, at: now, isSameRelease) { closeWindow(of: entry) }
+            for id in book.add(preparation, baseline, at: now, isSameRelease) { stopObserving(id) }
             guard let entry = book.entry(preparation.id) else { return }
             watches[service.name]?.learn(of: (preparation.id, Secret(preparation.token)))
             observe(entry, service)
@@ -143,6 +145,12 @@ public final class DeployDesk {
                 done(.failure(DeployRefusal(kind: .noWindow, description: "no deploy window: \(problem)")))
             }
         }
+    }
+
+    private func isSameRelease(_ one: String, _ other: String) -> Bool {
+        if one == other { return true }
+        guard let first = inspector.release(one).folder, let second = inspector.release(other).folder else { return false }
+        return first.mark == second.mark
     }
 
     private func openWindow(of entry: DeployBook.Entry, _ opened: @escaping (_ problem: String?) -> Void) {

@@ -10,11 +10,14 @@ public struct InspectedService: Equatable, Sendable {
     public var mainProcess: Int32?
     /// Below the control groups' root; `nil` where there is none: its processes are then the main one's descendants.
     public var cgroup: String?
+    /// Why its processes are not known, for a person; `nil` where they are, or there are none.
+    public var problem: String?
 
-    public init(name: String, mainProcess: Int32?, cgroup: String?) {
+    public init(name: String, mainProcess: Int32?, cgroup: String?, problem: String? = nil) {
         self.name = name
         self.mainProcess = mainProcess
         self.cgroup = cgroup
+        self.problem = problem
     }
 }
 

@@ -169,6 +169,7 @@ final class ServiceWatch {
             if let found {
                 service.mainProcess = found.mainProcess
                 service.cgroup = found.cgroup ?? service.cgroup
+                service.problem = found.problem
             } else {
                 service.mainProcess = nil
             }

@@ -17,6 +17,14 @@ public enum Doctor {
 
     private static func release(_ facts: DoctorFacts) -> [DoctorFinding] {
         let service = facts.service
+        if let blindness = service.blindness {
+            return [
+                DoctorFinding(
+                    .fault, .unseen, "who takes its requests cannot be seen: no deploy can be proven by its processes",
+                    at: service.processes.prefix(5).map { "process \($0.pid)" }, why: shown(blindness),
+                    mend: "an agent where the service runs; or verify-token check --url URL, without --service")
+            ]
+        }
         guard !service.processes.isEmpty else {
             return [
                 DoctorFinding(

@@ -38,6 +38,7 @@ public struct DoctorFinding: Equatable, Sendable {
         case releaseNamed = "release-named"
         case reloadDoesNothing = "reload-does-nothing"
         case reloadEnds = "reload-ends"
+        case unseen
         case uwsgiIgnoresReload = "uwsgi-ignores-reload"
     }
 

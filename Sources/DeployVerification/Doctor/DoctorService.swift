@@ -41,6 +41,8 @@ public struct DoctorService: Equatable, Sendable {
     public var processes: [Process]
     /// `tcp 127.0.0.1:8080`, `unix /run/app.sock`.
     public var listeners: [String]
+    /// Why no deploy of it can be proven by its processes, and what would help; `nil`: it may be.
+    public var blindness: String?
 
     public init(
         name: String, unit: String? = nil, initSystem: String? = nil, mainProcess: Int32? = nil, processes: [Process] = [], listeners: [String] = []
@@ -59,6 +61,7 @@ public struct DoctorService: Equatable, Sendable {
             throw RequestError(problem: "the answer names no service")
         }
         self.init(name: name, unit: json["unit"]?.string, initSystem: json["init"]?.string, mainProcess: Self.pid(json["main_pid"]))
+        blindness = json["blindness"]?.string
         for process in (json["processes"]?.array ?? []).prefix(DoctorLimits.processes) {
             guard let pid = Self.pid(process["pid"]) else { continue }
             processes.append(

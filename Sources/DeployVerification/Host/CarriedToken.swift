@@ -61,7 +61,7 @@ extension HostVerifier {
     /// What the workers carry, by what they have answered, or else by what their releases had at their birth.
     /// - Parameter birth: `nil` when they can be asked.
     func carried(birth: ((ProcessMark) -> BirthToken)?) -> CarriedToken {
-        guard let look, let roles else { return .unproven }
+        guard let look, let roles, look.blindness == nil else { return .unproven }
         let workers = judged.map { one -> BirthToken in
             if let birth { return Self.carried(by: one.process, of: look, birth) }
             switch heard[one.process.mark]?.latest?.content {

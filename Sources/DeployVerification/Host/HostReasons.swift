@@ -19,12 +19,13 @@ extension HostVerifier {
     /// The most important first.
     func reasons(for state: Verdict, at now: Duration) -> [String] {
         guard look != nil else { return token == nil ? [] : ["nothing has been seen yet"] }
-        guard token != nil else { return judged.isEmpty ? [nobody] : [] }
-        var reasons: [String] = []
+        let blindness = (look?.blindness).map { [$0] } ?? []
+        guard token != nil else { return judged.isEmpty && blindness.isEmpty ? [nobody] : blindness }
+        var reasons = state == .verified ? [] : blindness
         if let ending { reasons.append(ending) }
         if state == .crashLoop { reasons.append(crashes(at: now)) }
         if state == .limitsExceeded, let availability, let breach = check?.limits?.breach(by: availability) { reasons.append(breach) }
-        if judged.isEmpty { reasons.append(nobody) }
+        if judged.isEmpty, blindness.isEmpty { reasons.append(nobody) }
         for kind in [HostDeploy.Class.dynamic, .old, .oldCode, .unknown] { reasons += sentences(of: kind, at: now) }
         let new = count(.new)
         if new > 0, new < expected, judged.allSatisfy({ $0.class == .new }) {

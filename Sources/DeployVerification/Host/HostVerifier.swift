@@ -372,7 +372,9 @@ public struct HostVerifier: Sendable {
         !judged.isEmpty && judged.allSatisfy { $0.class == .new } && judged.count >= expected && roles?.unseen.isEmpty == true
     }
 
-    private var isNothing: Bool { judged.isEmpty && roles?.unseen.isEmpty == true }
+    private var isNothing: Bool { judged.isEmpty && isAllSeen }
+
+    private var isAllSeen: Bool { roles?.unseen.isEmpty == true && look?.blindness == nil }
 
     /// Processes that came with the deploy and live: they may be about to serve.
     private var isBooting: Bool {
@@ -396,7 +398,7 @@ public struct HostVerifier: Sendable {
         guard look != nil else { return .unproven }
         if count(.dynamic) > 0 { return .dynamicToken }
         if !isRight, churn.loop(at: now) != nil { return .crashLoop }
-        guard !judged.isEmpty else { return roles?.unseen.isEmpty == true ? .down : .unproven }
+        guard !judged.isEmpty else { return isAllSeen ? .down : .unproven }
         let (new, old, oldCode, unknown) = (count(.new), count(.old), count(.oldCode), count(.unknown))
         if new > 0, old + oldCode + unknown > 0 { return .mixed }
         if old > 0 { return .stale }

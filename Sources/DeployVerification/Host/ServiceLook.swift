@@ -106,12 +106,17 @@ public struct ServiceLook: Equatable, Sendable {
     public var processes: [ServiceProcess]
     /// What could not be seen, and why, for a person.
     public var lacks: [String]
+    /// Why nothing can be said of who accepts connections, and what would help; `nil`: it can be seen.
+    public var blindness: String?
 
-    public init(at: Duration, listeners: [ServiceListener] = [], processes: [ServiceProcess] = [], lacks: [String] = []) {
+    public init(
+        at: Duration, listeners: [ServiceListener] = [], processes: [ServiceProcess] = [], lacks: [String] = [], blindness: String? = nil
+    ) {
         self.at = at
         self.listeners = listeners
         self.processes = processes
         self.lacks = lacks
+        self.blindness = blindness
     }
 }
 

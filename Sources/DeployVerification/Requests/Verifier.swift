@@ -14,7 +14,7 @@ public struct Verifier: Sendable {
 
     /// How patient it is.
     public struct Patience: Equatable, Sendable {
-        /// How many right answers in a row prove a target.
+        /// How many right answers in a row prove a target at least.
         public var consecutive = 5
         /// From the start to the verdict.
         public var timeout = Duration.seconds(60)
@@ -27,19 +27,29 @@ public struct Verifier: Sendable {
     private struct Target {
         var name: String
         var sightings: [Sighting] = []
+        /// What was seen last, whatever it is worth; and what of it means something.
+        var latest: Evidence?
         var last: Evidence?
         var looks = 0
-        /// How many of the last looks meant the same, and since when.
+        /// How many of the last looks that meant something meant the same, and since when.
         var streak = 0
         var streakStart = Duration.zero
+        /// How many looks since then meant nothing.
+        var empty = 0
         var hasBeenRight = false
         var hasBeenOld = false
-        /// Answers of something else that came after the first right one.
-        var othersAfterRight = 0
+        /// Since the first right answer; and since what came before is explained.
+        var mixture = Mixture()
+        /// How long to wait between two looks, as a limit of the server has it.
+        var pace: Duration?
+        var notBefore: Duration?
     }
 
+    /// Between two looks at a target that answers too many requests with 429.
+    static let limitedPace = (first: Duration.milliseconds(500), most: Duration.seconds(5), longest: Duration.seconds(30))
     /// Between two looks at a target that has begun to answer right.
     static let quickInterval = Duration.milliseconds(20)
+    static let strengthening = Duration.milliseconds(50)
     /// How long and how often a target must bar us before we believe that waiting does not help.
     static let barredAfter = (looks: 3, time: Duration.seconds(5))
     /// A look or two may fall into the moment in which a server changes over; more at the end are a state.
@@ -50,6 +60,8 @@ public struct Verifier: Sendable {
     public let patience: Patience
     private let start: Duration
     private var targets: [Target]
+    /// What was asked before this is explained by who was known to be old then.
+    private var explained: Duration?
 
     public init(targets: [String], patience: Patience, start: Duration) {
         self.patience = patience
@@ -58,9 +70,22 @@ public struct Verifier: Sendable {
     }
 
     /// Takes one look at a target into account.
-    public mutating func observe(_ evidence: Evidence, of index: Int, at now: Duration) {
+    /// - Parameter asked: when the look began; `nil`: at `now`.
+    public mutating func observe(_ evidence: Evidence, of index: Int, asked: Duration? = nil, at now: Duration) {
         var target = targets[index]
-        if target.last?.meaning == evidence.meaning {
+        target.latest = evidence
+        note(evidence.words, in: &target, at: now)
+        defer { targets[index] = target }
+        if case .limited(let wait) = evidence {
+            target.pace = min(Self.limitedPace.most, (target.pace ?? Self.limitedPace.first / 2) * 2)
+            target.notBefore = now + min(wait ?? .zero, Self.limitedPace.longest)
+        }
+        guard let meaning = evidence.meaning else {
+            target.empty += 1
+            return
+        }
+        target.empty = 0
+        if target.last?.meaning == meaning {
             target.streak += 1
         } else {
             target.streak = 1
@@ -69,10 +94,19 @@ public struct Verifier: Sendable {
         target.looks += 1
         target.last = evidence
         if evidence == .rightToken { target.hasBeenRight = true }
-        if evidence.meaning == .old { target.hasBeenOld = true }
-        if evidence.isOtherAnswer, target.hasBeenRight { target.othersAfterRight += 1 }
-        note(evidence.words, in: &target, at: now)
-        targets[index] = target
+        if meaning == .old { target.hasBeenOld = true }
+        guard target.hasBeenRight, explained.map({ (asked ?? now) >= $0 }) ?? true else { return }
+        if evidence == .rightToken { target.mixture.noteRight() }
+        if evidence.isOtherAnswer { target.mixture.noteOther(at: now) }
+    }
+
+    /// Who has looked at every worker knows since when none is old: other answers before that were theirs, and none may come after.
+    /// - Parameter moment: `nil`: it is not known any more.
+    public mutating func explain(before moment: Duration?) {
+        guard moment != explained else { return }
+        explained = moment
+        guard moment != nil else { return }
+        for index in targets.indices { targets[index].mixture = Mixture() }
     }
 
     private func note(_ words: String, in target: inout Target, at now: Duration) {
@@ -86,52 +120,67 @@ public struct Verifier: Sendable {
     }
 
     /// How long to wait before the next look at a target: while right answers gather, not long.
-    /// - Parameter isDue: somebody else has seen that the right answer must come now.
-    public func pause(of index: Int, isDue: Bool = false) -> Duration {
+    /// - Parameter isDue: it is known from elsewhere that the right answer must come now.
+    public func pause(of index: Int, isDue: Bool = false, at now: Duration) -> Duration {
         let target = targets[index]
-        let gathers = isDue || target.last == .rightToken
-        return gathers && !isProven(target) ? min(Self.quickInterval, patience.interval) : patience.interval
+        let isProven = isProven(target, at: now)
+        let gathers = (isDue || target.last == .rightToken) && !isProven
+        // While agents let their workers settle, more answers cost no time.
+        let strengthens = isDue && isProven
+        var pause = min(gathers ? Self.quickInterval : strengthens ? Self.strengthening : patience.interval, patience.interval)
+        if let pace = target.pace { pause = max(pause, pace) }
+        if let notBefore = target.notBefore { pause = max(pause, (notBefore - now) * 1.25) }
+        return pause
     }
 
     /// The verdict, as soon as there is one; `nil` means to go on looking.
     public func verdict(at now: Duration) -> Verdict? {
-        if targets.allSatisfy(isProven) { return .verified }
-        if now - start >= patience.timeout || targets.contains(where: { isBarred($0, at: now) }) { return verdictByNow }
+        if isProven(at: now) { return .verified }
+        if now - start >= patience.timeout || targets.contains(where: { isBarred($0, at: now) }) { return verdictByNow(at: now) }
         return nil
     }
 
-    /// Since when every target has answered right, without a break; `nil` while one of them is not proven.
-    public var rightSince: Duration? { targets.allSatisfy(isProven) ? targets.map(\.streakStart).max() : nil }
+    private func isProven(at now: Duration) -> Bool { targets.allSatisfy { isProven($0, at: now) } }
 
-    /// Whether nobody has ever answered anything but right.
+    /// Since when every target has answered right, without a break; `nil` while one of them is not proven.
+    public func rightSince(at now: Duration) -> Duration? { isProven(at: now) ? targets.map(\.streakStart).max() : nil }
+
+    /// Whether nothing but right answers has ever come.
     public var hasOnlyBeenRight: Bool { targets.allSatisfy { $0.last == .rightToken && $0.streak == $0.looks } }
 
     /// What would be the verdict if the time were over.
-    public var verdictByNow: Verdict { targets.map(verdict(of:)).min() ?? .unproven }
+    public func verdictByNow(at now: Duration) -> Verdict { targets.indices.map { verdict(of: $0, at: now) }.min() ?? .unproven }
 
-    private func isProven(_ target: Target) -> Bool { target.last == .rightToken && target.streak >= patience.consecutive }
+    private func isProven(_ target: Target, at now: Duration) -> Bool {
+        guard target.last == .rightToken, target.streak >= target.mixture.needed(atLeast: patience.consecutive) else { return false }
+        return target.mixture.lastOther.map { now - $0 >= target.mixture.quiet } ?? true
+    }
 
     private func isBarred(_ target: Target, at now: Duration) -> Bool {
         target.last?.meaning == .barred && target.streak >= Self.barredAfter.looks && now - target.streakStart >= Self.barredAfter.time
     }
 
-    private func verdict(of target: Target) -> Verdict {
-        guard let last = target.last else { return .unproven }
-        if isProven(target) { return .verified }
-        // How it ended says more than what was before, once it is more than a moment.
-        if target.streak >= min(Self.stateAfter, target.looks) {
-            switch last.meaning {
-            case .down: return .down
-            case .unreachable, .barred: return .unreachable
-            case .unclear: return target.hasBeenRight && target.othersAfterRight > 0 ? .mixed : .unproven
-            case .new, .old: break
-            }
-        }
-        if target.hasBeenRight {
-            if target.othersAfterRight > 0 { return .mixed }
-            return last == .rightToken ? .inProgress : .unproven
-        }
+    /// What would be the verdict on one target alone if the time were over.
+    public func verdict(of index: Int, at now: Duration) -> Verdict {
+        let target = targets[index]
+        if isProven(target, at: now) { return .verified }
+        if !target.mixture.isEmpty { return ending(of: target) ?? .mixed }
+        // It says how it may be asked, and not what runs.
+        guard let last = target.last, target.empty < min(Self.stateAfter, target.looks + target.empty) else { return .unproven }
+        if let ending = ending(of: target) { return ending }
+        if target.hasBeenRight { return last == .rightToken && target.empty == 0 ? .inProgress : .unproven }
         return target.hasBeenOld ? .stale : .unproven
+    }
+
+    /// How it ended says more than what was before, once it is more than a moment.
+    private func ending(of target: Target) -> Verdict? {
+        guard target.streak >= min(Self.stateAfter, target.looks) else { return nil }
+        switch target.last?.meaning {
+        case .down: return .down
+        case .unreachable, .barred: return .unreachable
+        case .unclear: return target.mixture.isEmpty ? .unproven : .mixed
+        case .new, .old, nil: return nil
+        }
     }
 
     // MARK: In words
@@ -147,12 +196,39 @@ public struct Verifier: Sendable {
     }
 
     /// What was seen last of a target.
-    public func latest(of index: Int) -> String { targets[index].last?.words ?? "no answer yet" }
+    public func latest(of index: Int) -> String { targets[index].latest?.words ?? "no answer yet" }
+
+    /// How much the right answers of a target prove, in a sentence; `nil` while there is none.
+    public func strength(of index: Int) -> String? { Strength.words(of: consecutive(of: index)) }
+
+    /// What keeps a target from being proven, and what to do about it.
+    public func reason(of index: Int, at now: Duration) -> String {
+        let target = targets[index]
+        let verdict = verdict(of: index, at: now)
+        guard let latest = target.latest else { return "\(verdict.meaning): it has not answered" }
+        switch verdict {
+        case .verified: return verdict.meaning
+        case .mixed:
+            let needed = needed(of: index)
+            let row = consecutive(of: index)
+            let others = target.sightings.filter { $0.words != Evidence.rightToken.words }.map(\.words).prefix(3).joined(separator: ", ")
+            let after = target.mixture.lastOther.map { ", the last \(words(now - $0)) ago" } ?? ""
+            return
+                "other answers came after the first right one (\(others)\(after)): \(row) of \(needed) right answers in a row; look for what else answers there: an old server behind the balancer, a process that shares the port; or a longer --timeout"
+        case .inProgress:
+            return "\(consecutive(of: index)) of \(needed(of: index)) right answers in a row, and not for long enough; a longer --timeout"
+        case .stale:
+            return "it answers \(target.last?.words ?? latest.words): was the service restarted, and does this URL lead to it? See `verify-token doctor`"
+        default:
+            let seen = target.empty > 0 ? latest : target.last ?? latest
+            return "it answers with \(seen.words)" + (seen.remedy.map { "; \($0)" } ?? "")
+        }
+    }
+
+    /// How many right answers in a row prove a target: as many as the mixture that was seen demands.
+    public func needed(of index: Int) -> Int { targets[index].mixture.needed(atLeast: patience.consecutive) }
 
     public func sightings(of index: Int) -> [Sighting] { targets[index].sightings }
-
-    /// What would be the verdict on one target alone if the time were over.
-    public func verdict(of index: Int) -> Verdict { verdict(of: targets[index]) }
 
     /// How many of the last answers of a target were right.
     public func consecutive(of index: Int) -> Int { targets[index].last == .rightToken ? targets[index].streak : 0 }

@@ -33,6 +33,24 @@ public enum TokenFile {
         fsync(folder)
     }
 
+    /// The token that is in a release's folder; `nil` when there is none, or something else than a small plain file has its name.
+    public static func read(release path: String) -> DeployToken? {
+        let folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard folder >= 0 else { return nil }
+        defer { close(folder) }
+        let file = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
+        guard file >= 0 else { return nil }
+        defer { close(file) }
+        var status = stat()
+        var bytes = [UInt8](repeating: 0, count: 256)
+        guard fstat(file, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_nlink == 1 else { return nil }
+        let count = Glibc.read(file, &bytes, bytes.count)
+        guard count > 0, count < bytes.count else { return nil }
+        var text = bytes[..<count]
+        if text.last == 10 { text.removeLast() }
+        return try? DeployToken(parsing: String(decoding: text, as: UTF8.self))
+    }
+
     /// Why no token can be written into a release's folder, as far as can be told without writing.
     public static func problem(release path: String) -> FileError? {
         let folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)

@@ -28,7 +28,8 @@ extension ServiceObserver {
             }
         }
         return ServiceFacts(
-            service: service.name, mainProcess: service.mainProcess, processes: Array(processes), listeners: Array(listeners), lacks: look.lacks)
+            service: service.name, mainProcess: service.mainProcess, processes: Array(processes), listeners: Array(listeners), lacks: look.lacks,
+            blindness: look.blindness)
     }
 
     private func arguments(of pid: Int32) -> [String]? {

@@ -61,6 +61,14 @@ final class ServiceObserver {
             guard let process = process(pid, among: listeners) else { continue }
             seen.append(process)
         }
+        look.blindness = service.problem ?? whyTooMuch(service) ?? Namespaces.blindness(to: seen, in: proc)
+        if let blindness = look.blindness {
+            // Whoever listens here at the same addresses is another service.
+            look.lacks.append(blindness)
+            if !place(&seen, at: now) { look.lacks.append("where some processes stand: the file system of their folder does not answer") }
+            look.processes = seen
+            return look
+        }
         var inodes = seen.reduce(into: Set<UInt64>()) { $0.formUnion($1.listeners ?? []) }
         // With socket activation, whoever opened the listeners holds them as well, or alone.
         let addresses = Set(known.map(\.address))
@@ -96,20 +104,39 @@ final class ServiceObserver {
         return found
     }
 
+    /// Without a control group, what descends from the main process is the service.
+    private func whyTooMuch(_ service: InspectedService) -> String? { service.cgroup == nil ? service.mainProcess.flatMap(Self.whyNoService) : nil }
+
     func pids(of service: InspectedService) -> [Int32] {
-        if let cgroup = service.cgroup, let hierarchies {
+        // Of the topmost group is everything that is in no other.
+        if let cgroup = service.cgroup, cgroup != "/", let hierarchies {
             if groups[cgroup] == nil { groups[cgroup] = CgroupReader(cgroup, in: hierarchies, clockTicks: clockTicks, reader: reader) }
             var pids: [Int32] = []
             if groups[cgroup]?.appendProcesses(to: &pids) == true, !pids.isEmpty { return pids.sorted() }
         }
         // When the main process changes, as when a second master takes the pid file over, those that were the service's still are: they may
         // accept connections as before.
-        var pids = Set(service.mainProcess.map { stat(of: $0) == nil ? [] : descendants(of: $0) } ?? [])
+        let main = service.mainProcess.flatMap { Self.whyNoService($0) == nil && stat(of: $0) != nil ? $0 : nil }
+        var pids = Set(main.map { descendants(of: $0) } ?? [])
         for (pid, start) in members[service.name] ?? [:] where !pids.contains(pid) && isAlive(pid, startTicks: start) {
             pids.formUnion(descendants(of: pid))
         }
         members[service.name] = Dictionary(uniqueKeysWithValues: pids.compactMap { pid in stat(of: pid).map { (pid, $0.startTicks) } })
         return pids.sorted()
+    }
+
+    /// Why a main process cannot be that of a service: what descends from it is more than one.
+    private static func whyNoService(_ main: Int32) -> String? {
+        if main == 1 { return "its main process is said to be process 1, from which everything on this host descends: name the service's own process" }
+        var pid = getppid()
+        while pid > 1 {
+            if pid == main {
+                return "its main process (\(main)) has started this agent too, and so is more than the service: name the service's own process"
+            }
+            guard let parent = ProcFileSystem(root: "/").stat(of: pid)?.parent, parent != pid else { return nil }
+            pid = parent
+        }
+        return nil
     }
 
     func table() throws(SystemError) -> SocketTable {

@@ -114,7 +114,7 @@ private struct OpenRCServices: ScriptedServiceKind {
         guard state(name) == "started", access("/run/openrc/options/\(name)/child_pid", F_OK) != 0, let path = pidFilePath(name) else { return false }
         return switch PidFile(at: path, proc: proc, now: SystemTime().now(), clockTicks: clockTicks) {
         case .died, .otherProcess, .missing: true
-        case .runs, .hidden, .unreadable, .forbidden, .outOfReach: false
+        case .runs, .hidden, .strange, .unreadable, .forbidden, .outOfReach: false
         }
     }
 }

@@ -11,6 +11,9 @@ enum PidFile: Equatable, Sendable {
     case died(pid: Int32)
     /// The pid belongs to a process that is younger than the file.
     case otherProcess(pid: Int32)
+    /// The process runs, and is not what writes such a file: its number is one of another pid namespace, as inside a container. What it is, for
+    /// a person.
+    case strange(pid: Int32, what: String)
     /// The pid is in use, and /proc does not show by whom.
     case hidden(pid: Int32)
     case missing
@@ -20,7 +23,8 @@ enum PidFile: Equatable, Sendable {
     /// The agent's own view of the file system does not hold it; why, for a person.
     case outOfReach(String)
 
-    init(at path: String, proc: ProcFileSystem, now: Moment, clockTicks: UInt64) {
+    /// - Parameter window: a file that is younger than its process by more may have been written by another one.
+    init(at path: String, proc: ProcFileSystem, now: Moment, clockTicks: UInt64, window: Duration = .seconds(60)) {
         // A pipe in its place must not make the agent wait.
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else {
@@ -42,6 +46,11 @@ enum PidFile: Equatable, Sendable {
             self = .unreadable("does not begin with a process id")
             return
         }
+        // Everything on the machine descends from it: no service is all of that.
+        guard pid != 1 else {
+            self = .strange(pid: pid, what: "which starts all others")
+            return
+        }
         guard let stat = proc.stat(of: pid) ?? proc.stat(of: pid) else {
             // Mounted with hidepid, /proc shows only processes that one may trace; the kernel still says that a pid is in use.
             self = proc.isOfKernel && (kill(pid, 0) == 0 || errno == EPERM) ? .hidden(pid: pid) : .died(pid: pid)
@@ -56,9 +65,22 @@ enum PidFile: Equatable, Sendable {
         // The kernel counts in hundredths of a second, and the wall clock may have been set a little since.
         if started > written + .seconds(2) {
             self = .otherProcess(pid: pid)
+        } else if proc.isKernelThread(stat) {
+            self = .strange(pid: pid, what: "which is a part of the kernel (\(stat.command))")
+        } else if written > started + window,
+            let twin = PidTwin.find(pid, in: proc, startedWithin: window, before: written, now: now, clockTicks: clockTicks)
+        {
+            self = .strange(pid: pid, what: "and so is process \(twin) called in its container, which was started when the file was written")
         } else {
             self = .runs(ProcessIdentity(pid: pid, startTicks: stat.startTicks))
         }
+    }
+}
+
+extension PidFile {
+    /// What is said of a number that means another process than this machine's of that number.
+    static func whyStrange(_ path: String, _ pid: Int32, _ what: String) -> String {
+        "the pid file \(path) names process \(pid), \(what): its number is probably that of another pid namespace, as inside a container; name a file with the pid that this host knows, or check the container's unit instead"
     }
 }
 

@@ -294,6 +294,8 @@ extension PidFile {
             Observation(
                 request: name, presence: .hidden, unit: name, activity: .stopped,
                 detail: "the pid file \(path) is on a file system that does not answer")
+        case .strange(let pid, let what):
+            Observation(request: name, presence: .hidden, unit: name, activity: .stopped, detail: Self.whyStrange(path, pid, what))
         case .outOfReach(let why):
             Observation(
                 request: name, presence: .hidden, unit: name, activity: .stopped, detail: "the pid file \(path) cannot be reached: \(why)")

@@ -14,6 +14,12 @@ struct ProcFileSystem: Sendable {
 
     func stat(of pid: Int32) -> ProcessStat? { readFile(path(of: pid, "stat"), limit: 4096).flatMap { ProcessStat(parsing: $0) } }
 
+    /// Threads of the kernel are children of the one that has the number 2.
+    func isKernelThread(_ stat: ProcessStat) -> Bool {
+        guard stat.pid == 2 || stat.parent == 2 else { return false }
+        return (stat.pid == 2 ? stat : self.stat(of: 2))?.command == "kthreadd"
+    }
+
     /// Everything that has a number as its name.
     func processes() -> [Int32] {
         var pids: [Int32] = []

@@ -88,6 +88,7 @@ extension PidFile {
         case .hidden(let pid): .known(UnitReport(activity: .running, detail: hiddenProcess(pid)))
         case .died(let pid): .known(UnitReport(activity: .failed, detail: "process \(pid) has ended and left its pid file"))
         case .otherProcess(let pid): .known(UnitReport(activity: .failed, detail: "process \(pid) is younger than the pid file that names it"))
+        case .strange(let pid, let what): .hidden(Self.whyStrange(path, pid, what))
         case .missing: .absent
         case .unreadable(let why): .known(UnitReport(activity: .failed, detail: "the pid file \(why)"))
         case .outOfReach(let why): .hidden("the pid file \(path) cannot be reached: \(why)")

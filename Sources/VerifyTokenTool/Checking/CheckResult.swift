@@ -9,6 +9,8 @@ struct CheckResult: Sendable {
     struct Looks: Sendable {
         /// How many of the last answers were right.
         var consecutive: Int
+        /// What keeps the URL from being proven, and what to do about it.
+        var reason: String
         var answers: [Answer]
     }
 
@@ -48,7 +50,7 @@ struct CheckResult: Sendable {
             if host.reasons.isEmpty { add("\(oneLine(host.host)): \(host.state.meaning)") }
         }
         if let limits = everything.limits, let availability = everything.availability, let breach = limits.breach(by: availability) { add(breach) }
-        for url in everything.urls where url.state != .verified { add("\(url.url): \(url.state.meaning)") }
+        for (url, looks) in zip(everything.urls, looks) where url.state != .verified { add("\(url.url): \(oneLine(looks.reason))") }
         return Array(reasons.prefix(DeployLimits.texts))
     }
 
@@ -61,7 +63,10 @@ struct CheckResult: Sendable {
 
     /// Lines for a terminal, the verdict in the last.
     var lines: [String] {
-        var lines = everything.urls.map { "  \($0.url): \($0.account)" }
+        var lines = everything.urls.map { url in
+            let strength = url.state == .verified ? url.consecutive.flatMap(Strength.words) : nil
+            return "  \(url.url): \(url.account)\(strength.map { "; \($0)" } ?? "")"
+        }
         for host in everything.hosts {
             lines.append("  \(oneLine(host.host)): \(oneLine(host.inWords))")
             if let availability = host.availability { lines.append("    probe: \(availability.words)") }
@@ -77,8 +82,10 @@ struct CheckResult: Sendable {
             let answers = looks.answers.map { answer -> JSON in
                 ["what": .string(answer.what), "count": .integer(Int64(answer.count)), "last_seen_s_ago": rounded(answer.ago)]
             }
+            let share = Strength.excludedShare(by: looks.consecutive)
             return [
                 "url": .string(url.url), "state": .string(url.state.rawValue), "consecutive": .integer(Int64(looks.consecutive)),
+                "excluded_share": share.map { .number(($0 * 1000).rounded(.up) / 1000) } ?? .null, "strength": JSON(Strength.words(of: looks.consecutive)),
                 "answers": .array(answers),
             ]
         }

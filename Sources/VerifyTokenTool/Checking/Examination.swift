@@ -71,10 +71,11 @@ actor Examination {
     private func look(at request: HTTPRequest, _ index: Int, with transfers: Transfers) async {
         while !Task.isCancelled {
             let turnsBefore = turns
+            let asked = time.now().uptime
             let evidence = await evidence(request, transfers)
             // A look that the end of the time cut short saw nothing.
             guard !Task.isCancelled else { return }
-            verifier.observe(evidence, of: index, at: time.now().uptime)
+            verifier.observe(evidence, of: index, asked: asked, at: time.now().uptime)
             changed.yield()
             if turns == turnsBefore { await rest(index) }
         }
@@ -82,9 +83,10 @@ actor Examination {
 
     /// Until the next look at a URL, or until an agent tells of workers that have turned over.
     private func rest(_ index: Int) async {
-        let isDue = newSince.map { time.now().uptime - $0 < Self.dueFor } ?? false
+        let now = time.now().uptime
+        let isDue = newSince.map { now - $0 < Self.dueFor } ?? false
         // Not quite regular: else the looks could fall in step with others' requests, and a balancer give us always the same backend.
-        let pause = verifier.pause(of: index, isDue: isDue) * Double.random(in: 0.8...1.2)
+        let pause = verifier.pause(of: index, isDue: isDue, at: now) * Double.random(in: 0.8...1.2)
         let nap = Task { [time] in try await time.sleep(pause) }
         naps[index] = nap
         await withTaskCancellationHandler {
@@ -100,6 +102,7 @@ actor Examination {
         guard latest != progress else { return }
         progress = latest
         newSince = latest.isEveryHostNew ? newSince ?? now : nil
+        verifier.explain(before: newSince)
         turns += 1
         for nap in naps.values { nap.cancel() }
     }
@@ -108,7 +111,7 @@ actor Examination {
         do throws(TransferError) {
             let answer = try await transfers.http(request)
             guard let token = plan.token else { return .other(reason: "no token is known") }
-            return Evidence(status: answer.status, body: answer.body, expecting: token)
+            return Evidence(status: answer.status, headers: answer.headers, body: answer.body, expecting: token)
         } catch {
             switch error.kind {
             case .connectionRefused: return .refused
@@ -225,7 +228,7 @@ actor Examination {
         }
         // Where the agents have looked at the workers all the time, a URL has nothing to settle that was never wrong.
         let isVouchedFor = !plan.doors.isEmpty && verifier.hasOnlyBeenRight
-        let since = isVouchedFor ? begin.uptime - plan.settle : verifier.rightSince ?? now
+        let since = isVouchedFor ? begin.uptime - plan.settle : verifier.rightSince(at: now) ?? now
         provenSince = since
         if isSettled(at: now) { hasSettled = true }
         return true
@@ -268,10 +271,10 @@ actor Examination {
     private func urls(at now: Duration) -> [DeployRecord.URL] {
         let isSettled = isSettled(at: now)
         return plan.requests.enumerated().map { index, request in
-            let state = verifier.verdict(of: index)
+            let state = verifier.verdict(of: index, at: now)
             return DeployRecord.URL(
                 url: request.shown, state: state == .verified && !isSettled && plan.settle > .zero ? .inProgress : state,
-                account: verifier.account(of: index, at: now))
+                account: verifier.account(of: index, at: now), consecutive: verifier.consecutive(of: index))
         }
     }
 
@@ -292,7 +295,7 @@ actor Examination {
             let sightings = verifier.sightings(of: index)
             result.looks.append(
                 CheckResult.Looks(
-                    consecutive: verifier.consecutive(of: index),
+                    consecutive: verifier.consecutive(of: index), reason: verifier.reason(of: index, at: now.uptime),
                     answers: sightings.map { CheckResult.Answer(what: $0.words, count: $0.count, ago: now.uptime - $0.last) }))
         }
         return result
@@ -311,10 +314,10 @@ actor Examination {
         }
         let urls = plan.requests.enumerated().map { index, request in
             let right = verifier.consecutive(of: index)
-            let row = min(right, plan.patience.consecutive)
+            let needed = verifier.needed(of: index)
             return Board.Row(
-                name: request.shown, text: verifier.latest(of: index), detail: right > 0 ? "\(row) of \(plan.patience.consecutive) in a row" : "",
-                isGood: right >= plan.patience.consecutive)
+                name: request.shown, text: verifier.latest(of: index), detail: right > 0 ? "\(min(right, needed)) of \(needed) in a row" : "",
+                isGood: right >= needed)
         }
         return hosts + urls
     }

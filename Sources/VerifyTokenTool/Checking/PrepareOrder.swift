@@ -14,6 +14,10 @@ struct PrepareOrder {
     var doors: [Door] = []
     var note: DeployNote
     var requests: [HTTPRequest] = []
+    /// The token was said, and no other may take its place.
+    let isTokenSaid: Bool
+    /// Takes over from others.
+    let isForced: Bool
     /// Whether the note must be kept for the deploy to be checked.
     var keepsNote: Bool
     let opensWindow: Bool
@@ -26,6 +30,8 @@ struct PrepareOrder {
         opensWindow: Bool = false
     ) async throws {
         token = try options.token.map { try DeployToken(option: "--token", $0) } ?? DeployToken()
+        isTokenSaid = options.token != nil
+        isForced = options.force
         release = options.release.map(absolute)
         let credentials = try login.credentials()
         self.opensWindow = opensWindow
@@ -39,6 +45,7 @@ struct PrepareOrder {
         note.user = login.user
         note.passwordFile = login.passwordFile.map(absolute)
         note.probes = probe.probe
+        note.release = release ?? options.remoteRelease
         requests = try urls.requests(urls.url, login: credentials, quiet: false)
         self.keepsNote = options.service != nil || !urls.url.isEmpty || keepsNote
         guard let service = options.service else { return }
@@ -56,14 +63,21 @@ struct PrepareOrder {
     /// First the agents, so that nothing is written when they refuse; then the token.
     /// - Returns: what `check` needs.
     func carryOut(with transfers: Transfers) async throws -> DeployNote {
-        var note = note
         if let release, let problem = TokenFile.problem(release: release) {
             Output.error("verify-token: \(problem)")
             throw ExitCode(2)
         }
-        if let preparation { note.hosts = try await ask(preparation, transfers) }
+        let lock: ReleaseLock? = if let release { await ReleaseLock.taken(of: release) } else { nil }
+        defer { lock?.end() }
+        var order = self
+        if let other = order.knownSharer { order.adopt(other.token, of: "deploy \(other.id) of \(other.service ?? other.urls.first ?? "it")") }
+        return try await order.carryOutAlone(with: transfers)
+    }
+
+    private mutating func carryOutAlone(with transfers: Transfers) async throws -> DeployNote {
+        if preparation != nil { note.hosts = try await ask(transfers) }
         do throws(FileError) {
-            if let release { try TokenFile.write(token, release: release) }
+            if let release, TokenFile.read(release: release) != token { try TokenFile.write(token, release: release) }
             if keepsNote {
                 let folder = NoteFolder.ofThisUser
                 folder.tidy(now: note.began)
@@ -78,14 +92,63 @@ struct PrepareOrder {
         return note
     }
 
+    // MARK: Two deploys, one release
+
+    /// A deploy under way that this machine has prepared from the same release. Where agents of this host are asked, they know better.
+    private var knownSharer: DeployNote? {
+        let isAskedHere = preparation != nil && release != nil && note.way.aggregator == nil
+        guard !isAskedHere, !isTokenSaid, !isForced, let other = NoteFolder.ofThisUser.sharer(of: note, now: note.began) else { return nil }
+        guard let release else { return other }
+        return TokenFile.read(release: release)?.text == other.token ? other : nil
+    }
+
+    /// One token for both: each service's workers read the same file.
+    private mutating func adopt(_ text: String, of other: String) {
+        guard let shared = try? DeployToken(parsing: text) else { return }
+        Output.error("note: the release carries the token of \(other), which is under way: this deploy has the same token")
+        token = shared
+        note.token = text
+        preparation?.token = text
+    }
+
+    // MARK: Agents
+
     /// - Returns: the hosts that have a baseline now: all of them.
-    private func ask(_ preparation: DeployPreparation, _ transfers: Transfers) async throws -> [String] {
-        let answers = await withTaskGroup(of: [Preparation].self) { group in
+    private mutating func ask(_ transfers: Transfers) async throws -> [String] {
+        var answers = await prepareAll(transfers)
+        let inUse = answers.compactMap { answer -> String? in
+            guard case .failure(let error) = answer.prepared, case .refused(status: 423) = error.kind else { return nil }
+            return error.description
+        }
+        if let first = inUse.first, !isTokenSaid, let release, let there = TokenFile.read(release: release) {
+            await end(transfers)
+            adopt(there.text, of: deployNamed(in: first))
+            answers = await prepareAll(transfers)
+        }
+        return try await hosts(of: answers, transfers)
+    }
+
+    /// `deploy d-1 of web by ann`, of an agent's refusal.
+    private func deployNamed(in refusal: String) -> String {
+        guard let start = refusal.firstRange(of: "the token of "), let end = refusal.firstRange(of: ", which is under way") else {
+            return "another deploy"
+        }
+        guard start.upperBound < end.lowerBound else { return "another deploy" }
+        return oneLine(String(refusal[start.upperBound..<end.lowerBound]))
+    }
+
+    private func prepareAll(_ transfers: Transfers) async -> [Preparation] {
+        guard let preparation else { return [] }
+        return await withTaskGroup(of: [Preparation].self) { group in
             for door in doors { group.addTask { await door.prepare(preparation, with: transfers) } }
             var all: [Preparation] = []
             for await some in group { all += some }
             return all
         }
+    }
+
+    private func hosts(of answers: [Preparation], _ transfers: Transfers) async throws -> [String] {
+        guard let preparation else { return [] }
         var hosts: [String] = []
         var isRefused = answers.isEmpty
         if answers.isEmpty { Output.error("verify-token: no host has the service \(preparation.service)") }
@@ -131,7 +194,7 @@ struct PrepareOrder {
     private func refuseEarlyAnswers(_ note: DeployNote, _ transfers: Transfers) async throws {
         for request in requests {
             guard let answer = try? await transfers.http(request),
-                Evidence(status: answer.status, body: answer.body, expecting: token) == .rightToken
+                Evidence(status: answer.status, headers: answer.headers, body: answer.body, expecting: token) == .rightToken
             else { continue }
             Output.error("verify-token: \(request.shown) answers the new token before any restart: \(Verdict.dynamicToken.meaning)")
             await end(transfers)

@@ -55,6 +55,7 @@ struct Check: AsyncParsableCommand {
         let probing = plan.probe.map { probe in Task { await probe.run(with: transfers) } }
         let outcome = await examination.run(with: transfers)
         probing?.cancel()
+        NoteFolder.ofThisUser.conclude(plan.deploy)
         let isWritten = Announcement(options: result).tell(outcome)
         await report(outcome, of: plan.way, with: transfers)
         throw ExitCode(outcome.verdict == .verified && !isWritten ? 2 : outcome.verdict.exitCode)

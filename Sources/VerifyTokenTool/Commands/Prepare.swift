@@ -47,6 +47,7 @@ struct Prepare: AsyncParsableCommand {
         let order = try await PrepareOrder(release, urls, login, probe, agents, keepsNote: prints != .token)
         if prints != .env, variable("GITHUB_ACTIONS") == "true" { Output.error(GitHub.mask(order.token)) }
         let note = try await order.carryOut(with: try Transfers())
+        if prints != .env, variable("GITHUB_ACTIONS") == "true", note.token != order.token.text { Output.error("::add-mask::\(note.token)") }
         switch prints {
         case .token: Output.line(note.token)
         case .id: Output.line(note.id)

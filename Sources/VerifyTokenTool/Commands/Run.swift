@@ -67,6 +67,7 @@ struct Run: AsyncParsableCommand {
     private func deploy(_ order: PrepareOrder, _ course: Course, _ time: SystemTime) async throws -> Int32 {
         let transfers = try Transfers(maximumAtOnce: SteadyProbe.atOnce)
         let note = try await order.carryOut(with: transfers)
+        if result.annotates, note.token != order.token.text { Output.error("::add-mask::\(note.token)") }
         let variables = [("DEPLOY_TOKEN", note.token), ("DEPLOY_ID", note.id)]
         let probing = probe.probe && !order.requests.isEmpty ? SteadyProbe(order.requests, rate: probe.probeRate, time: time) : nil
         let probeTask = probing.map { probing in Task { await probing.run(with: transfers) } }
@@ -91,6 +92,7 @@ struct Run: AsyncParsableCommand {
             return await giveUp(order, note, transfers)
         }
         probeTask?.cancel()
+        NoteFolder.ofThisUser.conclude(note.id)
         let isWritten = Announcement(options: result).tell(outcome)
         await report(outcome, of: note.way, with: transfers)
         // What --on-failure starts again is the deploy's as well.
@@ -101,7 +103,7 @@ struct Run: AsyncParsableCommand {
 
     private func plan(_ order: PrepareOrder, _ note: DeployNote, _ probing: SteadyProbe?) async -> Plan {
         var plan = Plan()
-        plan.token = order.token
+        plan.token = try? DeployToken(parsing: note.token)
         plan.deploy = note.id
         plan.service = note.service
         plan.prepared = note.began

@@ -6,6 +6,8 @@ import Platform
 struct DeployNote: Equatable, Sendable {
     /// How long a deploy may take to be checked.
     static let life = Duration.seconds(24 * 3600)
+    /// One that was not judged by then is not under way any more, as for agents.
+    static let forgottenAfter = Duration.seconds(1800)
 
     var id: String
     var token: String
@@ -20,6 +22,10 @@ struct DeployNote: Equatable, Sendable {
     var tokenPath: String?
     var user: String?
     var passwordFile: String?
+    /// The release that the token was put into.
+    var release: String?
+    /// It was judged: its token need not stay.
+    var isOver = false
     /// The hosts that have a baseline.
     var hosts: [String] = []
     var probes = false
@@ -36,7 +42,7 @@ struct DeployNote: Equatable, Sendable {
             ],
             "urls": .array(urls.map(JSON.string)), "host_header": text(hostHeader), "token_path": text(tokenPath), "user": text(user),
             "password_file": text(passwordFile),
-            "hosts": .array(hosts.map(JSON.string)), "probe": .bool(probes),
+            "hosts": .array(hosts.map(JSON.string)), "probe": .bool(probes), "release": text(release), "over": .bool(isOver),
         ]
     }
 
@@ -72,6 +78,8 @@ struct DeployNote: Equatable, Sendable {
         passwordFile = json["password_file"]?.string
         hosts = texts(json["hosts"])
         probes = json["probe"]?.bool ?? false
+        release = json["release"]?.string
+        isOver = json["over"]?.bool ?? false
     }
 
     /// `d-` and hexadecimal digits: it becomes a file's name.

@@ -28,6 +28,23 @@ struct NoteFolder {
         all(now: now).filter { $0.token == token && (service == nil || $0.service == service) }.max { $0.began < $1.began }
     }
 
+    /// A deploy that is under way, whose token is in this release, and which another one is not to spoil: of another service, or of other URLs.
+    func sharer(of note: DeployNote, now: Timestamp) -> DeployNote? {
+        guard let release = note.release else { return nil }
+        return all(now: now).filter { other in
+            other.release == release && !other.isOver && other.id != note.id && now - other.began < DeployNote.forgottenAfter
+                && (other.service != note.service || (note.service == nil && Set(other.urls).isDisjoint(with: note.urls)))
+        }.max { $0.began < $1.began }
+    }
+
+    /// Its verdict was given.
+    func conclude(_ id: String?) {
+        guard let id, var note = note(id) else { return }
+        note.isOver = true
+        // Where it may not be written, others wait for half an hour.
+        try? keep(note)
+    }
+
     func forget(_ id: String) { if DeployNote.isID(id) { unlink(file(id)) } }
 
     /// Takes away what is too old.

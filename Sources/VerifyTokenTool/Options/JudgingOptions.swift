@@ -11,7 +11,9 @@ struct JudgingOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Between two looks at one URL.", valueName: "time"))
     var interval = Seconds(.milliseconds(500))
 
-    @Option(help: ArgumentHelp("How many right answers in a row prove a URL.", valueName: "count"))
+    @Option(
+        help: ArgumentHelp(
+            "How many right answers in a row prove a URL at least; after other answers, as many as exclude their share at 99.9 %.", valueName: "count"))
     var consecutive = 5
 
     @Option(

@@ -61,7 +61,8 @@ struct URLOptions: ParsableArguments {
             request.deadline = .seconds(5)
             request.maximumBody = 4096
             request.authorities = caFile
-            request.headers = [("User-Agent", "verify-token"), ("Cache-Control", "no-cache")]
+            // Caches that obey ask the service then; the others are recognised by their answers.
+            request.headers = [("User-Agent", "verify-token"), ("Cache-Control", "no-cache, no-store, max-age=0"), ("Pragma", "no-cache")]
             if let hostHeader { request.headers.append(("Host", hostHeader)) }
             return request
         }

@@ -5,13 +5,15 @@ from .service import Service
 
 
 class Gunicorn(Service):
-    OPTIONS = {"workers": 3, "class": "sync", "preload": False, "directory": True, "pwd": False, "unix": False}
+    # `network=own`: in a network namespace, where it has the port as well.
+    OPTIONS = {"workers": 3, "class": "sync", "preload": False, "directory": True, "pwd": False, "unix": False, "network": ""}
 
     def configure(self):
         # Behind a proxy that has the port.
-        address = "unix:" + self.path("socket") if self.options["unix"] else f"127.0.0.1:{self.port}"
+        addresses = ["unix:" + self.path("socket")] if self.options["unix"] else []
+        addresses += [f"127.0.0.1:{self.port}"] if self.options["network"] or not self.options["unix"] else []
         lines = [
-            f'bind = "{address}"', f'pidfile = "{self.path("pid")}"', f"workers = {self.workers}", "timeout = 90",
+            f"bind = {addresses}", f'pidfile = "{self.path("pid")}"', f"workers = {self.workers}", "timeout = 90",
             f'worker_class = "{self.options["class"]}"', f"threads = {4 if self.options['class'] == 'gthread' else 1}",
             f"preload_app = {bool(self.options['preload'])}"]
         if self.options["directory"] is True:
@@ -19,7 +21,10 @@ class Gunicorn(Service):
         self.write("gunicorn.conf.py", "\n".join(lines) + "\n")
 
     def command(self):
-        return ["/usr/bin/python3", "/usr/bin/gunicorn", "-c", self.path("gunicorn.conf.py"), "app:application"]
+        words = ["/usr/bin/python3", "/usr/bin/gunicorn", "-c", self.path("gunicorn.conf.py"), "app:application"]
+        if self.options["network"]:
+            return ["/usr/bin/unshare", "--net", "--", "/bin/sh", "-c", 'ip link set lo up && exec "$@"', "sh", *words]
+        return words
 
     def answers(self):
         return os.path.exists(self.path("socket")) if self.options["unix"] else super().answers()

@@ -31,20 +31,23 @@ http {{
     server {{
         listen 127.0.0.1:{self.port};
         root {self.path("current")};
-        {"location / { " + self.passing() + " }" if self.options["backend"] else own}
+        {self.locations() if self.options["backend"] else own}
     }}
     {self.around()}
 }}
 """)
 
-    def passing(self):
-        lines = ["proxy_pass http://backend;", "proxy_set_header Host $http_host;"]
+    def locations(self):
+        """Only the token is kept in a cache: what users get is what the server says."""
+        passing = "proxy_pass http://backend; proxy_set_header Host $http_host;"
         if self.options["keepalive"]:
-            lines += ["proxy_http_version 1.1;", 'proxy_set_header Connection "";']
+            passing += ' proxy_http_version 1.1; proxy_set_header Connection "";'
+        locations = f"location / {{ {passing} }}"
         if self.options["cache"]:
-            lines += ["proxy_cache all;", f"proxy_cache_valid 200 {self.options['cache']};", "add_header X-Cache $upstream_cache_status;"]
-            lines += ["proxy_cache_bypass $http_cache_control;"] if self.options["bypass"] else []
-        return " ".join(lines)
+            bypass = "proxy_cache_bypass $http_cache_control;" if self.options["bypass"] else ""
+            kept = f"proxy_cache all; proxy_cache_valid 200 {self.options['cache']}; add_header X-Cache $upstream_cache_status; {bypass}"
+            locations += f" location = /about/deploy {{ {passing} {kept} }}"
+        return locations
 
     def around(self):
         if not self.options["backend"]:

@@ -17,9 +17,11 @@ func baseline(pid: Int32 = 11) -> Baseline {
     return Baseline(ServiceLook(at: .seconds(9), listeners: [listener], processes: [process]), answers: [], token: "t", boot: "b")
 }
 
-private func preparation(_ id: String, service: String = "web", takesOver: Bool = false) -> DeployPreparation {
+private func preparation(
+    _ id: String, service: String = "web", token: String = "9b2f91ea9b2f91ea", release: String = "/srv/2", takesOver: Bool = false
+) -> DeployPreparation {
     DeployPreparation(
-        id: id, service: service, token: "9b2f91ea9b2f91ea", release: "/srv/2",
+        id: id, service: service, token: token, release: release,
         question: TokenQuestion(path: "/about/deploy", user: "u", password: Secret("pass word")),
         takesOver: takesOver, person: "ann")
 }
@@ -37,6 +39,34 @@ private func preparation(_ id: String, service: String = "web", takesOver: Bool 
         #expect(book.refusal(of: preparation("d-2", takesOver: true), at: start) == nil)
         #expect(book.add(preparation("d-2", takesOver: true), baseline(), at: start) == ["d-1"])
         #expect(book.entry("d-1") == nil)
+    }
+
+    @Test func oneReleaseHasOneToken() {
+        let other = String(repeating: "ab", count: 16)
+        var book = DeployBook()
+        _ = book.add(preparation("d-1"), baseline(), at: start)
+        let jobs = preparation("d-2", service: "jobs", token: other)
+        let refusal = book.refusal(of: jobs, at: start)
+        #expect(refusal?.kind == .releaseInUse && refusal?.status == 423)
+        #expect(refusal?.description.contains("deploy d-1 of web by ann, which is under way") == true)
+        #expect(refusal?.description.contains("--force") == true)
+        // With one token for both, and in another release, it may.
+        #expect(book.refusal(of: preparation("d-2", service: "jobs"), at: start) == nil)
+        let elsewhere = preparation("d-2", service: "jobs", token: other, release: "/srv/current")
+        #expect(book.refusal(of: elsewhere, at: start) == nil)
+        #expect(book.refusal(of: elsewhere, at: start, { _, _ in true })?.kind == .releaseInUse)
+        // A deploy that is over, or that nothing was heard of for half an hour, needs its token no more.
+        #expect(book.refusal(of: jobs, at: start + .seconds(1801)) == nil)
+        var judged = book
+        judged.change("d-1") { $0.outcome = HostDeploy(service: "web", host: "h", state: .verified, isFinal: true, since: start, evidence: "none") }
+        #expect(judged.refusal(of: jobs, at: start) == nil)
+        // Whoever takes over ends all that the new token spoils, and nothing else.
+        _ = book.add(preparation("d-3", service: "api", release: "/srv/3"), baseline(), at: start)
+        _ = book.add(preparation("d-4", service: "cron"), baseline(), at: start)
+        let forced = preparation("d-2", service: "jobs", token: other, takesOver: true)
+        #expect(book.refusal(of: forced, at: start) == nil)
+        #expect(book.add(forced, baseline(), at: start).sorted() == ["d-1", "d-4"])
+        #expect(book.entries.map(\.preparation.id) == ["d-3", "d-2"])
     }
 
     @Test func aDeployThatNobodyChecksIsOverAfterHalfAnHour() {

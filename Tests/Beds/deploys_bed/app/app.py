@@ -1,5 +1,9 @@
-"""The application for gunicorn and uWSGI. It reads TOKEN once, when it is loaded, and knows its release by heart."""
-import base64, hmac, os, threading, time
+"""The application for gunicorn and uWSGI. It reads TOKEN once, when it is loaded, and knows its release by heart.
+
+Traits of the question for the token: `limit=N`, of which N in a second are answered and the others get 429; `slash`, with a redirect to the same path
+with a slash; `wrapped`, in JSON; `no-store`, with a word to caches.
+"""
+import base64, fcntl, hmac, os, threading, time
 
 release = "@RELEASE@"
 here = os.path.dirname(os.path.realpath(__file__))
@@ -30,14 +34,40 @@ with open(folder + "/boots", "a") as boots:
     boots.write(f"{time.monotonic()} {os.getpid()} {release} {token}\n")
 
 
+def is_too_much():
+    """Whether all workers together have answered too often in the last second."""
+    with open(folder + "/answered", "a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        lately = [line for line in file if float(line) > time.monotonic() - 1]
+        if len(lately) >= int(traits["limit"]):
+            return True
+        file.seek(0)
+        file.truncate()
+        file.writelines([*lately, f"{time.monotonic()}\n"])
+        return False
+
+
 def application(environment, start_response):
     path = environment["PATH_INFO"]
+    if path == "/about/deploy/":
+        path, traits_of_path = "/about/deploy", {}
+    else:
+        traits_of_path = traits
     status, headers, body = "200 OK", [("Content-Type", "text/plain")], "ok"
     if path == "/about/deploy":
         if not hmac.compare_digest(environment.get("HTTP_AUTHORIZATION", ""), credential):
             status, headers, body = "401 Unauthorized", [("WWW-Authenticate", 'Basic realm="deploy"')], "no"
         else:
             body = read(folder + "/current/TOKEN") if "dynamic" in traits else token
+            if "limit" in traits and is_too_much():
+                status, body = "429 Too Many Requests", "slow down"
+            elif "slash" in traits_of_path:
+                status, headers, body = "301 Moved Permanently", [("Location", path + "/")], ""
+            elif "wrapped" in traits:
+                headers, body = [("Content-Type", "application/json")], '{"deploy": "' + token + '"}'
+            if "no-store" in traits:
+                headers = headers + [("Cache-Control", "no-store")]
     elif path == "/whoami":
         body = f"{os.getpid()} {release} {token}"
     elif path == "/slow":
