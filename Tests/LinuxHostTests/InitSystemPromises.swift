@@ -93,6 +93,8 @@ struct InitSystemPromises {
         let down = try watching.wait(for: name(.steady), "to be stopped") { $0.activity == .stopped && !$0.hasJob }
         #expect(down.mainProcess == nil)
         #expect(down.automaticRestarts == up.automaticRestarts, "a stop that somebody asked for is no restart")
+        let whileStopping = watching.observations(of: name(.steady)).reversed().prefix { $0.mainProcess == nil || $0.hasJob }
+        #expect(whileStopping.contains { $0.hasJob }, "a stop with the init system's own tool is seen to be asked for")
     }
 
     private func anUnknownNameIsAbsentUntilItAppears() throws {
