@@ -172,11 +172,11 @@ public final class DeployDesk {
 
     /// Looks, and asks until every worker has answered, or a few rounds or seconds have passed.
     private func takeBaseline(_ preparation: DeployPreparation, _ service: InspectedService, _ done: @escaping (Baseline) -> Void) {
-        var heard: [ProcessMark: WorkerAnswer] = [:]
+        var heard: [WorkerAnswer] = []
         var isDone = false
         func look() -> (ServiceLook, Baseline) {
             let look = inspector.look(at: service, known: [])
-            return (look, Baseline(look, answers: Array(heard.values), token: preparation.token, boot: surroundings.boot))
+            return (look, Baseline(look, answers: heard, token: preparation.token, boot: surroundings.boot))
         }
         func finish(_ baseline: Baseline) {
             guard !isDone else { return }
@@ -191,7 +191,7 @@ public final class DeployDesk {
                 return finish(baseline)
             }
             inspector.ask(question, of: service, at: look, workers: workers.map(\.mark)) { answer in
-                heard[answer.mark] = answer
+                heard.append(answer)
             } done: { _, _ in
                 round(left - 1)
             }

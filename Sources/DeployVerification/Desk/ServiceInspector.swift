@@ -1,6 +1,7 @@
 // The agent's eyes on a service while a deploy goes on; LinuxHost has them.
 
 public import AgentAPI
+public import Platform
 
 /// A service, as far as the agent's watcher knows it at present.
 public struct InspectedService: Equatable, Sendable {
@@ -50,9 +51,13 @@ public protocol ServiceInspector: AnyObject {
     /// What TOKEN a process's release had when the process got its program. It is asked for soon after each process was first seen, and what
     /// was found then counts for as long as the mark is there. Only where workers cannot be asked.
     func releaseToken(of mark: ProcessMark) -> BirthToken
+
+    /// Whether a process is older than the token in its release. Only where no baseline says which processes are old.
+    func age(of mark: ProcessMark, beside token: Secret) -> TokenAge
 }
 
 extension ServiceInspector {
     public func release(_ path: String) -> NamedRelease { NamedRelease(lookingAt: path) }
     public func releaseToken(of mark: ProcessMark) -> BirthToken { .unproven }
+    public func age(of mark: ProcessMark, beside token: Secret) -> TokenAge { .unknown }
 }

@@ -12,6 +12,9 @@ import Platform
 /// completed. No worker is held for longer than 50 ms.
 ///
 /// A worker with threads can take several, and leave another one without any: then more connections follow while those are held.
+///
+/// Who accepts a connection may pass it on at once: of a process that has children, the taker is known when the connection has stayed with it for
+/// a moment. Where no process of the service has it, all others of the machine are looked through: a stranger is asked too, without the password.
 final class AttributedProbe {
     private static let mostAtFirst = 8
     private static let hold = Duration.milliseconds(50)
@@ -20,11 +23,24 @@ final class AttributedProbe {
     private static let quickTurns = 4
     private static let patience = Duration.seconds(5)
     private static let endOfRequest = Array("\r\n".utf8)
+    /// For so long a connection must have stayed with a process that has children.
+    private static let staysFor = Duration.milliseconds(15)
+    /// After so many turns without a holder in the service, one is looked for elsewhere.
+    private static let turnsWithoutHolder = 3
+    /// When it is looked whether those who were asked pass the request on, after it was sent.
+    private static let looksForFronts = [Duration.zero, .microseconds(300), .microseconds(800), .milliseconds(2)]
 
     private struct Attempt {
         var connection: ServiceConnection
         /// Who has the other end; `nil` while nobody has.
         var worker: ProcessMark?
+        /// Since when, as far as that was seen.
+        var since = Duration.zero
+        /// It is not of the service.
+        var isStranger = false
+        /// The kernel's number of the other end, once it is accepted.
+        var inode: UInt64?
+        var turnsWithoutHolder = 0
         var released: Duration?
     }
 
@@ -82,6 +98,7 @@ final class AttributedProbe {
 
     func cancel() {
         done = nil
+        isHolding = false
         if let timer { loop.cancel(timer) }
         for (attempt, _) in attempts.values { attempt.connection.cancel() }
         attempts = [:]
@@ -93,8 +110,8 @@ final class AttributedProbe {
         let address = addresses[begun % addresses.count]
         begun += 1
         let connection = ServiceConnection(
-            to: address, request: question.head(to: address), held: Self.endOfRequest, patience: Self.patience, folders: observer.folders,
-            on: loop
+            to: address, request: question.head(to: address), held: question.credentials + Self.endOfRequest, patience: Self.patience,
+            folders: observer.folders, on: loop
         ) { [weak self] connection, outcome in self?.ended(connection, outcome) }
         attempts[ObjectIdentifier(connection)] = (Attempt(connection: connection), address)
     }
@@ -103,17 +120,20 @@ final class AttributedProbe {
 
     private func attribute(since start: Duration) {
         guard isHolding else { return }
+        let now = time.now().uptime
         var open: [UInt64: ObjectIdentifier] = [:]
-        for (id, entry) in attempts where entry.attempt.worker == nil && entry.attempt.connection.isHeld {
-            if let inode = try? inode(of: entry.attempt.connection), inode != 0 { open[inode] = id }
+        for (id, entry) in attempts where entry.attempt.connection.isHeld && !isSettled(entry.attempt, at: now) {
+            if let inode = try? inode(of: entry.attempt.connection), inode != 0 {
+                open[inode] = id
+                attempts[id]?.attempt.inode = inode
+            }
         }
-        for (inode, worker) in holders(of: Set(open.keys)) {
-            guard let id = open[inode] else { continue }
-            attempts[id]?.attempt.worker = worker
-            wanted.remove(worker)
+        let found = holders(of: Set(open.keys))
+        for (inode, id) in open {
+            if let worker = found[inode] { take(id, worker, at: now) } else { lookOutside(for: id, inode, at: now) }
         }
-        let passed = time.now().uptime - start
-        let isAllTaken = attempts.values.allSatisfy { $0.attempt.worker != nil }
+        let passed = now - start
+        let isAllTaken = attempts.values.allSatisfy { isSettled($0.attempt, at: now) }
         guard passed < Self.hold, !isAllTaken || (!wanted.isEmpty && begun < most && !attempts.isEmpty) else { return letGo() }
         if isAllTaken {
             for _ in 0..<min(wanted.count, most - begun) { connect() }
@@ -125,6 +145,45 @@ final class AttributedProbe {
         timer = loop.after(wait) { [weak self] in self?.attribute(since: start) }
     }
 
+    private func take(_ id: ObjectIdentifier, _ worker: ProcessMark, at now: Duration) {
+        guard let before = attempts[id]?.attempt.worker else {
+            attempts[id]?.attempt.worker = worker
+            attempts[id]?.attempt.since = now
+            wanted.remove(worker)
+            return
+        }
+        guard before != worker else { return }
+        // Who was there before the connection did not come with it: it was handed over.
+        if look.processes.contains(where: { $0.mark == worker }) { observer.note(before, passesTo: []) }
+        attempts[id]?.attempt.worker = worker
+        attempts[id]?.attempt.since = now
+        wanted.remove(worker)
+    }
+
+    /// Whether it is known who answers, as far as that can be known before.
+    private func isSettled(_ attempt: Attempt, at now: Duration) -> Bool {
+        guard let worker = attempt.worker else { return false }
+        return attempt.isStranger || !mayPassOn(worker) || now - attempt.since >= Self.staysFor
+    }
+
+    private func mayPassOn(_ mark: ProcessMark) -> Bool {
+        look.processes.contains { $0.parent == mark.pid && !$0.isGone || $0.mark == mark && $0.passesTo != nil }
+    }
+
+    /// None of the service's processes has it.
+    private func lookOutside(for id: ObjectIdentifier, _ inode: UInt64, at now: Duration) {
+        guard let attempt = attempts[id]?.attempt, attempt.worker == nil else { return }
+        attempts[id]?.attempt.turnsWithoutHolder += 1
+        var found = observer.holders(of: [inode], among: look.processes.filter(\.isForeign).map(\.mark.pid))[inode]
+        if found == nil, attempt.turnsWithoutHolder >= Self.turnsWithoutHolder {
+            found = observer.outsider(with: inode, except: Set(look.processes.map(\.mark.pid)), now: now)
+        }
+        guard let found, let mark = observer.mark(of: found) else { return }
+        attempts[id]?.attempt.worker = mark
+        attempts[id]?.attempt.since = now
+        attempts[id]?.attempt.isStranger = observer.note(outsider: found, tookFrom: service.name, look: look, now: now)
+    }
+
     private func letGo() {
         isHolding = false
         if let timer { loop.cancel(timer) }
@@ -133,7 +192,7 @@ final class AttributedProbe {
         for (id, entry) in attempts {
             if entry.attempt.worker != nil {
                 attempts[id]?.attempt.released = now
-                entry.attempt.connection.release()
+                entry.attempt.connection.release(entry.attempt.isStranger ? Self.endOfRequest : nil)
             } else {
                 // Whoever takes it from now on is not known: its answer would prove nothing.
                 if entry.attempt.connection.isConnected { unaccepted += 1 }
@@ -141,19 +200,38 @@ final class AttributedProbe {
                 attempts[id] = nil
             }
         }
+        lookForFronts(0)
         finishIfOver()
+    }
+
+    /// Looks, while those who have been asked prepare their answers, whether they ask others of the service.
+    private func lookForFronts(_ turn: Int) {
+        guard turn < Self.looksForFronts.count, look.listeners.count > 1, done != nil else { return }
+        let wait = Self.looksForFronts[turn] - (turn > 0 ? Self.looksForFronts[turn - 1] : .zero)
+        timer = loop.after(wait) { [weak self] in
+            guard let self else { return }
+            let asked = Set(attempts.values.compactMap { $0.attempt.isStranger ? nil : $0.attempt.worker })
+            var isWorthwhile = false
+            for mark in asked {
+                guard let inner = observer.innerListeners(of: mark, look) else { continue }
+                isWorthwhile = true
+                let reached = observer.connected(mark.pid, to: inner)
+                if !reached.isEmpty { observer.note(mark, passesTo: reached) }
+            }
+            if isWorthwhile { lookForFronts(turn + 1) }
+        }
     }
 
     private func holders(of inodes: Set<UInt64>) -> [UInt64: ProcessMark] {
         guard !inodes.isEmpty else { return [:] }
         // The masters of a look are asked last; who was born since the look is not in it.
-        let seen = look.processes.map(\.mark.pid)
+        let seen = look.processes.filter { !$0.isForeign }.map(\.mark.pid)
         var found = observer.holders(of: inodes, among: seen)
         if found.count < inodes.count {
             let others = observer.pids(of: service).filter { !seen.contains($0) }
             found.merge(observer.holders(of: inodes.subtracting(found.keys), among: others)) { known, _ in known }
         }
-        return found.compactMapValues { observer.mark(of: $0) }
+        return found.compactMapValues { pid in observer.mark(of: pid).map { observer.codeBehind($0, look) } }
     }
 
     private func inode(of connection: ServiceConnection) throws(SystemError) -> UInt64? {
@@ -172,8 +250,16 @@ final class AttributedProbe {
         if case .silence(isConnected: false) = outcome { unaccepted += 1 }
         let now = time.now().uptime
         // Whoever has executed itself anew meanwhile has answered as neither the one nor the other.
-        if let worker = attempt.worker, let released = attempt.released, observer.mark(of: worker.pid) == worker, let answer = content(outcome) {
-            heard(WorkerAnswer(mark: worker, content: answer.content, status: answer.status, took: now - released, at: now), address)
+        if var worker = attempt.worker, let released = attempt.released, let answer = content(outcome) {
+            if mayPassOn(worker), let inode = attempt.inode, let last = holders(of: [inode])[inode], last != worker {
+                observer.note(worker, passesTo: [])
+                worker = last
+            }
+            if observer.mark(of: worker.pid) == worker {
+                heard(
+                    WorkerAnswer(
+                        mark: worker, content: answer.content, status: answer.status, took: now - released, at: now, address: address), address)
+            }
         }
         finishIfOver()
     }
@@ -203,10 +289,16 @@ final class AttributedProbe {
 }
 
 extension TokenQuestion {
-    /// The request, all but its last line end.
+    /// The request, all but name, password and its last line end.
     func head(to address: ServiceListener.Address) -> [UInt8] {
-        var lines = "GET \(path) HTTP/1.0\r\nHost: \(host ?? address.hostText)\r\nUser-Agent: rollcall-agent\r\nAccept: text/plain\r\n"
-        if let user { lines += "Authorization: Basic \(base64(Array("\(user):\(password?.reveal() ?? "")".utf8)))\r\n" }
-        return Array((lines + "Connection: close\r\n").utf8)
+        Array(
+            "GET \(path) HTTP/1.0\r\nHost: \(host ?? address.hostText)\r\nUser-Agent: rollcall-agent\r\nAccept: text/plain\r\nConnection: close\r\n"
+                .utf8)
+    }
+
+    /// What only the service may be sent: the header with name and password.
+    var credentials: [UInt8] {
+        guard let user else { return [] }
+        return Array("Authorization: Basic \(base64(Array("\(user):\(password?.reveal() ?? "")".utf8)))\r\n".utf8)
     }
 }

@@ -9,6 +9,7 @@ public import Platform
 /// is waited for a moment, once.
 public final class LinuxServiceInspector: ServiceExaminer {
     private static let mostAnswered = 4096
+    private static let triesWithoutToken = 2
 
     private let loop: Loop
     private let time: any TimeSource
@@ -16,8 +17,8 @@ public final class LinuxServiceInspector: ServiceExaminer {
     private var probes: [ObjectIdentifier: AttributedProbe] = [:]
     /// Where a service has answered something that is a token: nobody asks elsewhere then, as at a port for metrics.
     private var tokenAddresses: [String: Set<ServiceListener.Address>] = [:]
-    /// Who has said something.
-    private var answered: Set<ProcessMark> = []
+    /// Where it has answered something else, and how often.
+    private var otherAddresses: [String: [ServiceListener.Address: Int]] = [:]
     private var watches: [String: Watch] = [:]
     private var events: ProcessEvents?
     private var hasNoEvents = false
@@ -52,17 +53,24 @@ public final class LinuxServiceInspector: ServiceExaminer {
         _ question: TokenQuestion, of service: InspectedService, at look: ServiceLook, workers: [ProcessMark],
         _ heard: @escaping (WorkerAnswer) -> Void, done: @escaping (_ unaccepted: Int, _ refused: Int) -> Void
     ) {
-        var addresses = look.listeners.map(\.address)
+        // Several sockets may have one address.
+        var addresses = look.listeners.map(\.address).reduce(into: [ServiceListener.Address]()) { if !$0.contains($1) { $0.append($1) } }
         if let known = tokenAddresses[service.name], addresses.contains(where: { known.contains($0) }) {
-            addresses.removeAll { !known.contains($0) }
+            // One that is new may be another one of these: a server within the service changes its port at each start.
+            let others = otherAddresses[service.name] ?? [:]
+            addresses.removeAll { !known.contains($0) && others[$0] ?? 0 >= Self.triesWithoutToken }
         }
         var id: ObjectIdentifier?
         let probe = AttributedProbe(
-            question, of: service, look: look, workers: max(workers.count, addresses.count), wanted: Set(workers).subtracting(answered),
+            question, of: service, look: look, workers: max(workers.count, addresses.count), wanted: Set(workers).subtracting(observer.takers),
             addresses: addresses, observer: observer, loop: loop, time: time,
             heard: { [weak self] answer, address in
                 self?.note(answer.mark)
-                if case .token = answer.content { self?.tokenAddresses[service.name, default: []].insert(address) }
+                if case .token = answer.content {
+                    self?.tokenAddresses[service.name, default: []].insert(address)
+                } else {
+                    self?.otherAddresses[service.name, default: [:]][address, default: 0] += 1
+                }
                 heard(answer)
             },
             done: { [weak self] unaccepted, refused in
@@ -74,8 +82,10 @@ public final class LinuxServiceInspector: ServiceExaminer {
     }
 
     private func note(_ mark: ProcessMark) {
-        if answered.count >= Self.mostAnswered { answered = answered.filter { observer.isAlive($0.pid, startTicks: $0.startTicks) } }
-        if answered.count < Self.mostAnswered { answered.insert(mark) }
+        if observer.takers.count >= Self.mostAnswered {
+            observer.takers = observer.takers.filter { observer.isAlive($0.pid, startTicks: $0.startTicks) }
+        }
+        if observer.takers.count < Self.mostAnswered { observer.takers.insert(mark) }
     }
 
     // MARK: What happens to processes
@@ -151,6 +161,12 @@ public final class LinuxServiceInspector: ServiceExaminer {
 
     public func releaseToken(of mark: ProcessMark) -> BirthToken {
         births.token(of: mark, at: time.now()) { observer.releaseToken(of: mark.pid) }
+    }
+
+    public func age(of mark: ProcessMark, beside token: Secret) -> TokenAge {
+        guard case .token(let text, let changed)? = observer.releaseToken(of: mark.pid) else { return .unknown }
+        guard token.matches(text.utf8) else { return .otherToken }
+        return births.isOlder(mark, than: changed, at: time.now()).map { $0 ? .older : .younger } ?? .unknown
     }
 
     public func notice(_ pid: Int32, before: Timestamp?) {

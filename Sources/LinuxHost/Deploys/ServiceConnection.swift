@@ -65,8 +65,9 @@ final class ServiceConnection {
     }
 
     /// Lets the rest of the request go.
-    func release() {
-        guard let rest else { return }
+    /// - Parameter other: what is sent in its place, to a process that must not get it.
+    func release(_ other: [UInt8]? = nil) {
+        guard let rest = rest.map({ other ?? $0 }) else { return }
         self.rest = nil
         isHeld = false
         toSend += rest

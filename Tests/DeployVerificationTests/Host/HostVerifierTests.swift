@@ -495,7 +495,7 @@ private let new = [process(201, started: 1001, release: 2), process(202, started
     }
 
     @Test func whoHandsConnectionsOverIsNotWhoIsJudged() {
-        let primary = process(60, parent: 1, exec: 5, started: 1001, command: "node")
+        let primary = process(60, parent: 1, exec: 5, started: 1001, release: 2, command: "node")
         let hands = [61, 62].map { process(Int32($0), parent: 60, exec: UInt64($0), started: 1001, holds: [], release: 2, command: "node") }
         var play = Play([process(49, parent: 1)], answers: [])
         play.look([primary] + hands, answers: [(hands[0], .token(token)), (primary, .token(token))], for: .seconds(3))
