@@ -14,6 +14,7 @@ The steps:
     release          a new release with `traits` (see the applications in Tests/Beds/deploys_bed/app)
     rewrite          the same, over the release that runs
     prepare          verify-token prepare: the token is written, the baseline taken
+    token            instead of prepare: the token is written, and nothing else
     switch           `current` points to the new release
     prune            the old release is removed
     hide-token, put-token   the token file goes away, and comes back

@@ -225,6 +225,13 @@ class Story:
             with open(service.path("releases", self.target, "TOKEN")) as file:
                 self.token = file.read().strip()
 
+    def step_token(self):
+        """What scripts do that never call `prepare`: the token is written, and no more is known of the time before."""
+        self.token = token()
+        for number, service in enumerate(self.services):
+            service.write(f"releases/{self.target}/TOKEN", self.token)
+            self.deploys[number] = None
+
     def url(self, number):
         """Where one server is asked alone: one behind a Unix socket at its proxy."""
         service = self.services[number]
@@ -365,7 +372,9 @@ class Story:
         password = self.services[0].path("wrong-password") if scenario.wrong_password else self.password
         words = ["check", "--user", "about", "--password-file", password]
         if scenario.agent:
-            words += ["--deploy", self.deploys[number], "--agent-socket", self.path("agent/deploy.sock")]
+            known = ["--deploy", self.deploys[number]] if self.deploys[number] else ["--token", self.token, "--service", self.unit(number)]
+            words += [*known, "--agent-socket", self.path("agent/deploy.sock")]
+            words += [] if self.deploys[number] or scenario.rule else ["--token-path", "/about/deploy"]
         else:
             words += ["--token", self.token, "--url", f"{self.services[0].SCHEME}://127.0.0.1:{self.port}{scenario.path}"]
         words += ["--timeout", f"{scenario.timeout}s", "--settle", f"{scenario.settle}s", "--watch", f"{scenario.watch}s", "--json"]

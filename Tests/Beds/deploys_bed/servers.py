@@ -2,10 +2,12 @@
 from .gunicorn import Gunicorn
 from .haproxy import Haproxy
 from .nginx import Nginx
+from .node import Node
 from .puma import Puma
 from .service import Service
 from .unicorn import Unicorn
 from .uwsgi import Uwsgi
+from .variants import GunicornOnSharedPort, GunicornWithHelper, PumaWithControl, PumaWithJobs, UwsgiWithRouter
 
 SERVERS = {
     "puma": Puma,
@@ -14,5 +16,11 @@ SERVERS = {
     "uwsgi": Uwsgi,
     "nginx": Nginx,
     "haproxy": Haproxy,
+    "node": Node,
+    "puma+jobs": PumaWithJobs,
+    "puma+control": PumaWithControl,
+    "gunicorn+helper": GunicornWithHelper,
+    "gunicorn+shared-port": GunicornOnSharedPort,
+    "uwsgi+router": UwsgiWithRouter,
     "any": Service,
 }

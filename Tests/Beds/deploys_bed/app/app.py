@@ -24,7 +24,9 @@ if "one-boots" in traits:
 if "dies" in traits:
     threading.Timer(float(traits["dies"]), lambda: os._exit(1)).start()
 
-token = read(here + "/TOKEN")
+# Some take the token from elsewhere than their own code.
+token = read(f"{folder}/releases/{traits['token-of']}/TOKEN") if "token-of" in traits else "none"
+token = read(here + "/TOKEN") if token == "none" else token
 credential = "Basic " + base64.b64encode(("about:" + read(folder + "/password")).encode()).decode()
 with open(folder + "/boots", "a") as boots:
     boots.write(f"{time.monotonic()} {os.getpid()} {release} {token}\n")
