@@ -45,7 +45,9 @@ public final class DeployDesk {
     }
 
     private static let mostChecks = 64
-    private static let roundsOfBaseline = 4
+    private static let roundsOfBaseline = 6
+    /// What a process waits for that takes nothing shows only over some time.
+    private static let betweenRounds = Duration.milliseconds(25)
     private static let patienceForBaseline = Duration.seconds(3)
     private static let statusPatience = Duration.milliseconds(1500)
     /// A service is looked at for so long after somebody last asked how it is: those who ask often get their answers at once.
@@ -192,8 +194,9 @@ public final class DeployDesk {
             }
             inspector.ask(question, of: service, at: look, workers: workers.map(\.mark)) { answer in
                 heard.append(answer)
-            } done: { _, _ in
-                round(left - 1)
+            } done: { [loop] _, _ in
+                // Those who answer have done so by then.
+                if left > Self.roundsOfBaseline - 2 { round(left - 1) } else { loop.after(Self.betweenRounds) { round(left - 1) } }
             }
         }
         // A worker that takes connections and says nothing must not hold up the deploy.
