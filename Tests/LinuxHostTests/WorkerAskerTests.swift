@@ -283,7 +283,9 @@ private final class PickyServer {
     }
 
     @Test func proxyHeadersAreAsTheProtocolHasThem() {
-        let ends = (local: [UInt8](arrayLiteral: 127, 0, 0, 1), localPort: UInt16(5), remote: [UInt8](arrayLiteral: 127, 0, 0, 2), remotePort: UInt16(258))
+        let ends = (
+            local: [UInt8](arrayLiteral: 127, 0, 0, 1), localPort: UInt16(5), remote: [UInt8](arrayLiteral: 127, 0, 0, 2), remotePort: UInt16(258)
+        )
         #expect(proxyHeader(.v1, from: ends) == Array("PROXY TCP4 127.0.0.1 127.0.0.2 5 258\r\n".utf8))
         let second = proxyHeader(.v2, from: ends)
         #expect(second.suffix(16) == [0x21, 0x11, 0, 12, 127, 0, 0, 1, 127, 0, 0, 2, 0, 5, 1, 2])

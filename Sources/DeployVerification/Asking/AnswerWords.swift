@@ -5,6 +5,7 @@ import AgentAPI
 extension OtherAnswer {
     /// `status 301 to https://app.example.com/about/deploy`
     public var seen: String {
+        if let problem { return problem }
         if let location, isRedirect { return "status \(status) to \(location)" }
         if isForNow || !(200..<300).contains(status) { return "status \(status)" }
         if let packing { return "status \(status) with something that is compressed (\(packing))" }
@@ -14,11 +15,16 @@ extension OtherAnswer {
 
     /// What to do about it; `nil` where that is not known.
     func remedy(path: String?) -> String? {
+        if let problem {
+            return problem.contains("certificate")
+                ? "let this system trust who signed it, or write `deploy_tls on`" : "say what it speaks: `deploy_protocol`, `deploy_tls`"
+        }
         let exempt = "let \(path ?? "its path"), the user agent rollcall-agent or the address 127.0.0.1 pass"
         switch status {
         case 301, 302, 303, 307, 308: return redirectRemedy(path: path)
         case 400 where wantsTLS, 426: return "it wants TLS: write `deploy_tls on` into the service's check"
-        case 400, 421: return hostRemedy
+        case 400: return "\(hostRemedy); or, where its proxy sends one, `deploy_proxy_header v1`"
+        case 421: return hostRemedy
         case 403: return "\(hostRemedy); or, if it asks who is there, `deploy_user` and `deploy_password_file`; or \(exempt)"
         case 404, 410:
             return way?.language == .fastcgi
@@ -28,7 +34,8 @@ extension OtherAnswer {
         case 429: return "it limits how many requests it answers: \(exempt)"
         case 200..<300:
             if packing != nil { return "let it answer uncompressed: the question says `Accept-Encoding: identity`" }
-            return isPage || isLonger ? "is it a login, or a page that is shown for every path? Look at `deploy_path`, and let \(path ?? "it") pass" : nil
+            return isPage || isLonger
+                ? "is it a login, or a page that is shown for every path? Look at `deploy_path`, and let \(path ?? "it") pass" : nil
         default: return nil
         }
     }

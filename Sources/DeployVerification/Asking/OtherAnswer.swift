@@ -1,6 +1,6 @@
 // An answer to the token question that is no token.
 
-public import AgentAPI
+import AgentAPI
 
 /// What is known of an answer without a token alone in it, for the verdict and for a person.
 public struct OtherAnswer: Equatable, Sendable {
@@ -21,12 +21,14 @@ public struct OtherAnswer: Equatable, Sendable {
     public var tokens: [String]
     /// It says that TLS is spoken there.
     public var wantsTLS: Bool
+    /// It is no answer at all, and why: TLS failed, or another protocol is spoken. The status is 0 then.
+    public var problem: String?
     /// How it was asked.
     public var way: AskingWay?
 
     public init(
         status: Int, bytes: Int, isLonger: Bool = false, location: String? = nil, retryAfter: Int? = nil, isPage: Bool = false,
-        packing: String? = nil, tokens: [String] = [], wantsTLS: Bool = false, way: AskingWay? = nil
+        packing: String? = nil, tokens: [String] = [], wantsTLS: Bool = false, problem: String? = nil, way: AskingWay? = nil
     ) {
         self.status = status
         self.bytes = bytes
@@ -37,6 +39,7 @@ public struct OtherAnswer: Equatable, Sendable {
         self.packing = packing
         self.tokens = tokens
         self.wantsTLS = wantsTLS
+        self.problem = problem
         self.way = way
     }
 
@@ -44,6 +47,9 @@ public struct OtherAnswer: Equatable, Sendable {
     var isAnswerOfApplication: Bool {
         (200..<300).contains(status) && !isPage && !isLonger && packing == nil && tokens.isEmpty && bytes <= 256
     }
+
+    /// It answers requests, whatever it says.
+    var isServing: Bool { (1..<500).contains(status) }
 
     /// Nothing is there to be asked.
     var isMissing: Bool { status == 404 || status == 410 }

@@ -22,6 +22,8 @@ public struct WaySearch: Sendable {
     private let hosts: [String]
     private let languages: [TokenQuestion.Language]
     private var waiting: [AskingWay] = []
+    /// What has yielded a token before.
+    private var lastFound: AskingWay?
     /// How often a way met with a refusal that is only for now.
     private var refusals: [AskingWay: Int] = [:]
 
@@ -45,6 +47,9 @@ public struct WaySearch: Sendable {
         way = AskingWay(language: first, isTLS: first == .http && [.on, .verify].contains(question.tls), host: hosts.first ?? address)
     }
 
+    /// Who holds the listener may speak something else than HTTP.
+    public var speaksOtherwise: Bool { !languages.isEmpty }
+
     /// The next way to try; `nil`: there is none that is worth it.
     public mutating func next() -> AskingWay? {
         guard !hasFound, tries.count < Self.most else { return nil }
@@ -57,6 +62,7 @@ public struct WaySearch: Sendable {
     public mutating func take(_ outcome: AskingOutcome, for way: AskingWay) -> Bool {
         if case .answer(.token) = outcome {
             self.way = way
+            lastFound = way
             hasFound = true
             waiting = []
             tries.append(Try(way: way, outcome: outcome))
@@ -73,10 +79,13 @@ public struct WaySearch: Sendable {
             let known = Set(tries.map(\.way) + waiting)
             waiting += suggestions(outcome, way).filter { !known.contains($0) }.reversed()
         }
-        if waiting.isEmpty, let best = tries.enumerated().min(by: { ($0.element.outcome.rank, $0.offset) < ($1.element.outcome.rank, $1.offset) }) {
-            self.way = best.element.way
-        }
+        // A server that is just restarted understands nothing for a moment: what was right before is the likeliest.
+        if waiting.isEmpty { self.way = lastFound ?? closest ?? self.way }
         return true
+    }
+
+    private var closest: AskingWay? {
+        tries.enumerated().min { ($0.element.outcome.rank, $0.offset) < ($1.element.outcome.rank, $1.offset) }?.element.way
     }
 
     /// Tries again: others have come, who may want to be asked otherwise.
@@ -108,7 +117,9 @@ public struct WaySearch: Sendable {
             switch answer.status {
             case 400, 403, 421: otherHosts(way)
             // A name that is set is right; one that is guessed may lead to a site of which nothing is known.
-            case 404, 200...299 where answer.bytes == 0 || answer.status == 404: question.host == nil ? otherHosts(way) : []
+            case 404,
+                200...299 where answer.bytes == 0 || answer.status == 404:
+                question.host == nil ? otherHosts(way) : []
             default: []
             }
         default: []
@@ -168,8 +179,8 @@ extension AskingOutcome {
             default: 5
             }
         case .answer(.accessDenied): 2
-        case .tlsFailed: 7
-        case .answer(.silence), .answer(.lost), .strange: 8
+        case .answer(.silence), .answer(.lost), .strange: 7
+        case .tlsFailed: 8
         case .notTaken: 9
         }
     }

@@ -19,6 +19,17 @@ public struct InspectedService: Equatable, Sendable {
     }
 }
 
+/// How the workers behind one listener have to be asked, as far as that is known.
+public struct ListenerSearch: Sendable {
+    public var address: ServiceListener.Address
+    public var search: WaySearch
+
+    public init(address: ServiceListener.Address, search: WaySearch) {
+        self.address = address
+        self.search = search
+    }
+}
+
 /// Looks at processes from outside, and asks them over their own listeners. It lives on the loop of the deploy desk, which is not the
 /// watcher's.
 public protocol ServiceInspector: AnyObject {
@@ -35,6 +46,11 @@ public protocol ServiceInspector: AnyObject {
         _ question: TokenQuestion, of service: InspectedService, at look: ServiceLook, workers: [ProcessMark],
         _ heard: @escaping (WorkerAnswer) -> Void,
         done: @escaping (_ unaccepted: Int, _ refused: Int) -> Void)
+
+    /// What has been found out about how the workers of a service have to be asked, for each of its listeners.
+    func searches(_ service: String) -> [ListenerSearch]
+    /// Forgets that, so that the next round of questions tries all ways.
+    func searchAnew(_ service: String)
 
     /// Tells what happens to the service's processes, from the kernel where it lets us, else by looking; until `unwatch`.
     func watch(_ service: InspectedService, _ happened: @escaping (ProcessIncident) -> Void)
@@ -57,6 +73,8 @@ public protocol ServiceInspector: AnyObject {
 }
 
 extension ServiceInspector {
+    public func searches(_ service: String) -> [ListenerSearch] { [] }
+    public func searchAnew(_ service: String) {}
     public func release(_ path: String) -> NamedRelease { NamedRelease(lookingAt: path) }
     public func releaseToken(of mark: ProcessMark) -> BirthToken { .unproven }
     public func age(of mark: ProcessMark, beside token: Secret) -> TokenAge { .unknown }

@@ -45,6 +45,10 @@ public struct Baseline: Equatable, Sendable {
     public var processes: [Process]
     public var listeners: [Listener]
     public var lacks: [String]
+    /// Why the workers did not answer a token, with what to do; `nil` where they did, or could not be asked.
+    public private(set) var questionProblem: String?
+    /// Whether a worker answered a token.
+    public var isAsked: Bool { processes.contains { $0.answer?.isToken == true } }
 
     /// How many workers the service has. Who is left over from an earlier deploy, and only ends what it has begun, does not count.
     public var workers: Int
@@ -83,6 +87,12 @@ public struct Baseline: Equatable, Sendable {
             processes[index].role = nil
         }
         workers = count(look, roles)
+    }
+
+    /// Takes note of why nothing was answered that is a token.
+    mutating func noteQuestion(_ answers: [WorkerAnswer], _ question: TokenQuestion, _ searches: [ListenerSearch]) {
+        guard !isAsked, processes.contains(where: { $0.role == .worker }) else { return }
+        questionProblem = QuestionProblem(question, answers: answers.map(\.content), searches: searches)?.description
     }
 
     private func count(_ look: ServiceLook, _ roles: Roles) -> Int {
@@ -184,6 +194,10 @@ public struct Baseline: Equatable, Sendable {
             )
         }
         if workers.contains(where: { $0.answer == .accessDenied }) { warnings.append("the token question is denied: its name or password is wrong") }
+        if let questionProblem {
+            warnings.append("the workers could not be asked for their token: \(questionProblem)")
+            return warnings + lacks
+        }
         if asked, !workers.isEmpty, workers.allSatisfy({ $0.answer == nil }) { warnings.append("no worker answered the token question") }
         if asked, !workers.isEmpty, workers.contains(where: { $0.answer == .other }), !workers.contains(where: { $0.answer?.isToken == true }) {
             warnings.append("no worker answers a token so far: it will only be seen after the deploy whether the path is right")

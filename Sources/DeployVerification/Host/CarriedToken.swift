@@ -78,7 +78,7 @@ extension HostVerifier {
             if let birth { return Self.carried(by: one.process, of: look, birth) }
             switch heard[one.process.mark]?.latest?.content {
             case .token(let text): return .token(text)
-            case .other: return .none
+            case .other(let answer): return answer.isAnswerOfApplication || answer.isMissing ? .none : .unproven
             case .accessDenied, .lost, .silence, nil: return .unproven
             }
         }

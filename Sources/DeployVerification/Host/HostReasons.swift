@@ -169,7 +169,7 @@ extension HostVerifier {
     /// The deploy that was prepared after this one and whose token a process answers.
     private func laterDeploy(of process: ServiceProcess) -> String? {
         guard case .token(let text) = heard[process.mark]?.latest?.content else { return nil }
-        return laterDeploys.first { $0.token.matches(text.utf8) }?.id
+        return laterDeploys.first { $0.token.isToken(text) }?.id
     }
 
     /// ` (1 request in flight, 7.4 s)`
@@ -181,7 +181,7 @@ extension HostVerifier {
     private func answered(_ process: ServiceProcess) -> String {
         switch heard[process.mark]?.latest?.content {
         case .token(let text): "another token (\(text.prefix(8))...)"
-        case .other(let status, let bytes): "no token but status \(status) with \(bytes) bytes"
+        case .other(let answer): answer.seen
         case .accessDenied(let status): "access denied (\(status))"
         case .lost, .silence, nil: "nothing"
         }
@@ -229,6 +229,11 @@ extension HostVerifier {
         case .releaseUnseen: return "whether it runs the new release is not known: \(releaseProblem ?? "")"
         case .denied: return "it denies access (\(answered(one.process))): name or password of the question are wrong"
         case .serverError(let status): return "it answers with status \(status)"
+        case .wrappedToken: return "its answer holds the token with something around it: answer with the token alone, as plain text"
+        case .questionRefused:
+            guard case .other(let answer)? = heard[one.process.mark]?.latest?.content else { return "it does not answer the question" }
+            let remedy = answer.remedy(path: questionPath).map { ". \($0)" } ?? ""
+            return "it answers \(answer.seen)\(answer.way.map { " (asked: \($0.words))" } ?? "")\(remedy)"
         case .silent: return "it takes connections and does not answer (it is \(age) old)"
         case .contradiction(let contradiction): return against(contradiction, one.process)
         case .frontDisagrees: return "it stands in the new release, and through the process that passes requests on to it comes something else"

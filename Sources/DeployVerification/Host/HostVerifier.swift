@@ -28,6 +28,10 @@ public struct HostVerifier: Sendable {
         /// A token of another deploy, though nothing else is wrong with the process.
         case otherToken
         case onlyForked, noExecEvidence, notReady, elsewhere, denied, serverError(Int), silent
+        /// It answers with the token and something around it.
+        case wrappedToken
+        /// What it answers says nothing of its code: the question was not the right one.
+        case questionRefused
         /// It answered another token before.
         case changedItsToken
         case unseenBefore
@@ -66,6 +70,8 @@ public struct HostVerifier: Sendable {
     private(set) var releaseProblem: String?
     /// Whether workers can be asked at all.
     public var asks = true
+    /// Where they are asked, for a person.
+    public var questionPath: String?
     /// What the one who joins knows to be missing, for a person.
     public var lacks: [String] = []
     let token: Secret?
@@ -223,7 +229,7 @@ public struct HostVerifier: Sendable {
         hasNews = heard.values.contains { $0.isWaiting(for: look.at) }
         var news = false
         for process in look.processes where heard[process.mark] != nil {
-            let matches = heard[process.mark]?.confirm(by: look.at) { token?.matches($0.utf8) ?? false } ?? false
+            let matches = heard[process.mark]?.confirm(by: look.at) { token?.isToken($0) ?? false } ?? false
             news = news || matches
             if heard[process.mark]?.latest != nil { memory.answered.insert(process.mark) }
         }
@@ -387,14 +393,20 @@ public struct HostVerifier: Sendable {
 
     private func isRight(_ content: WorkerAnswer.Content?) -> Bool {
         guard case .token(let text) = content else { return false }
-        return token?.matches(text.utf8) ?? false
+        return token?.isToken(text) ?? false
+    }
+
+    /// The token is in the answer, and not alone.
+    private func isWrapped(_ content: WorkerAnswer.Content?) -> Bool {
+        guard case .other(let answer) = content else { return false }
+        return answer.tokens.contains { token?.isToken($0) ?? false }
     }
 
     /// Not of the service, and it takes connections at its addresses.
     private func asStranger(_ process: ServiceProcess) -> (HostDeploy.Class, Why?) {
         let isOld = ancestry(of: process) == .same
         guard case .token(let text) = heard[process.mark]?.latest?.content else { return (.unknown, .stranger) }
-        if token?.matches(text.utf8) == true { return (isOld ? .dynamic : .new, nil) }
+        if token?.isToken(text) == true { return (isOld ? .dynamic : .new, nil) }
         return (isOld ? .old : .oldCode, .stranger)
     }
 
@@ -406,7 +418,7 @@ public struct HostVerifier: Sendable {
             if case .token = answer {} else { return behindFront(process, roles.fronts) }
         }
         switch ancestry(of: process) {
-        case .same: return isRight ? (.dynamic, nil) : (.old, nil)
+        case .same: return isRight || isWrapped(answer) ? (.dynamic, nil) : (.old, nil)
         case .unclear where baseline != nil:
             let why = inBaseline(process.mark) == nil ? Why.unseenBefore : .noExecEvidence
             return isRight ? (.unknown, why) : (.old, why)
@@ -425,8 +437,12 @@ public struct HostVerifier: Sendable {
         let other = baseline == nil && firstSeen?.contains(process.mark) == true ? HostDeploy.Class.old : .oldCode
         switch answer {
         case .token: return (other, causeOfOtherToken(process))
-        case .other(let status, _) where status >= 500: return (.unknown, .serverError(status))
-        case .other: return (other, isWrongDirectory(process) ? .wrongDirectory : .tokenMissing)
+        case .other(let answer) where answer.status >= 500: return (.unknown, .serverError(answer.status))
+        case .other where isWrapped(answer): return (.unknown, .wrappedToken)
+        case .other(let answer) where answer.isAnswerOfApplication:
+            return (other, isWrongDirectory(process) ? .wrongDirectory : .tokenMissing)
+        case .other(let answer) where answer.isMissing && isWrongDirectory(process): return (other, .wrongDirectory)
+        case .other: return (.unknown, .questionRefused)
         case .accessDenied: return (.unknown, .denied)
         case .lost, .silence, nil: return (.unknown, heard.map { $0.silences > 0 } ?? false ? .silent : nil)
         }
@@ -455,7 +471,7 @@ public struct HostVerifier: Sendable {
         case .new: break
         }
         // What it says itself counts for more than where it stands.
-        if case .token(let text) = heard[process.mark]?.latest?.content, token?.matches(text.utf8) != true {
+        if case .token(let text) = heard[process.mark]?.latest?.content, token?.isToken(text) != true {
             return (.oldCode, causeOfOtherToken(process))
         }
         if let path = programOfOtherRelease(process) { return (.oldCode, .otherProgram(path)) }
@@ -475,7 +491,7 @@ public struct HostVerifier: Sendable {
     private func isReady(_ process: ServiceProcess) -> Bool {
         switch heard[process.mark]?.latest?.content {
         case .token, .accessDenied: true
-        case .other(let status, _): status < 500
+        case .other(let answer): answer.isServing
         case .lost, .silence, nil: false
         }
     }

@@ -184,13 +184,15 @@ public struct WorkerAnswer: Equatable, Sendable {
     public enum Content: Equatable, Sendable {
         /// Something of a token's form, whole: it is compared, and never shown.
         case token(String)
-        /// An answer that is no token.
-        case other(status: Int, bytes: Int)
+        case other(OtherAnswer)
+        /// It wants a name and a password, or others.
         case accessDenied(status: Int)
         /// The connection was taken and ended without an answer.
         case lost
         /// No answer in time.
         case silence
+
+        public static func other(status: Int, bytes: Int) -> Self { .other(OtherAnswer(status: status, bytes: bytes)) }
     }
 
     public var mark: ProcessMark

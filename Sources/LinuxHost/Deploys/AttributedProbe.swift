@@ -22,7 +22,6 @@ final class AttributedProbe {
     private static let step = Duration.milliseconds(1)
     private static let quickTurns = 4
     private static let patience = Duration.seconds(5)
-    private static let endOfRequest = Array("\r\n".utf8)
     /// For so long a connection must have stayed with a process that has children.
     private static let staysFor = Duration.milliseconds(15)
     /// After so many turns without a holder in the service, one is looked for elsewhere.
@@ -48,6 +47,10 @@ final class AttributedProbe {
     private let service: InspectedService
     private let question: TokenQuestion
     private let addresses: [ServiceListener.Address]
+    /// How the workers behind an address are asked.
+    private let way: (ServiceListener.Address) -> AskingWay
+    /// Whether the answer of a process is worth its request; `nil`: of each.
+    private let isWorthAsking: ((ProcessMark) -> Bool)?
     private let look: ServiceLook
     /// Workers from which an answer is wanted before all others.
     private var wanted: Set<ProcessMark>
@@ -57,6 +60,7 @@ final class AttributedProbe {
     private let loop: Loop
     private let time: any TimeSource
     private let heard: (WorkerAnswer, ServiceListener.Address) -> Void
+    private let concluded: (AskingOutcome, ServiceListener.Address, ProcessMark?) -> Void
     private var done: ((_ unaccepted: Int, _ refused: Int) -> Void)?
     private var attempts: [ObjectIdentifier: (attempt: Attempt, address: ServiceListener.Address)] = [:]
     private var isHolding = true
@@ -69,15 +73,24 @@ final class AttributedProbe {
     ///   - workers: how many there are.
     ///   - wanted: those of them that have not answered yet.
     ///   - addresses: where to ask, in turn.
+    ///   - way: how to ask there.
+    ///   - isWorthAsking: which processes are asked, of those that have taken a connection; `nil`: all.
+    ///   - concluded: hears what came of each connection, and who had it, as far as that is known.
     ///   - done: called once, later.
     init(
         _ question: TokenQuestion, of service: InspectedService, look: ServiceLook, workers: Int, wanted: Set<ProcessMark>,
-        addresses: [ServiceListener.Address], observer: ServiceObserver, loop: Loop, time: any TimeSource,
-        heard: @escaping (WorkerAnswer, ServiceListener.Address) -> Void, done: @escaping (_ unaccepted: Int, _ refused: Int) -> Void
+        addresses: [ServiceListener.Address], way: @escaping (ServiceListener.Address) -> AskingWay,
+        isWorthAsking: ((ProcessMark) -> Bool)? = nil, observer: ServiceObserver, loop: Loop, time: any TimeSource,
+        heard: @escaping (WorkerAnswer, ServiceListener.Address) -> Void,
+        concluded: @escaping (AskingOutcome, ServiceListener.Address, ProcessMark?) -> Void = { _, _, _ in },
+        done: @escaping (_ unaccepted: Int, _ refused: Int) -> Void
     ) {
         self.service = service
         self.question = question
         self.addresses = addresses
+        self.way = way
+        self.isWorthAsking = isWorthAsking
+        self.concluded = concluded
         self.look = look
         self.wanted = wanted
         let first = min(Self.mostAtFirst, max(1, workers))
@@ -110,8 +123,8 @@ final class AttributedProbe {
         let address = addresses[begun % addresses.count]
         begun += 1
         let connection = ServiceConnection(
-            to: address, request: question.head(to: address), held: question.credentials + Self.endOfRequest, patience: Self.patience,
-            folders: observer.folders, on: loop
+            to: address, ServiceConnection.Speech(question, way: way(address), isHeld: true), patience: Self.patience, folders: observer.folders,
+            on: loop
         ) { [weak self] connection, outcome in self?.ended(connection, outcome) }
         attempts[ObjectIdentifier(connection)] = (Attempt(connection: connection), address)
     }
@@ -190,9 +203,14 @@ final class AttributedProbe {
         timer = nil
         let now = time.now().uptime
         for (id, entry) in attempts {
-            if entry.attempt.worker != nil {
+            if let worker = entry.attempt.worker {
+                guard isWorthAsking?(worker) ?? true else {
+                    entry.attempt.connection.cancel()
+                    attempts[id] = nil
+                    continue
+                }
                 attempts[id]?.attempt.released = now
-                entry.attempt.connection.release(entry.attempt.isStranger ? Self.endOfRequest : nil)
+                entry.attempt.connection.release(isTrusted: !entry.attempt.isStranger)
             } else {
                 // Whoever takes it from now on is not known: its answer would prove nothing.
                 if entry.attempt.connection.isConnected { unaccepted += 1 }
@@ -249,34 +267,21 @@ final class AttributedProbe {
         if case .refused = outcome { refused += 1 }
         if case .silence(isConnected: false) = outcome { unaccepted += 1 }
         let now = time.now().uptime
+        let way = self.way(address)
+        let result = AskingOutcome(outcome, way: way)
         // Whoever has executed itself anew meanwhile has answered as neither the one nor the other.
-        if var worker = attempt.worker, let released = attempt.released, let answer = content(outcome) {
+        if var worker = attempt.worker, let released = attempt.released, let content = result?.content(way) {
             if mayPassOn(worker), let inode = attempt.inode, let last = holders(of: [inode])[inode], last != worker {
                 observer.note(worker, passesTo: [])
                 worker = last
             }
             if observer.mark(of: worker.pid) == worker {
                 heard(
-                    WorkerAnswer(
-                        mark: worker, content: answer.content, status: answer.status, took: now - released, at: now, address: address), address)
+                    WorkerAnswer(mark: worker, content: content, status: content.status, took: now - released, at: now, address: address), address)
             }
         }
+        if let result { concluded(result, address, attempt.worker) }
         finishIfOver()
-    }
-
-    private func content(_ outcome: ServiceConnection.Outcome) -> (content: WorkerAnswer.Content, status: Int?)? {
-        switch outcome {
-        case .answer(let status, let body):
-            if status == 401 || status == 403 { return (.accessDenied(status: status), status) }
-            var text = body[...]
-            if text.last == 10 { text.removeLast() }
-            if text.last == 13, text.count < body.count { text.removeLast() }
-            guard status == 200, DeployToken.isToken(text) else { return (.other(status: status, bytes: body.count), status) }
-            return (.token(String(decoding: text, as: UTF8.self)), status)
-        case .lost: return (.lost, nil)
-        case .silence(isConnected: true): return (.silence, nil)
-        case .silence(isConnected: false), .refused, .failed: return nil
-        }
     }
 
     private func finishIfOver() {
@@ -285,20 +290,5 @@ final class AttributedProbe {
         if let timer { loop.cancel(timer) }
         timer = nil
         done(unaccepted, refused)
-    }
-}
-
-extension TokenQuestion {
-    /// The request, all but name, password and its last line end.
-    func head(to address: ServiceListener.Address) -> [UInt8] {
-        Array(
-            "GET \(path) HTTP/1.0\r\nHost: \(host ?? address.hostText)\r\nUser-Agent: rollcall-agent\r\nAccept: text/plain\r\nConnection: close\r\n"
-                .utf8)
-    }
-
-    /// What only the service may be sent: the header with name and password.
-    var credentials: [UInt8] {
-        guard let user else { return [] }
-        return Array("Authorization: Basic \(base64(Array("\(user):\(password?.reveal() ?? "")".utf8)))\r\n".utf8)
     }
 }

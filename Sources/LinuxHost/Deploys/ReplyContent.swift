@@ -71,11 +71,11 @@ extension AskingOutcome {
         }
     }
 
-    /// As a worker's answer; what is no answer at all says as little as a lost one.
-    var content: WorkerAnswer.Content? {
+    /// As a worker's answer.
+    func content(_ way: AskingWay) -> WorkerAnswer.Content? {
         switch self {
         case .answer(let content): content
-        case .strange, .tlsFailed: .lost
+        case .strange, .tlsFailed: .other(OtherAnswer(status: 0, bytes: 0, problem: words, way: way))
         case .notTaken: nil
         }
     }

@@ -133,7 +133,9 @@ final class WorkerAsker {
             order, workers: order.workers, wanted: wanted, order.addresses, way: { [weak self] in self?.way(order.service.name, $0) },
             // Who has said enough does not use up what others may be asked.
             isWorthAsking: isLimited && !wanted.isEmpty ? { wanted.contains($0) } : nil,
-            heard: { order.wanted.remove($0.mark); order.heard($0, $1) }, concluded: { outcomes[$1, default: []].append(($0, $2)) },
+            heard: {
+                order.wanted.remove($0.mark); order.heard($0, $1)
+            }, concluded: { outcomes[$1, default: []].append(($0, $2)) },
             done: { [weak self] unaccepted, refused in
                 guard let self else { return }
                 var open: [ServiceListener.Address] = []
@@ -185,7 +187,7 @@ final class WorkerAsker {
     private func search(_ open: [ServiceListener.Address], _ order: Order, _ unaccepted: Int, _ refused: Int) {
         var open = open
         while let address = open.first {
-            guard let way = order.hasFound ? nil : known[order.place(address)]?.search.next() else {
+            guard isWorthSearching(address, order), let way = known[order.place(address)]?.search.next() else {
                 open.removeFirst()
                 continue
             }
@@ -195,13 +197,21 @@ final class WorkerAsker {
             }
             return
         }
-        let changed = order.addresses.filter { order.changed.contains($0) }
+        let changed = order.addresses.filter {
+            order.changed.contains($0) && (!order.hasFound || known[order.place($0)]?.search.hasFound == true)
+        }
         guard !changed.isEmpty else { return order.done(unaccepted, refused) }
         order.changed = []
         // Those who have only said how they want to be asked are asked once more.
         begin(
             order, workers: order.workers, wanted: order.wanted, changed, way: { [weak self] in self?.way(order.service.name, $0) },
             isWorthAsking: nil, heard: order.heard, concluded: { _, _, _ in }, done: order.done)
+    }
+
+    /// Where one listener has yielded a token, another is a page of numbers, or the like; but for one whose holders speak another language: they
+    /// may run the code that the first one only passes requests on to.
+    private func isWorthSearching(_ address: ServiceListener.Address, _ order: Order) -> Bool {
+        !order.hasFound || known[order.place(address)]?.search.speaksOtherwise == true
     }
 
     private func attempt(_ way: AskingWay, at address: ServiceListener.Address, _ order: Order, _ then: @escaping (_ goesOn: Bool) -> Void) {
@@ -220,7 +230,6 @@ final class WorkerAsker {
                 if one.search.way != before { order.changed.insert(address) }
                 if one.search.hasFound {
                     order.hasFound = true
-                    order.changed = [address]
                     if let answer { order.heard(answer, address) }
                 }
                 then(goesOn)

@@ -95,7 +95,7 @@ import Testing
             { _ in Self.other(400) }, { _ in Self.other(301, "https://a.example.com/") }, { _ in .answer(.lost) },
             { way in Self.other(302, "https://\(way.host)x/about/deploy") },
         ] {
-            let (search, questions) = Self.search(application)
+            let (search, questions) = Self.search(TokenQuestion(path: "/about/deploy"), application)
             #expect(!search.hasFound && questions <= WaySearch.most)
             #expect(search.way.host == "127.0.0.1:8080" || search.way.isTLS || search.way.saysHTTPS)
         }
@@ -109,18 +109,22 @@ import Testing
 
     @Test func aLimitOfRequestsEndsTheSearchForNow() {
         var search = WaySearch(TokenQuestion(path: "/"), address: "127.0.0.1:1", names: [], commands: [])
-        #expect(search.take(Self.other(301, "https://127.0.0.1/"), for: search.way))
+        var goesOn = search.take(Self.other(301, "https://127.0.0.1/"), for: search.way)
+        #expect(goesOn)
         let first = search.next()
         #expect(first?.saysHTTPS == true)
-        if let first { #expect(!search.take(Self.other(429), for: first)) }
+        if let first { goesOn = search.take(Self.other(429), for: first) }
+        #expect(!goesOn)
         // The same way another time.
-        #expect(search.next() == first)
+        let again = search.next()
+        #expect(again == first)
     }
 
     @Test func othersThatCameWithTheDeployMayWantSomethingElse() {
         var (search, _) = Self.search { _ in Self.token }
         search.reopen()
-        #expect(search.next() == nil)
+        let nothing = search.next()
+        #expect(nothing == nil)
         search.take(Self.other(301, "https://127.0.0.1/about/deploy"), for: search.way)
         let way = search.next()
         #expect(way?.saysHTTPS == true)
@@ -128,11 +132,25 @@ import Testing
         #expect(search.hasFound && search.way.saysHTTPS)
     }
 
-    @Test(arguments: [
-        ("https://app.example.com/about/deploy?x=1", true, "app.example.com", "/about/deploy"), ("/login", false, nil, "/login"),
-        ("http://user:pw@[::1]:80/x", false, "[::1]:80", "/x"), ("//cdn/x#y", false, "cdn", "/x"), ("https://a b/", true, nil, "/"), ("", false, nil, ""),
-        ("login?next=http://x", false, nil, "login"),
-    ] as [(String, Bool, String?, String)])
+    @Test func aServerThatIsJustRestartedChangesNothing() {
+        var (search, _) = Self.search { _ in Self.token }
+        let way = search.way
+        search.reopen()
+        search.take(.answer(.lost), for: way)
+        while let other = search.next() { search.take(.tlsFailed("the TLS handshake failed"), for: other) }
+        #expect(search.way == way && !search.hasFound)
+        // Nor does one that has never answered yet.
+        let (first, _) = Self.search { $0.isTLS ? .tlsFailed("the TLS handshake failed") : .answer(.lost) }
+        #expect(!first.way.isTLS)
+    }
+
+    @Test(
+        arguments: [
+            ("https://app.example.com/about/deploy?x=1", true, "app.example.com", "/about/deploy"), ("/login", false, nil, "/login"),
+            ("http://user:pw@[::1]:80/x", false, "[::1]:80", "/x"), ("//cdn/x#y", false, "cdn", "/x"), ("https://a b/", true, nil, "/"),
+            ("", false, nil, ""),
+            ("login?next=http://x", false, nil, "login"),
+        ] as [(String, Bool, String?, String)])
     func locationsAreTakenApart(text: String, isHTTPS: Bool, host: String?, path: String) {
         let parts = LocationParts(text)
         #expect(parts.isHTTPS == isHTTPS && parts.host == host && parts.path == path, "\(parts)")
