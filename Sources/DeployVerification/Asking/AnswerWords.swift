@@ -19,7 +19,7 @@ extension OtherAnswer {
             return problem.contains("certificate")
                 ? "let this system trust who signed it, or write `deploy_tls on`" : "say what it speaks: `deploy_protocol`, `deploy_tls`"
         }
-        let exempt = "let \(path ?? "its path"), the user agent rollcall-agent or the address 127.0.0.1 pass"
+        let exempt = "allow \(path ?? "its path"), the user agent rollcall-agent or the address 127.0.0.1"
         switch status {
         case 301, 302, 303, 307, 308: return redirectRemedy(path: path)
         case 400 where wantsTLS, 426: return "it wants TLS: write `deploy_tls on` into the service's check"
@@ -35,7 +35,7 @@ extension OtherAnswer {
         case 200..<300:
             if packing != nil { return "let it answer uncompressed: the question says `Accept-Encoding: identity`" }
             return isPage || isLonger
-                ? "is it a login, or a page that is shown for every path? Look at `deploy_path`, and let \(path ?? "it") pass" : nil
+                ? "is it a login, or a page that is shown for every path? Look at `deploy_path`, and allow \(path ?? "it") without a login" : nil
         default: return nil
         }
     }
@@ -63,7 +63,7 @@ extension OtherAnswer {
         if let path, parts.path != path {
             return parts.path == path + "/" || parts.path + "/" == path
                 ? "write `deploy_path \(parts.path)` into the service's check"
-                : "does it want a login? Let \(path) pass without"
+                : "does it want a login? Allow \(path) without"
         }
         return "it sends to itself: look at what it wants with `verify-token doctor --ask`"
     }

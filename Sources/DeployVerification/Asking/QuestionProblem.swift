@@ -29,8 +29,9 @@ struct QuestionProblem: CustomStringConvertible {
 
     private static func text(_ answer: OtherAnswer, _ question: TokenQuestion) -> String {
         let asked = answer.way.map { " (asked: \($0.words))" } ?? ""
-        let wrapped = answer.tokens.isEmpty ? nil : "it holds something like a token with more around it: answer the token alone, as plain text"
-        let remedy = (wrapped ?? answer.remedy(path: question.path)).map { ". \($0)" } ?? ""
+        let wrapped =
+            answer.tokens.isEmpty ? nil : "it holds something like a token with more around it: make it answer the token alone, as plain text"
+        let remedy = (wrapped ?? answer.remedy(path: question.path)).map { "; \($0)" } ?? ""
         return "they answer \(answer.seen)\(asked)\(remedy)"
     }
 }

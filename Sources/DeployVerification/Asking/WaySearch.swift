@@ -47,6 +47,10 @@ public struct WaySearch: Sendable {
         way = AskingWay(language: first, isTLS: first == .http && [.on, .verify].contains(question.tls), host: hosts.first ?? address)
     }
 
+    /// Nothing that was tried was understood.
+    public var isAllInVain: Bool { !hasFound && !tries.isEmpty && tries.allSatisfy { $0.outcome.rank >= Self.vain } }
+    private static let vain = 7
+
     /// Who holds the listener may speak something else than HTTP.
     public var speaksOtherwise: Bool { !languages.isEmpty }
 
@@ -69,7 +73,7 @@ public struct WaySearch: Sendable {
             return false
         }
         guard !hasFound else { return false }
-        if isForNow(outcome, way), refusals[way, default: 0] < Self.mostRefusals {
+        if Self.isForNow(outcome), refusals[way, default: 0] < Self.mostRefusals {
             refusals[way, default: 0] += 1
             if way != self.way, !waiting.contains(way) { waiting.append(way) }
             return false
@@ -97,10 +101,9 @@ public struct WaySearch: Sendable {
     }
 
     /// Whether it may come to something else another time, in the same way.
-    private func isForNow(_ outcome: AskingOutcome, _ way: AskingWay) -> Bool {
+    private static func isForNow(_ outcome: AskingOutcome) -> Bool {
         switch outcome {
         case .notTaken: true
-        case .answer(.silence): way == self.way
         case .answer(.other(let answer)): answer.isForNow
         default: false
         }
@@ -109,7 +112,8 @@ public struct WaySearch: Sendable {
     /// The likeliest first.
     private func suggestions(_ outcome: AskingOutcome, _ way: AskingWay) -> [AskingWay] {
         switch outcome {
-        case .answer(.lost): others(than: way) + overTLS(way)
+        // Puma waits for ever for the rest of what it takes for TLS.
+        case .answer(.lost), .answer(.silence): others(than: way) + overTLS(way)
         case .strange: overTLS(way) + others(than: way)
         case .answer(.other(let answer)) where answer.wantsTLS: overTLS(way)
         case .answer(.other(let answer)) where answer.isRedirect: redirected(answer, way)

@@ -229,10 +229,10 @@ extension HostVerifier {
         case .releaseUnseen: return "whether it runs the new release is not known: \(releaseProblem ?? "")"
         case .denied: return "it denies access (\(answered(one.process))): name or password of the question are wrong"
         case .serverError(let status): return "it answers with status \(status)"
-        case .wrappedToken: return "its answer holds the token with something around it: answer with the token alone, as plain text"
+        case .wrappedToken: return "its answer holds the token with something around it: make it answer the token alone, as plain text"
         case .questionRefused:
             guard case .other(let answer)? = heard[one.process.mark]?.latest?.content else { return "it does not answer the question" }
-            let remedy = answer.remedy(path: questionPath).map { ". \($0)" } ?? ""
+            let remedy = answer.remedy(path: questionPath).map { "; \($0)" } ?? ""
             return "it answers \(answer.seen)\(answer.way.map { " (asked: \($0.words))" } ?? "")\(remedy)"
         case .silent: return "it takes connections and does not answer (it is \(age) old)"
         case .contradiction(let contradiction): return against(contradiction, one.process)

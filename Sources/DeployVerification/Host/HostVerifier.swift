@@ -441,7 +441,8 @@ public struct HostVerifier: Sendable {
         case .other where isWrapped(answer): return (.unknown, .wrappedToken)
         case .other(let answer) where answer.isAnswerOfApplication:
             return (other, isWrongDirectory(process) ? .wrongDirectory : .tokenMissing)
-        case .other(let answer) where answer.isMissing && isWrongDirectory(process): return (other, .wrongDirectory)
+        case .other(let answer) where answer.isMissing && !Self.standsAnywhere(process.command) && isWrongDirectory(process):
+            return (other, .wrongDirectory)
         case .other: return (.unknown, .questionRefused)
         case .accessDenied: return (.unknown, .denied)
         case .lost, .silence, nil: return (.unknown, heard.map { $0.silences > 0 } ?? false ? .silent : nil)
@@ -519,7 +520,9 @@ public struct HostVerifier: Sendable {
     /// It reads its configuration again before it forks, and has no other code than its own.
     private static func readsAnew(_ command: String) -> Bool { command.hasPrefix("nginx") }
 
-    static func standsAnywhere(_ command: String) -> Bool { command.hasPrefix("nginx") || command.hasPrefix("haproxy") }
+    static func standsAnywhere(_ command: String) -> Bool {
+        ["nginx", "haproxy", "php-fpm"].contains { command.hasPrefix($0) }
+    }
 
     // MARK: How things are
 

@@ -21,7 +21,6 @@ final class AttributedProbe {
     /// The shortest time between two looks at who has taken the connections, but for the first ones: whoever is free takes them at once.
     private static let step = Duration.milliseconds(1)
     private static let quickTurns = 4
-    private static let patience = Duration.seconds(5)
     /// For so long a connection must have stayed with a process that has children.
     private static let staysFor = Duration.milliseconds(15)
     /// After so many turns without a holder in the service, one is looked for elsewhere.
@@ -48,6 +47,7 @@ final class AttributedProbe {
     private let question: TokenQuestion
     private let addresses: [ServiceListener.Address]
     /// How the workers behind an address are asked.
+    private let patience: Duration
     private let way: (ServiceListener.Address) -> AskingWay
     /// Whether the answer of a process is worth its request; `nil`: of each.
     private let isWorthAsking: ((ProcessMark) -> Bool)?
@@ -73,13 +73,14 @@ final class AttributedProbe {
     ///   - workers: how many there are.
     ///   - wanted: those of them that have not answered yet.
     ///   - addresses: where to ask, in turn.
+    ///   - patience: how long an answer may take.
     ///   - way: how to ask there.
     ///   - isWorthAsking: which processes are asked, of those that have taken a connection; `nil`: all.
     ///   - concluded: hears what came of each connection, and who had it, as far as that is known.
     ///   - done: called once, later.
     init(
         _ question: TokenQuestion, of service: InspectedService, look: ServiceLook, workers: Int, wanted: Set<ProcessMark>,
-        addresses: [ServiceListener.Address], way: @escaping (ServiceListener.Address) -> AskingWay,
+        addresses: [ServiceListener.Address], patience: Duration, way: @escaping (ServiceListener.Address) -> AskingWay,
         isWorthAsking: ((ProcessMark) -> Bool)? = nil, observer: ServiceObserver, loop: Loop, time: any TimeSource,
         heard: @escaping (WorkerAnswer, ServiceListener.Address) -> Void,
         concluded: @escaping (AskingOutcome, ServiceListener.Address, ProcessMark?) -> Void = { _, _, _ in },
@@ -88,6 +89,7 @@ final class AttributedProbe {
         self.service = service
         self.question = question
         self.addresses = addresses
+        self.patience = patience
         self.way = way
         self.isWorthAsking = isWorthAsking
         self.concluded = concluded
@@ -123,7 +125,7 @@ final class AttributedProbe {
         let address = addresses[begun % addresses.count]
         begun += 1
         let connection = ServiceConnection(
-            to: address, ServiceConnection.Speech(question, way: way(address), isHeld: true), patience: Self.patience, folders: observer.folders,
+            to: address, ServiceConnection.Speech(question, way: way(address), isHeld: true), patience: patience, folders: observer.folders,
             on: loop
         ) { [weak self] connection, outcome in self?.ended(connection, outcome) }
         attempts[ObjectIdentifier(connection)] = (Attempt(connection: connection), address)

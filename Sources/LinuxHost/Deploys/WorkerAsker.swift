@@ -11,6 +11,9 @@ final class WorkerAsker {
     /// Where a service has more listeners than this, the others are not worth a search.
     private static let mostSearches = 16
     private static let betweenSearches = Duration.seconds(1)
+    private static let afterVain = Duration.seconds(5)
+    /// How long an answer may take; the first one where TLS may be what is spoken, which some servers wait for in silence; and one of a search.
+    private static let patience = (usual: Duration.seconds(5), first: Duration.seconds(1), search: Duration.seconds(3))
     /// After a refusal that asks for patience.
     private static let pause = (least: Duration.milliseconds(500), most: Duration.seconds(2))
 
@@ -129,8 +132,10 @@ final class WorkerAsker {
         let isLimited = limited[order.service.name] != nil
         let wanted = order.wanted
         var outcomes: [ServiceListener.Address: [(outcome: AskingOutcome, mark: ProcessMark?)]] = [:]
+        let isFirst = order.question.tls == nil && order.addresses.allSatisfy { known[order.place($0)]?.search.tries.isEmpty ?? true }
         begin(
-            order, workers: order.workers, wanted: wanted, order.addresses, way: { [weak self] in self?.way(order.service.name, $0) },
+            order, workers: order.workers, wanted: wanted, order.addresses, patience: isFirst ? Self.patience.first : Self.patience.usual,
+            way: { [weak self] in self?.way(order.service.name, $0) },
             // Who has said enough does not use up what others may be asked.
             isWorthAsking: isLimited && !wanted.isEmpty ? { wanted.contains($0) } : nil,
             heard: {
@@ -163,7 +168,8 @@ final class WorkerAsker {
         let marks = Set(outcomes.compactMap(\.mark))
         let now = time.now().uptime
         if !one.search.tries.isEmpty || one.search.hasFound {
-            let isNews = marks.isEmpty ? !one.search.hasFound : !marks.isSubset(of: one.asked)
+            let isVain = one.search.isAllInVain && now - one.opened >= Self.afterVain
+            let isNews = isVain ? true : marks.isEmpty ? !one.search.hasFound : !marks.isSubset(of: one.asked)
             if isNews, now - one.opened >= Self.betweenSearches { one.search.reopen() }
         }
         if one.search.tries.isEmpty { one.opened = now }
@@ -204,7 +210,8 @@ final class WorkerAsker {
         order.changed = []
         // Those who have only said how they want to be asked are asked once more.
         begin(
-            order, workers: order.workers, wanted: order.wanted, changed, way: { [weak self] in self?.way(order.service.name, $0) },
+            order, workers: order.workers, wanted: order.wanted, changed, patience: Self.patience.usual,
+            way: { [weak self] in self?.way(order.service.name, $0) },
             isWorthAsking: nil, heard: order.heard, concluded: { _, _, _ in }, done: order.done)
     }
 
@@ -218,7 +225,8 @@ final class WorkerAsker {
         var outcomes: [(outcome: AskingOutcome, mark: ProcessMark?)] = []
         var answer: WorkerAnswer?
         begin(
-            order, workers: 1, wanted: [], [address], way: { _ in way }, isWorthAsking: nil, heard: { one, _ in answer = one },
+            order, workers: 1, wanted: [], [address], patience: Self.patience.search, way: { _ in way }, isWorthAsking: nil,
+            heard: { one, _ in answer = one },
             concluded: { outcome, _, mark in outcomes.append((outcome, mark)) },
             done: { [weak self] _, _ in
                 guard let self, var one = known[order.place(address)] else { return then(false) }
@@ -237,7 +245,7 @@ final class WorkerAsker {
     }
 
     private func begin(
-        _ order: Order, workers: Int, wanted: Set<ProcessMark>, _ addresses: [ServiceListener.Address],
+        _ order: Order, workers: Int, wanted: Set<ProcessMark>, _ addresses: [ServiceListener.Address], patience: Duration,
         way: @escaping (ServiceListener.Address) -> AskingWay?, isWorthAsking: ((ProcessMark) -> Bool)?,
         heard: @escaping (WorkerAnswer, ServiceListener.Address) -> Void,
         concluded: @escaping (AskingOutcome, ServiceListener.Address, ProcessMark?) -> Void,
@@ -247,7 +255,8 @@ final class WorkerAsker {
         let number = lastNumber
         rounds[number] = AttributedProbe(
             order.question, of: order.service, look: order.look, workers: workers, wanted: wanted, addresses: addresses,
-            way: { way($0) ?? AskingWay(host: $0.hostText) }, isWorthAsking: isWorthAsking, observer: observer, loop: loop, time: time, heard: heard,
+            patience: patience, way: { way($0) ?? AskingWay(host: $0.hostText) }, isWorthAsking: isWorthAsking, observer: observer, loop: loop,
+            time: time, heard: heard,
             concluded: concluded,
             done: { [weak self] unaccepted, refused in
                 // It is still in its own method.

@@ -65,7 +65,7 @@ import Testing
     }
 
     @Test(arguments: [
-        AskingOutcome.answer(.lost), .strange(isTLS: true), .strange(isTLS: false),
+        AskingOutcome.answer(.lost), .answer(.silence), .strange(isTLS: true), .strange(isTLS: false),
         .answer(.other(OtherAnswer(status: 400, bytes: 200, wantsTLS: true))),
     ])
     func tlsIsTriedWherePlainHTTPIsNotUnderstood(outcome: AskingOutcome) {

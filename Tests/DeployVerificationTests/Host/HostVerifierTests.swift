@@ -167,7 +167,7 @@ private let new = [process(201, started: 1001, release: 2), process(202, started
         Row(
             testDescription: "it wants https", process: new[0],
             answer: .other(OtherAnswer(status: 301, bytes: 0, location: "https://app.example.com/about/deploy", way: AskingWay(host: "127.0.0.1"))),
-            kind: .unknown, words: "status 301 to https://app.example.com/about/deploy (asked: Host 127.0.0.1). it wants to be asked over https"),
+            kind: .unknown, words: "status 301 to https://app.example.com/about/deploy (asked: Host 127.0.0.1); it wants to be asked over https"),
         Row(testDescription: "it refuses the host", process: new[0], answer: .other(status: 400, bytes: 9), kind: .unknown, words: "deploy_host"),
         Row(testDescription: "it limits requests", process: new[0], answer: .other(status: 429, bytes: 9), kind: .unknown, words: "rollcall-agent"),
         Row(
