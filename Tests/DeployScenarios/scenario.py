@@ -64,7 +64,7 @@ class Scenario:
     forgotten: bool = False  # the action never reaches the last of them
     wrong_password: bool = False  # `check` is given a wrong one
     agent: bool = True  # False: only the URL is asked
-    rule: str = ""  # more of the service's rule, as `deploy_path /about/deploy`, instead of --token-path; PASSWORD_FILE is the bed's
+    rule: str = ""  # more of the service's rule, as `deploy_path /about/deploy`, instead of --token-path; PASSWORD_FILE and CURRENT are the bed's
     pidfile: str = ""  # what is in the file of the rule instead of the service's own pid
     users: str = ""  # how users ask, for the prober: its options
     asks_url: bool = True  # False: only the agent is asked

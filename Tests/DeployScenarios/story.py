@@ -75,7 +75,7 @@ class Poll(threading.Thread):
                 connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=max(0.1, deadline - time.monotonic()))
                 connection.request("GET", "/about/deploy", headers={"Authorization": "Basic " + credential})
                 answer = connection.getresponse()
-                self.ok = answer.status == 200 and answer.read().decode() == self.token
+                self.ok = answer.status == 200 and answer.read().decode(errors="replace") == self.token
                 connection.close()
             except (OSError, http.client.HTTPException):
                 pass
@@ -167,8 +167,9 @@ class Story:
         if self.scenario.pidfile:
             path = service.path("pid-of-the-rule")
             service.write("pid-of-the-rule", self.scenario.pidfile + "\n")
-        more = f" with {self.scenario.rule}" if self.scenario.rule else ""
-        return f'check service {unit} with pidfile "{path}"{more}\n'.replace("PASSWORD_FILE", service.path("password"))
+        more = f", {self.scenario.rule}" if self.scenario.rule else ""
+        return f'check service {unit} with pidfile "{path}"{more}\n'.replace(
+            "PASSWORD_FILE", service.path("password")).replace("CURRENT", service.path("current"))
 
     # The deploy
 

@@ -8,8 +8,9 @@ CREDENTIAL = base64.b64encode(f"about:{PASSWORD}".encode()).decode()
 
 class Nginx(Service):
     # `backend`: the path of a socket, or an address; without one it answers itself. `keepalive`: so many connections to it are kept. `cache`: for so
-    # long answers are kept; `bypass`: unless the question wishes for a fresh one.
-    OPTIONS = {"workers": 2, "daemon": True, "path": True, "static": False, "backend": "", "keepalive": "", "cache": "", "bypass": False}
+    # long answers are kept; `bypass`: unless the question wishes for a fresh one. `pass`: what the backend speaks, `proxy` (HTTP), `uwsgi` or
+    # `fastcgi`.
+    OPTIONS = {"workers": 2, "daemon": True, "path": True, "static": False, "backend": "", "keepalive": "", "cache": "", "bypass": False, "pass": "proxy"}
 
     def configure(self):
         self.render()
@@ -31,6 +32,7 @@ http {{
     server {{
         listen 127.0.0.1:{self.port};
         root {self.path("current")};
+        {"location = / { return 200 ok; }" if self.options["pass"] == "fastcgi" else ""}
         {"location / { " + self.passing() + " }" if self.options["backend"] else own}
     }}
     {self.around()}
@@ -38,6 +40,11 @@ http {{
 """)
 
     def passing(self):
+        if self.options["pass"] == "uwsgi":
+            return "include /etc/nginx/uwsgi_params; uwsgi_pass backend;"
+        if self.options["pass"] == "fastcgi":
+            root = os.path.dirname(self.options["backend"]) + "/current"
+            return f"include /etc/nginx/fastcgi_params; fastcgi_param SCRIPT_FILENAME {root}$fastcgi_script_name.php; fastcgi_pass backend;"
         lines = ["proxy_pass http://backend;", "proxy_set_header Host $http_host;"]
         if self.options["keepalive"]:
             lines += ["proxy_http_version 1.1;", 'proxy_set_header Connection "";']

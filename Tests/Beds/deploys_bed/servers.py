@@ -3,6 +3,7 @@ from .gunicorn import Gunicorn
 from .haproxy import Haproxy
 from .nginx import Nginx
 from .node import Node
+from .php_fpm import PhpFpm
 from .puma import Puma
 from .service import Service
 from .unicorn import Unicorn
@@ -15,6 +16,7 @@ SERVERS = {
     "gunicorn": Gunicorn,
     "uwsgi": Uwsgi,
     "nginx": Nginx,
+    "php-fpm": PhpFpm,
     "haproxy": Haproxy,
     "node": Node,
     "puma+jobs": PumaWithJobs,
