@@ -85,6 +85,6 @@ SCENARIOS = [
         why="nobody reloaded it"),
     bad("gunicorn-unprepared-dynamic-lost", "gunicorn", "release wait=1 token switch", "UNPROVEN", "old", steps="", old_traits="dynamic",
         fools_poll=True, reason="verify-token prepare",
-        remedy=Remedy("verify-token prepare", steps="release prepare switch hup", traits=""),
+        remedy=Remedy("verify-token prepare", steps="release prepare switch hup", old_traits=""),
         why="old workers that read the file for each request: without a baseline their age must show it"),
 ]

@@ -540,7 +540,15 @@ public struct HostVerifier: Sendable {
     func count(_ kind: HostDeploy.Class) -> Int { judged.count { $0.class == kind } }
 
     /// Every worker is new, and there are enough of them, and nobody hides.
-    private var isRight: Bool { isNewOnly && judged.count >= expected && addressesLost.isEmpty }
+    private var isRight: Bool { isNewOnly && judged.count >= expected && addressesLost.isEmpty && !isFrontBehind }
+
+    /// What comes through a process that passes requests on is another token still, as far as is known.
+    private var isFrontBehind: Bool {
+        roles?.fronts.contains { front in
+            guard front.passesTo?.isEmpty == false, case .token(let text)? = heard[front.mark]?.latest?.content else { return false }
+            return token?.matches(text.utf8) != true
+        } ?? false
+    }
 
     private var isNewOnly: Bool { !judged.isEmpty && judged.allSatisfy { $0.class == .new } && roles?.unseen.isEmpty == true }
 
@@ -725,6 +733,7 @@ public struct HostVerifier: Sendable {
     /// Somebody who might be new has not said so yet, or nobody is known to take requests.
     private var isAnswerMissing: Bool {
         guard asks else { return false }
+        if isFrontBehind { return true }
         return judged.isEmpty ? look?.listeners.isEmpty == false : judged.contains { $0.class == .unknown && $0.why != .onlyForked }
     }
 
@@ -737,7 +746,7 @@ public struct HostVerifier: Sendable {
         } else if check?.evidence == .process {
             isWanted = isAnswerMissing
         } else {
-            isWanted = judged.isEmpty || judged.contains { $0.class != .new }
+            isWanted = judged.isEmpty || judged.contains { $0.class != .new } || isFrontBehind
         }
         guard isWanted else { return Step(wait: wait, ask: []) }
         let asked = judged.isEmpty ? look.processes.filter { !($0.listeners ?? []).isEmpty }.map(\.mark) : judged.map(\.process.mark)

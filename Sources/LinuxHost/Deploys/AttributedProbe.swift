@@ -42,6 +42,11 @@ final class AttributedProbe {
         var released: Duration?
     }
 
+    /// Those asked who may pass requests on to others of the service, and to which listeners.
+    private var fronts: [ProcessMark: [ServiceListener]] = [:]
+    /// Which connections had come to these before the questions were sent.
+    private var arrived: [UInt64: Set<UInt16>] = [:]
+    private var answersOfFronts = 0
     private let observer: ServiceObserver
     private let service: InspectedService
     private let question: TokenQuestion
@@ -203,6 +208,7 @@ final class AttributedProbe {
         isHolding = false
         if let timer { loop.cancel(timer) }
         timer = nil
+        findFronts()
         let now = time.now().uptime
         for (id, entry) in attempts {
             if let worker = entry.attempt.worker {
@@ -224,21 +230,37 @@ final class AttributedProbe {
         finishIfOver()
     }
 
+    private func findFronts() {
+        guard look.listeners.count > 1 else { return }
+        for mark in Set(attempts.values.compactMap({ $0.attempt.isStranger ? nil : $0.attempt.worker })) {
+            guard let inner = observer.innerListeners(of: mark, look) else { continue }
+            fronts[mark] = inner
+            for listener in inner where arrived[listener.inode] == nil { arrived[listener.inode] = observer.arrivals(at: listener) }
+        }
+    }
+
     /// Looks, while those who have been asked prepare their answers, whether they ask others of the service.
     private func lookForFronts(_ turn: Int) {
-        guard turn < Self.looksForFronts.count, look.listeners.count > 1, done != nil else { return }
+        guard turn < Self.looksForFronts.count, !fronts.isEmpty, done != nil else { return }
         let wait = Self.looksForFronts[turn] - (turn > 0 ? Self.looksForFronts[turn - 1] : .zero)
         timer = loop.after(wait) { [weak self] in
             guard let self else { return }
-            let asked = Set(attempts.values.compactMap { $0.attempt.isStranger ? nil : $0.attempt.worker })
-            var isWorthwhile = false
-            for mark in asked {
-                guard let inner = observer.innerListeners(of: mark, look) else { continue }
-                isWorthwhile = true
+            let asked = Set(attempts.values.compactMap(\.attempt.worker))
+            for (mark, inner) in fronts where asked.contains(mark) {
                 let reached = observer.connected(mark.pid, to: inner)
                 if !reached.isEmpty { observer.note(mark, passesTo: reached) }
             }
-            if isWorthwhile { lookForFronts(turn + 1) }
+            lookForFronts(turn + 1)
+        }
+    }
+
+    /// What is passed on may be over before it is seen: as many connections have come to the others as answers from those in front.
+    private func countArrivals() {
+        guard answersOfFronts > 0 else { return }
+        for (inode, before) in arrived {
+            guard let listener = look.listeners.first(where: { $0.inode == inode }) else { continue }
+            let isEnough = observer.arrivals(at: listener).subtracting(before).count >= answersOfFronts
+            for (mark, inner) in fronts where inner.contains(where: { $0.inode == inode }) { observer.note(mark, reached: inode, isEnough) }
         }
     }
 
@@ -277,6 +299,7 @@ final class AttributedProbe {
                 observer.note(worker, passesTo: [])
                 worker = last
             }
+            if fronts[worker] != nil, case .answer = outcome { answersOfFronts += 1 }
             if observer.mark(of: worker.pid) == worker {
                 heard(
                     WorkerAnswer(mark: worker, content: content, status: content.status, took: now - released, at: now, address: address), address)
@@ -291,6 +314,7 @@ final class AttributedProbe {
         self.done = nil
         if let timer { loop.cancel(timer) }
         timer = nil
+        countArrivals()
         done(unaccepted, refused)
     }
 }

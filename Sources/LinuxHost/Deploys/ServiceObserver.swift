@@ -24,6 +24,7 @@ final class ServiceObserver {
 
     /// Each walks through all of the machine's connections.
     private static let mostLooksForFronts = 12
+    private static let roundsThatShowAFront = 4
 
     private struct Seen {
         var startTicks: UInt64
@@ -36,6 +37,8 @@ final class ServiceObserver {
         var program: RunningProgram?
         var passesTo: Set<UInt64>?
         var looksForFront = 0
+        /// In how many rounds as many connections came to a listener of others as this one gave answers.
+        var roundsReached: [UInt64: Int] = [:]
     }
 
     let proc = ProcFileSystem(root: "/")
@@ -319,6 +322,18 @@ final class ServiceObserver {
         return inner
     }
 
+    /// The clients of the connections that have come to a listener, those too that are over since less than a minute, by their ports.
+    func arrivals(at listener: ServiceListener) -> Set<UInt16> {
+        guard case .tcp(let address, let port) = listener.address else { return [] }
+        return (try? table().clients(port: port, isIPv6: address.utf8.contains(UInt8(ascii: ":")))) ?? []
+    }
+
+    func note(_ front: ProcessMark, reached inode: UInt64, _ isEnough: Bool) {
+        let rounds = isEnough ? (fixed[front]?.roundsReached[inode] ?? 0) + 1 : 0
+        fixed[front, default: Fixed()].roundsReached[inode] = rounds
+        if rounds >= Self.roundsThatShowAFront { note(front, passesTo: [inode]) }
+    }
+
     /// Whose code answers on a connection that this process has. Who was forked for it by a process that takes connections has the code of that one.
     func codeBehind(_ mark: ProcessMark, _ look: ServiceLook) -> ProcessMark {
         guard !look.processes.contains(where: { $0.mark.pid == mark.pid }), let parent = stat(of: mark.pid)?.parent,
@@ -406,13 +421,22 @@ final class ServiceObserver {
         var connections: [ProcessMark: Int] = [:]
         /// Of processes that hold no listener.
         var kept: [ProcessMark: [KeptConnection]] = [:]
+        /// Who held one then.
+        var holders: Set<ProcessMark> = []
+        /// Who was first seen to have each: what it has forked since may have it too, and has nothing to do with it.
+        var owners: [UInt64: ProcessMark] = [:]
     }
 
     /// Accepted connections to the service's addresses, to each process that has them open; as they were a second ago at most.
     private func countConnections(_ look: inout ServiceLook, of service: String, known: Set<ServiceListener.Address>) {
-        let between = counted[service].map { $0.kept.isEmpty ? Self.betweenCounts : Self.betweenCountsOfKept } ?? .zero
+        let between =
+            counted[service].map { last in
+                // Who has just closed its listener may go on with what it has accepted.
+                let hasStopped = look.processes.contains { $0.listeners?.isEmpty == true && !$0.isGone && last.holders.contains($0.mark) }
+                return hasStopped ? .zero : last.kept.isEmpty ? Self.betweenCounts : Self.betweenCountsOfKept
+            } ?? .zero
         if counted[service].map({ look.at - $0.at >= between }) ?? true {
-            counted[service] = count(look, at: known.union(look.listeners.map(\.address)))
+            counted[service] = count(look, at: known.union(look.listeners.map(\.address)), owners: counted[service]?.owners ?? [:])
         }
         guard let counted = counted[service] else { return }
         for index in look.processes.indices where look.processes[index].listeners != nil {
@@ -421,8 +445,11 @@ final class ServiceObserver {
         }
     }
 
-    private func count(_ look: ServiceLook, at addresses: Set<ServiceListener.Address>) -> Count {
+    private func count(
+        _ look: ServiceLook, at addresses: Set<ServiceListener.Address>, owners: [UInt64: ProcessMark]
+    ) -> Count {
         var count = Count(at: look.at)
+        count.holders = Set(look.processes.lazy.filter { $0.listeners?.isEmpty == false }.map(\.mark))
         var accepted: [UInt64: TCPSocketEntry] = [:]
         var (ports, paths): (Set<[Int]>, Set<String>) = ([], [])
         for address in addresses {
@@ -439,9 +466,17 @@ final class ServiceObserver {
         let local = paths.isEmpty ? [:] : ((try? table().unixConnections()) ?? [:]).filter { paths.contains($0.value.path) }
         guard !accepted.isEmpty || !local.isEmpty else { return count }
         var clients: [UInt64: String]?
-        for process in look.processes where process.listeners != nil && !process.isGone {
+        count.owners = owners.filter { accepted[$0.key] != nil || local[$0.key] != nil }
+        // Who takes connections, and who was there before others.
+        let byAge = look.processes.sorted {
+            (takers.contains($0.mark) ? 0 : 1, $0.mark.startTicks, $0.mark.pid) < (takers.contains($1.mark) ? 0 : 1, $1.mark.startTicks, $1.mark.pid)
+        }
+        for process in byAge where process.listeners != nil && !process.isGone {
             var (own, ownLocal): ([TCPSocketEntry], [(inode: UInt64, client: UInt64)]) = ([], [])
             forEachSocket(in: proc.path(of: process.mark.pid, "fd")) { _, inode in
+                guard accepted[inode] != nil || local[inode] != nil else { return true }
+                if count.owners[inode] == nil { count.owners[inode] = process.mark }
+                guard count.owners[inode] == process.mark else { return true }
                 if let entry = accepted[inode] { own.append(entry) } else if let end = local[inode] { ownLocal.append((inode, end.client)) }
                 return true
             }

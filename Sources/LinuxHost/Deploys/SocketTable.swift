@@ -42,6 +42,12 @@ final class SocketTable {
         ).filter { $0.inode != 0 }
     }
 
+    /// The ports of those who are or were connected to a listener of this port; the kernel forgets them after a minute.
+    func clients(port: UInt16, isIPv6: Bool) throws(SystemError) -> Set<UInt16> {
+        let all = (UInt8(1)...11).filter { $0 != TCPState.listen }
+        return Set(try tcp(family: isIPv6 ? AF_INET6 : AF_INET, states: all, port: port).lazy.map(\.remotePort))
+    }
+
     /// Accepted connections to Unix listeners: the path of each, by the inode of the server's end, and the inode of the client's.
     func unixConnections() throws(SystemError) -> [UInt64: (path: String, client: UInt64)] {
         var found: [UInt64: (path: String, client: UInt64)] = [:]
