@@ -1,72 +1,6 @@
-"""Good and bad deploys, and what a right verifier says about each.
-
-A scenario is: a server of Tests/Beds/deploys with its options, release 1 that serves, what a deploy tool then does step by step, and
-
-    expect   the verdict; several only where `why` says what makes each of them right
-    reason   a word that one of the reasons must hold
-    truth    who answers fresh requests in the end, whatever anybody says: `new`, `old`, `mixed` (both) or `down` (some fail or hang); the bed
-             looks, and a scenario that turns out otherwise is a fault of this table. Several where it depends on the instant of the look.
-
-The steps:
-
-    release          a new release with `traits` (see the applications in Tests/Beds/deploys_bed/app)
-    rewrite          the same, over the release that runs
-    prepare          verify-token prepare: the token is written, the baseline taken
-    switch           `current` points to the new release
-    prune            the old release is removed
-    hide-token, put-token   the token file goes away, and comes back
-    other            a third release, without a token
-    switch=3         `current` points to that
-    back             what follows deploys release 1 once more
-    stuck=S          a request that keeps an old worker busy for S seconds
-    download         a client that takes a large file slowly
-    wait=S           nothing, for S seconds
-    loaded           until new code was loaded
-    everything else  an action of the server
-"""
-from dataclasses import dataclass, field
-
-
-@dataclass
-class Scenario:
-    name: str
-    server: str
-    steps: str
-    expect: str
-    truth: str
-    why: str = field(kw_only=True)
-    options: str = ""
-    traits: str = ""  # of the new release
-    old_traits: str = ""  # of the release that runs
-    timeout: float = 10
-    settle: float = 0.3
-    watch: float = 0
-    prepare: str = ""  # further options of `verify-token prepare`
-    check: str = ""  # and of `verify-token check`
-    reason: str = ""
-    observe: float = 1.5  # how long the bed looks on after the last verdict
-    front: str = ""  # what stands in front of the server
-    backends: int = 1  # so many servers behind it
-    forgotten: bool = False  # the action never reaches the last of them
-    wrong_password: bool = False  # `check` is given a wrong one
-    agent: bool = True  # False: only the URL is asked
-    fools_poll: bool = False  # a plain poll says yes, which the bed has to see
-    bad_boot: bool = False  # the new code cannot run, which is to be known soon
-    subset: bool = False  # belongs to `make test`
-
-
-DEPLOY = "release prepare switch "
-IN_PLACE = "prepare rewrite "
-
-
-def good(name, server, action, steps=DEPLOY, **more):
-    return Scenario(name, server, steps + action, "VERIFIED", "new", **more)
-
-
-def bad(name, server, action, expect, truth, steps=DEPLOY, **more):
-    more.setdefault("timeout", 8 if more.get("bad_boot") else 6)
-    return Scenario(name, server, steps + action, expect, truth, **more)
-
+"""The table: every deploy that the bed knows. scenario.py says what one is."""
+import asking, requests, serving
+from scenario import DEPLOY, IN_PLACE, Scenario, bad, good
 
 SCENARIOS = [
     # Puma
@@ -301,4 +235,8 @@ SCENARIOS = [
         why="answers alternate. From outside nobody can tell one stale worker from one stale server"),
     good("balancer-url-only", "gunicorn", "hup", front="haproxy", backends=3, agent=False, check="--consecutive 40", timeout=15,
          why="40 right answers in a row from three servers"),
+
+    *serving.SCENARIOS,
+    *asking.SCENARIOS,
+    *requests.SCENARIOS,
 ]

@@ -1,12 +1,27 @@
 """Who was right, and how fast: verify-token and the plain poll, side by side."""
-import math, statistics
+import math, re, statistics
 
 from story import EXIT_CODES
 
 
+# What tells a reader what to do: an option, a setting, something to type, or a word that begins an advice.
+ADVICE = re.compile(r"--[a-z]|deploy_[a-z]|`[^`]+`|(?:[;:,.] |^|\b(?:or|and|then) )(?:add|allow|ask|change|check|end|give|look|make|name|read|"
+                    r"restart|run|say|send|set|start|stop|use|wait|without|write)\b")
+
+
 def of_check(scenario, result):
-    """What verify-token's verdict is worth."""
+    """What verify-token's verdict is worth, and its way out where it could prove nothing."""
+    worth = of_verdict(scenario, result)
+    if worth == "right" and "remedied" in result:
+        with_remedy = of_verdict(scenario.with_remedy(), result["remedied"])
+        return "right" if with_remedy == "right" else f"REMEDY {with_remedy}"
+    return worth
+
+
+def of_verdict(scenario, result):
     said = result["check"]
+    if result["given"]:
+        return f"PASSWORD GIVEN {result['given']} times"
     expected = scenario.expect.split()
     if result["truth"] == "unseen":
         return "UNJUDGED"
@@ -20,6 +35,10 @@ def of_check(scenario, result):
         return "FALSE ALARM" if "VERIFIED" in expected else "WRONG NAME"
     if scenario.reason and not any(scenario.reason in str(reason).lower() for reason in said["reasons"]):
         return "WRONG REASON"
+    if scenario.remedy and not any(word in str(reason).lower() for word in scenario.remedy.words for reason in said["reasons"]):
+        return "WRONG REMEDY"
+    if said["verdict"] == "UNPROVEN" and not any(ADVICE.search(str(reason)) for reason in said["reasons"]):
+        return "NO REMEDY"
     return "right"
 
 
@@ -71,6 +90,9 @@ def report(scenarios, results, with_check):
         if result["truth"] not in scenario.truth.split():
             faults.append(f"{scenario.name}: the bed's truth is {result['truth']}, the table says {scenario.truth}")
         worth = of_poll(scenario, result)
+        remedied = result.get("remedied")
+        if remedied and remedied["truth"] != "new":
+            faults.append(f"{scenario.name}: with its remedy the bed's truth is {remedied['truth']}, and not new")
         # Who looks for lies and finds none where one was put proves nothing.
         if scenario.fools_poll and worth == "right":
             faults.append(f"{scenario.name}: the bed did not see that the plain poll was wrong")
@@ -79,7 +101,7 @@ def report(scenarios, results, with_check):
             worth = of_check(scenario, result)
             counts["check"][worth] = counts["check"].get(worth, 0) + 1
             if worth != "right":
-                said = result["check"]
+                said = (result.get("remedied") if worth.startswith("REMEDY") else result)["check"]
                 faults.append(
                     f"{scenario.name}: {worth}: {said['verdict']} ({said['code']}) instead of {scenario.expect}, truth {result['truth']}, "
                     f"{said['wrong_after']} wrong answers after it {said['examples']}; reasons {said['reasons']} {said['errors'].strip()}")

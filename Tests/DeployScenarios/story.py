@@ -1,5 +1,5 @@
 """One scenario, from the first release to what everybody said about the second."""
-import base64, datetime, http.client, json, os, select, signal, socket, subprocess, sys, threading, time
+import base64, datetime, http.client, json, os, select, shlex, signal, socket, subprocess, sys, threading, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "../Beds"))
@@ -75,7 +75,7 @@ class Poll(threading.Thread):
                 connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=max(0.1, deadline - time.monotonic()))
                 connection.request("GET", "/about/deploy", headers={"Authorization": "Basic " + credential})
                 answer = connection.getresponse()
-                self.ok = answer.status == 200 and answer.read().decode() == self.token
+                self.ok = answer.status == 200 and answer.read().decode(errors="replace") == self.token
                 connection.close()
             except (OSError, http.client.HTTPException):
                 pass
@@ -87,7 +87,7 @@ class Poll(threading.Thread):
 class Story:
     def __init__(self, scenario, folder, programs):
         self.scenario, self.folder, self.programs = scenario, folder, programs
-        self.services, self.front, self.agent, self.prober = [], None, None, None
+        self.services, self.front, self.agent, self.prober, self.stranger = [], None, None, None, None
         self.deploys, self.target, self.token, self.held = {}, "1", None, []
         self.marks = {}
 
@@ -114,15 +114,19 @@ class Story:
             service = SERVERS[scenario.server](self.path(self.unit(number)), scenario.options.split())
             os.makedirs(service.folder)
             self.services.append(service)
-            service.release("1", scenario.old_traits.split())
-            service.write("releases/1/TOKEN", token())
-            service.switch("1")
+            if scenario.shared and number > 0:
+                service.share(self.services[0])
+            else:
+                service.release("1", scenario.old_traits.split())
+                service.write("releases/1/TOKEN", token())
+                service.switch("1")
             service.start()
         self.port = self.services[0].port
         if scenario.front:
+            front, *options = scenario.front.split()
             ports = ",".join(str(service.port) for service in self.services)
-            backend = "backends=" + ports if scenario.front == "haproxy" else "backend=" + self.services[0].path("socket")
-            self.front = SERVERS[scenario.front](self.path("front"), [backend])
+            backend = self.services[0].path("socket") if self.services[0].options.get("unix") else f"127.0.0.1:{self.port}"
+            self.front = SERVERS[front](self.path("front"), ["backends=" + ports if front == "haproxy" else "backend=" + backend, *options])
             os.makedirs(self.front.folder)
             self.front.release("1")
             self.front.switch("1")
@@ -135,7 +139,8 @@ class Story:
             self.start_agent()
         # The agent has to have seen its units once, and HAProxy answers a moment before it obeys signals.
         time.sleep(1)
-        self.prober = subprocess.Popen([sys.executable, HERE + "/prober.py", str(self.port), self.path("answers")])
+        self.prober = subprocess.Popen(
+            [sys.executable, HERE + "/prober.py", str(self.port), self.path("answers"), *self.services[0].users(), *shlex.split(scenario.users)])
 
     def unit(self, number):
         return f"web{number + 1}"
@@ -146,7 +151,7 @@ class Story:
             file.write(f'set state_directory "{self.path("agent/state")}"\nset socket "{self.path("agent/socket")}"\nset cycle_time 1\n')
         for number, service in enumerate(self.services):
             with open(self.path("agent/services.d", self.unit(number) + ".inq"), "w") as file:
-                file.write(f'check service {self.unit(number)} with pidfile "{service.path("pid")}"\n')
+                file.write(self.rule(self.unit(number), service))
         with open(self.path("agent/log"), "wb") as log:
             self.agent = subprocess.Popen(
                 [self.programs + "/rollcall-agent", "--config", self.path("agent")], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -156,6 +161,15 @@ class Story:
                 with open(self.path("agent/log")) as log:
                     raise StoryError("the agent does not start: " + log.read()[-1000:])
             time.sleep(0.02)
+
+    def rule(self, unit, service):
+        path = service.path("pid")
+        if self.scenario.pidfile:
+            path = service.path("pid-of-the-rule")
+            service.write("pid-of-the-rule", self.scenario.pidfile + "\n")
+        more = f", {self.scenario.rule}" if self.scenario.rule else ""
+        return f'check service {unit} with pidfile "{path}"{more}\n'.replace(
+            "PASSWORD_FILE", service.path("password")).replace("CURRENT", service.path("current"))
 
     # The deploy
 
@@ -178,12 +192,16 @@ class Story:
 
     def step_release(self):
         self.target = "2"
-        for service in self.services:
+        for service in self.folders():
             service.release("2", self.scenario.traits.split())
 
     def step_rewrite(self):
-        for service in self.services:
+        for service in self.folders():
             service.release("1", self.scenario.traits.split())
+
+    def folders(self):
+        """Servers with releases of their own."""
+        return self.services[:1] if self.scenario.shared else self.services
 
     def step_prepare(self):
         in_place = ["--in-place"] if os.path.basename(os.path.realpath(self.services[0].path("current"))) == self.target else []
@@ -194,9 +212,11 @@ class Story:
             return
         for number, service in enumerate(self.services):
             words = ["prepare", "--service", self.unit(number), "--release", service.path("releases", self.target), *in_place]
-            words += ["--url", self.url(number), "--token-path", "/about/deploy", "--user", "about", "--password-file", self.password]
+            words += ["--url", self.url(number)] if self.scenario.asks_url else []
+            words += [] if self.scenario.rule else ["--token-path", "/about/deploy"]
+            words += ["--user", "about", "--password-file", self.password]
             words += ["--agent-socket", self.path("agent/deploy.sock")]
-            words += ["--token", self.token] if self.token else []
+            words += ["--token", self.token] if self.token and not self.scenario.shared else []
             words += self.scenario.prepare.split()
             done = subprocess.run([self.programs + "/verify-token", *words, "--print", "id"], capture_output=True, text=True, timeout=30,
                 env=self.environment())
@@ -206,10 +226,17 @@ class Story:
             with open(service.path("releases", self.target, "TOKEN")) as file:
                 self.token = file.read().strip()
 
+    def step_token(self):
+        """What scripts do that never call `prepare`: the token is written, and no more is known of the time before."""
+        self.token = token()
+        for number, service in enumerate(self.services):
+            service.write(f"releases/{self.target}/TOKEN", self.token)
+            self.deploys[number] = None
+
     def url(self, number):
         """Where one server is asked alone: one behind a Unix socket at its proxy."""
-        port = self.port if self.services[number].options.get("unix") else self.services[number].port
-        return f"http://127.0.0.1:{port}/about/deploy"
+        service = self.services[number]
+        return f"{service.SCHEME}://127.0.0.1:{self.port if service.options.get('unix') else service.port}{self.scenario.path}"
 
     def environment(self):
         """verify-token keeps what it has prepared here."""
@@ -220,7 +247,7 @@ class Story:
             service.switch(name or self.target)
 
     def step_other(self):
-        for service in self.services:
+        for service in self.folders():
             service.release("3")
 
     def step_back(self):
@@ -249,6 +276,19 @@ class Story:
         connection.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
         self.held.append(connection)
         time.sleep(0.3)
+
+    def step_stranger(self):
+        self.stranger = subprocess.Popen(
+            [sys.executable, HERE + "/stranger.py", str(self.services[0].port), self.path("given")], stdout=subprocess.PIPE, text=True)
+        self.stranger.stdout.readline()
+
+    def given(self):
+        """How often somebody else's server was sent the password."""
+        try:
+            with open(self.path("given")) as file:
+                return len(file.readlines())
+        except FileNotFoundError:
+            return 0
 
     def step_wait(self, seconds):
         time.sleep(float(seconds))
@@ -291,7 +331,7 @@ class Story:
             "poll": self.told(poll.ok, poll.at, began, asked, new, ended, swept),
             "stall": round(max((end - start for start, end, _ in asked if start >= self.acted - 0.5), default=0), 2),
             "failed": sum(1 for start, _, answer in asked if answer.startswith("!") and "yet" not in answer and start >= self.acted - 0.5),
-            "asked": len(asked)}
+            "asked": len(asked), "given": self.given()}
         if self.marks:
             worst = min(self.marks.values(), key=lambda mark: ORDER.index(mark["verdict"]) if mark["verdict"] in ORDER else -1)
             at = max(mark["at"] for mark in self.marks.values())
@@ -333,9 +373,11 @@ class Story:
         password = self.services[0].path("wrong-password") if scenario.wrong_password else self.password
         words = ["check", "--user", "about", "--password-file", password]
         if scenario.agent:
-            words += ["--deploy", self.deploys[number], "--agent-socket", self.path("agent/deploy.sock")]
+            known = ["--deploy", self.deploys[number]] if self.deploys[number] else ["--token", self.token, "--service", self.unit(number)]
+            words += [*known, "--agent-socket", self.path("agent/deploy.sock")]
+            words += [] if self.deploys[number] or scenario.rule else ["--token-path", "/about/deploy"]
         else:
-            words += ["--token", self.token, "--url", f"http://127.0.0.1:{self.port}/about/deploy"]
+            words += ["--token", self.token, "--url", f"{self.services[0].SCHEME}://127.0.0.1:{self.port}{scenario.path}"]
         words += ["--timeout", f"{scenario.timeout}s", "--settle", f"{scenario.settle}s", "--watch", f"{scenario.watch}s", "--json"]
         words += scenario.check.split()
         try:
@@ -380,7 +422,7 @@ class Story:
     def end(self):
         for connection in self.held:
             connection.close()
-        for process in [self.prober, self.agent]:
+        for process in [self.prober, self.agent, self.stranger]:
             if process and process.poll() is None:
                 process.terminate()
                 try:

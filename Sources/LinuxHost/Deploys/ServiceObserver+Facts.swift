@@ -31,7 +31,7 @@ extension ServiceObserver {
             service: service.name, mainProcess: service.mainProcess, processes: Array(processes), listeners: Array(listeners), lacks: look.lacks)
     }
 
-    private func arguments(of pid: Int32) -> [String]? {
+    func arguments(of pid: Int32) -> [String]? {
         guard let bytes = readFile(proc.path(of: pid, "cmdline"), limit: 64 << 10) else { return nil }
         return bytes.split(separator: 0, maxSplits: Self.mostArguments).prefix(Self.mostArguments).map {
             String(decoding: $0.prefix(Self.longestArgument), as: UTF8.self)

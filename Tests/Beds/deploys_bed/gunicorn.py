@@ -5,7 +5,9 @@ from .service import Service
 
 
 class Gunicorn(Service):
-    OPTIONS = {"workers": 3, "class": "sync", "preload": False, "directory": True, "pwd": False, "unix": False}
+    OPTIONS = {
+        "workers": 3, "class": "sync", "preload": False, "directory": True, "pwd": False, "unix": False, "tls": False, "proxied": False,
+        "app": "app"}
 
     def configure(self):
         # Behind a proxy that has the port.
@@ -16,10 +18,13 @@ class Gunicorn(Service):
             f"preload_app = {bool(self.options['preload'])}"]
         if self.options["directory"] is True:
             lines.append(f'chdir = "{self.path("current")}"')
+        if self.options["tls"]:
+            lines += [f'{name} = "{path}"' for name, path in zip(["certfile", "keyfile"], self.certificate())]
+        lines += ["proxy_protocol = True"] if self.options["proxied"] else []
         self.write("gunicorn.conf.py", "\n".join(lines) + "\n")
 
     def command(self):
-        return ["/usr/bin/python3", "/usr/bin/gunicorn", "-c", self.path("gunicorn.conf.py"), "app:application"]
+        return ["/usr/bin/python3", "/usr/bin/gunicorn", "-c", self.path("gunicorn.conf.py"), f"{self.options['app']}:application"]
 
     def answers(self):
         return os.path.exists(self.path("socket")) if self.options["unix"] else super().answers()

@@ -6,13 +6,16 @@ from .service import PASSWORD, Service
 
 class Haproxy(Service):
     # `backends`: ports with commas between them; without any it answers itself.
-    OPTIONS = {"backends": "", "balance": "roundrobin"}
+    # `weights`: of the backends, with commas too.
+    OPTIONS = {"backends": "", "balance": "roundrobin", "weights": ""}
 
     def configure(self):
         release = self.path("current")
         if self.options["backends"]:
             rules = ["default_backend servers"]
-            servers = [f"server s{port} 127.0.0.1:{port}" for port in self.options["backends"].split(",")]
+            ports = self.options["backends"].split(",")
+            weights = self.options["weights"].split(",") if self.options["weights"] else ["100"] * len(ports)
+            servers = [f"server s{port} 127.0.0.1:{port} weight {weight}" for port, weight in zip(ports, weights)]
             backend = "\n    ".join(["backend servers", f"balance {self.options['balance']}", "option http-server-close", *servers])
         else:
             code = os.path.basename(os.path.realpath(release))

@@ -7,8 +7,10 @@ CREDENTIAL = base64.b64encode(f"about:{PASSWORD}".encode()).decode()
 
 
 class Nginx(Service):
-    # `backend`: the path of a socket; without one it answers itself.
-    OPTIONS = {"workers": 2, "daemon": True, "path": True, "static": False, "backend": ""}
+    # `backend`: the path of a socket, or an address; without one it answers itself. `keepalive`: so many connections to it are kept. `cache`: for so
+    # long answers are kept; `bypass`: unless the question wishes for a fresh one. `pass`: what the backend speaks, `proxy` (HTTP), `uwsgi` or
+    # `fastcgi`.
+    OPTIONS = {"workers": 2, "daemon": True, "path": True, "static": False, "backend": "", "keepalive": "", "cache": "", "bypass": False, "pass": "proxy"}
 
     def configure(self):
         self.render()
@@ -30,10 +32,34 @@ http {{
     server {{
         listen 127.0.0.1:{self.port};
         root {self.path("current")};
-        {f"location / {{ proxy_pass http://unix:{self.options['backend']}; }}" if self.options["backend"] else own}
+        {"location = / { return 200 ok; }" if self.options["pass"] == "fastcgi" else ""}
+        {"location / { " + self.passing() + " }" if self.options["backend"] else own}
     }}
+    {self.around()}
 }}
 """)
+
+    def passing(self):
+        if self.options["pass"] == "uwsgi":
+            return "include /etc/nginx/uwsgi_params; uwsgi_pass backend;"
+        if self.options["pass"] == "fastcgi":
+            root = os.path.dirname(self.options["backend"]) + "/current"
+            return f"include /etc/nginx/fastcgi_params; fastcgi_param SCRIPT_FILENAME {root}$fastcgi_script_name.php; fastcgi_pass backend;"
+        lines = ["proxy_pass http://backend;", "proxy_set_header Host $http_host;"]
+        if self.options["keepalive"]:
+            lines += ["proxy_http_version 1.1;", 'proxy_set_header Connection "";']
+        if self.options["cache"]:
+            lines += ["proxy_cache all;", f"proxy_cache_valid 200 {self.options['cache']};", "add_header X-Cache $upstream_cache_status;"]
+            lines += ["proxy_cache_bypass $http_cache_control;"] if self.options["bypass"] else []
+        return " ".join(lines)
+
+    def around(self):
+        if not self.options["backend"]:
+            return ""
+        server = "unix:" + self.options["backend"] if self.options["backend"].startswith("/") else self.options["backend"]
+        kept = f"keepalive {self.options['keepalive']};" if self.options["keepalive"] else ""
+        cache = f"proxy_cache_path {self.path('cache')} keys_zone=all:1m;" if self.options["cache"] else ""
+        return f"upstream backend {{ server {server}; {kept} }} {cache}"
 
     def render(self):
         """What a deploy tool has to do: nginx reads the token from its configuration, not from a file."""

@@ -1,5 +1,5 @@
 """A server with releases, whichever it is: its folder, its processes, what all of them understand."""
-import http.client, os, random, shutil, signal, socket, subprocess, sys, time
+import http.client, os, random, shutil, signal, socket, ssl, subprocess, sys, time
 
 from . import groups
 
@@ -19,6 +19,7 @@ class Service:
 
     # Beside `group`, which is `own` or `none`: whether its processes get a control group of their own, where the machine allows it.
     OPTIONS = {}
+    SCHEME = "http"
     SECONDS_TO_START = 30
 
     def __init__(self, folder, options=()):
@@ -32,6 +33,11 @@ class Service:
             self.options[name] = value or True
 
     # What a deploy tool does.
+
+    def share(self, other):
+        """It runs the releases of another server: a service of several kinds of processes, as web and jobs are."""
+        for name in ("releases", "current"):
+            os.symlink(other.path(name), self.path(name))
 
     def release(self, name, traits=()):
         """Makes a release, or writes new code over an old one, whose token file stays as it is."""
@@ -59,6 +65,9 @@ class Service:
 
     def switch(self, name):
         """Points `current` to a release, in one step."""
+        # One that shares another's folders has nothing of its own to point.
+        if os.path.islink(self.path("releases")):
+            return
         os.symlink(f"releases/{name}", self.path("current.new"))
         os.rename(self.path("current.new"), self.path("current"))
 
@@ -116,10 +125,21 @@ class Service:
     def answers(self):
         return self.get("/") is not None
 
+    def users(self):
+        """How its users ask it: options of the prober."""
+        return [f"--{option}" for option in ("tls", "proxied") if self.options.get(option)]
+
     def get(self, path, timeout=2):
         """The body of an answer with status 200, or None."""
         try:
             connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+            connection.connect()
+            if self.options.get("proxied"):
+                connection.sock.sendall(f"PROXY TCP4 127.0.0.1 127.0.0.1 40000 {self.port}\r\n".encode())
+            if self.options.get("tls"):
+                context = ssl.create_default_context()
+                context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+                connection.sock = context.wrap_socket(connection.sock)
             try:
                 connection.request("GET", path, headers={"Connection": "close"})
                 answer = connection.getresponse()
@@ -128,6 +148,15 @@ class Service:
                 connection.close()
         except (OSError, http.client.HTTPException):
             return None
+
+    def certificate(self):
+        """A certificate of its own, and its key."""
+        paths = self.path("certificate.pem"), self.path("key.pem")
+        if not os.path.exists(paths[0]):
+            subprocess.run(
+                ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj",
+                 "/CN=app.example.com", "-out", paths[0], "-keyout", paths[1]], check=True, capture_output=True)
+        return paths
 
     # For the subclasses.
 
@@ -142,7 +171,8 @@ class Service:
 
     def environment(self):
         # PWD is how a shell in a folder behind a link tells the programs that it starts how it came there. Several servers believe it.
-        environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": self.folder, "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = {
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": self.folder, "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1", "BED": self.folder}
         if self.options.get("pwd"):
             environment["PWD"] = self.path("current")
         return environment

@@ -1,9 +1,9 @@
 """The application for gunicorn and uWSGI. It reads TOKEN once, when it is loaded, and knows its release by heart."""
-import base64, hmac, os, threading, time
+import base64, fcntl, gzip, hmac, os, threading, time
 
 release = "@RELEASE@"
 here = os.path.dirname(os.path.realpath(__file__))
-folder = os.path.dirname(os.path.dirname(here))
+folder = os.environ.get("BED") or os.path.dirname(os.path.dirname(here))
 
 
 def read(path):
@@ -24,24 +24,61 @@ if "one-boots" in traits:
 if "dies" in traits:
     threading.Timer(float(traits["dies"]), lambda: os._exit(1)).start()
 
-token = read(here + "/TOKEN")
+# Some take the token from elsewhere than their own code.
+token = read(f"{folder}/releases/{traits['token-of']}/TOKEN") if "token-of" in traits else "none"
+token = read(here + "/TOKEN") if token == "none" else token
 credential = "Basic " + base64.b64encode(("about:" + read(folder + "/password")).encode()).decode()
 with open(folder + "/boots", "a") as boots:
     boots.write(f"{time.monotonic()} {os.getpid()} {release} {token}\n")
 
 
+def is_over_limit():
+    """So many requests in a second, of all workers together."""
+    with open(folder + "/asked", "a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        now = time.monotonic()
+        times = [asked for asked in map(float, file.read().split()) if asked > now - 1]
+        if len(times) >= int(traits["limit"]):
+            return True
+        file.seek(0)
+        file.truncate()
+        file.write(" ".join(map(str, times + [now])))
+        return False
+
+
+def dressed(body):
+    """The token as frameworks and proxies may send it."""
+    return {
+        "line": lambda: body + b"\r\n", "mark": lambda: b"\xef\xbb\xbf" + body, "quoted": lambda: b'"' + body + b'"', "capitals": body.upper,
+        "html": lambda: b"<html><body>" + body + b"</body></html>", "page": lambda: b"<html><body>Please log in</body></html>",
+        "gzip": lambda: gzip.compress(body)}.get(traits.get("body"), lambda: body)()
+
+
 def application(environment, start_response):
     path = environment["PATH_INFO"]
+    if path != "/":
+        if "host" in traits and environment["HTTP_HOST"].partition(":")[0] != traits["host"]:
+            start_response("403 Forbidden", [("Content-Type", "text/plain")])
+            return [b"blocked host"]
+        if "https" in traits and environment.get("HTTP_X_FORWARDED_PROTO") != "https":
+            start_response("301 Moved Permanently", [("Location", f"https://{environment['HTTP_HOST']}{path}")])
+            return [b""]
     status, headers, body = "200 OK", [("Content-Type", "text/plain")], "ok"
     if path == "/about/deploy":
         if not hmac.compare_digest(environment.get("HTTP_AUTHORIZATION", ""), credential):
             status, headers, body = "401 Unauthorized", [("WWW-Authenticate", 'Basic realm="deploy"')], "no"
         else:
             body = read(folder + "/current/TOKEN") if "dynamic" in traits else token
+            if "limit" in traits and is_over_limit():
+                status, headers, body = "429 Too Many Requests", [("Content-Type", "text/plain")], "slow down"
     elif path == "/whoami":
         body = f"{os.getpid()} {release} {token}"
     elif path == "/slow":
         time.sleep(float(environment["QUERY_STRING"].partition("s=")[2]))
     body = body.encode()
+    if path == "/about/deploy" and status == "200 OK":
+        body = dressed(body)
+        headers = headers + ([("Content-Encoding", "gzip")] if traits.get("body") == "gzip" else [])
     start_response(status, headers + [("Content-Length", str(len(body)))])
     return [body]
