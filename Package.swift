@@ -62,7 +62,10 @@ let package = Package(
             ]),
         .target(
             name: "LinuxHost",
-            dependencies: ["AgentAPI", "AgentCore", "CLinux", "CSystemd", "DeployVerification", "Platform", "RuleLanguage", .logging]),
+            dependencies: [
+                "AgentAPI", "AgentCore", "CLinux", "CSystemd", "Compression", "DeployVerification", "Platform", "RuleLanguage", "TransportSecurity",
+                .logging,
+            ]),
         .target(name: "Notifiers", dependencies: ["CCrypto", "Checks", "Messages", "Platform", "Transfer"]),
         .target(name: "SQLiteStore", dependencies: ["AgentAPI", "AggregatorCore", "Checks", "Messages", "Platform", .grdb]),
 
@@ -78,10 +81,11 @@ let package = Package(
         .target(name: "Messages", dependencies: ["Platform"]),
         .target(name: "RuleLanguage", dependencies: ["Platform"]),
 
-        // 1: time, loop, files, secrets; transfers; gzip
+        // 1: time, loop, files, secrets; transfers; gzip; TLS without a socket
         .target(name: "Compression", dependencies: ["CZlib"]),
         .target(name: "Platform", dependencies: ["CLinux", .logging]),
         .target(name: "Transfer", dependencies: ["CCurl", "Platform"]),
+        .target(name: "TransportSecurity", dependencies: [.nio, .nioEmbedded, .nioSSL]),
 
         // 0: C libraries
         .systemLibrary(name: "CCrypto", path: "Sources/CLibraries/CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
@@ -130,7 +134,9 @@ let package = Package(
         .testTarget(name: "DeployVerificationTests", dependencies: ["AgentAPI", "DeployVerification", "Platform", "TestKit"]),
         .testTarget(
             name: "LinuxHostTests",
-            dependencies: ["AgentAPI", "AgentCore", "DeployVerification", "LinuxHost", "Platform", "RuleLanguage", "TestKit", .logging]),
+            dependencies: [
+                "AgentAPI", "AgentCore", "Compression", "DeployVerification", "LinuxHost", "Platform", "RuleLanguage", "TestKit", .logging,
+            ]),
         .testTarget(
             name: "NotifiersTests", dependencies: ["Checks", "Messages", "Notifiers", "Platform", "TestKit", "Transfer"], exclude: ["Golden"]),
         .testTarget(name: "PlatformTests", dependencies: ["Platform", "TestKit"]),
@@ -183,6 +189,7 @@ extension Target.Dependency {
     static var hummingbirdTLS: Self { .product(name: "HummingbirdTLS", package: "hummingbird") }
     static var logging: Self { .product(name: "Logging", package: "swift-log") }
     static var nio: Self { .product(name: "NIOCore", package: "swift-nio") }
+    static var nioEmbedded: Self { .product(name: "NIOEmbedded", package: "swift-nio") }
     static var nioHTTP1: Self { .product(name: "NIOHTTP1", package: "swift-nio") }
     static var nioPosix: Self { .product(name: "NIOPosix", package: "swift-nio") }
     static var nioSSL: Self { .product(name: "NIOSSL", package: "swift-nio-ssl") }

@@ -35,8 +35,9 @@ extension AgentLoop {
         guard unit.tracker.isUp else {
             tell(nil, of: unit)
             // A unit that is not up has no numbers, and only rules about that can be judged.
-            // At rest it is neither up nor down.
-            let up: Double? = unit.tracker.isAtRest ? nil : 0
+            // At rest it is neither up nor down, and while nothing is known of it neither is known.
+            let isKnown = unit.tracker.wasSeen && doubt(about: unit) == nil
+            let up: Double? = unit.tracker.isAtRest || !isKnown ? nil : 0
             unit.values = unit.metrics.all.keys.map { $0 == "up" ? up : $0 == "restarts" ? Double(unit.restarts) : nil }
             if isSilent { return startAnew(unit) }
             for index in unit.rules.indices {

@@ -88,6 +88,10 @@ private final class Agent {
     /// When it was read.
     private var readAt: Timestamp
     private var runner: RunnerProcess?
+    /// A new configuration is being read.
+    private var isReading = false
+    /// Another reload was asked for meanwhile.
+    private var isReadAgain = false
 
     init(_ configuration: LoadedConfiguration, readAt: Timestamp, folder: String, loop: Loop, logger: Logger) {
         self.configuration = configuration
@@ -222,19 +226,34 @@ private final class Agent {
         loop.stop()
     }
 
-    /// Takes a new configuration as a whole, or keeps the old one.
+    /// Takes a new configuration as a whole, or keeps the old one. It is read on a thread of its own: thousands of rules take longer to read
+    /// than a cycle may wait.
     private func reload() {
+        guard !isReading else {
+            isReadAgain = true
+            return
+        }
         serviceManager.reloading()
+        let now = time.now().wall
+        let agent = OnLoop(value: self)
+        isReading = detachThread(stackSize: mainStackSize) { [loop, folder] in
+            let read = OnLoop(value: readConfiguration(folder: folder))
+            loop.post { agent.value.take(read.value, readAt: now) }
+        }
+        if !isReading { take(readConfiguration(folder: folder), readAt: now) }
+    }
+
+    private func take(_ read: Result<LoadedConfiguration, ConfigurationProblems>, readAt: Timestamp) {
+        isReading = false
         do {
-            let now = time.now().wall
-            let configuration = try loadConfiguration(folder: folder)
+            let configuration = try read.get()
             for warning in configuration.warnings { logger.warning("odd configuration", metadata: ["warning": "\(warning)"]) }
             try talker?.reconfigure(configuration.talker)
             deploys?.ask(configuration.questions.of)
             let settings = configuration.settings
             alerts?.change(host: settings.hostname, channels: configuration.plan.channels, aggregatorPatience: settings.aggregatorPatience)
             watcher?.reload(configuration.plan)
-            (self.configuration, readAt) = (configuration, now)
+            (self.configuration, self.readAt) = (configuration, readAt)
             noteMissingMeans()
             giveBackMemoryLater()
             logger.notice("configuration reloaded", metadata: ["services": "\(configuration.plan.services.count)"])
@@ -243,6 +262,11 @@ private final class Agent {
             refuse(problems.texts)
         } catch {
             refuse(["\(error)"])
+        }
+        // What was changed while it was read may be in it or not.
+        if isReadAgain {
+            isReadAgain = false
+            return reload()
         }
         if let watcher { serviceManager.ready(status: watcher.status) }
     }
@@ -294,6 +318,10 @@ private final class Listeners: ReportSink {
         guard wasMarked, mark != nil, let process = processes[unit] else { return }
         deploys.notice(process, before: lastCycles.before)
     }
+}
+
+private func readConfiguration(folder: String) -> Result<LoadedConfiguration, ConfigurationProblems> {
+    Result { () throws(ConfigurationProblems) in try loadConfiguration(folder: folder) }
 }
 
 extension AgentSettings {

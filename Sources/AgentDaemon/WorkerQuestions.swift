@@ -12,7 +12,9 @@ struct WorkerQuestions: Sendable {
     init(_ checks: [ServiceCheck], secret: (String) -> Secret?) {
         self.checks = checks.map { check in
             let question = check.deployQuestion.map { told in
-                TokenQuestion(path: told.path, host: told.host, user: told.user, password: told.passwordFile.flatMap(secret))
+                TokenQuestion(
+                    path: told.path, host: told.host, user: told.user, password: told.passwordFile.flatMap(secret), language: told.language,
+                    tls: told.tls, proxyHeader: told.proxyHeader, headers: told.headers, script: told.script)
             }
             return (check, question)
         }

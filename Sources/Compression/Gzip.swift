@@ -1,4 +1,4 @@
-// gzip (RFC 1952), for bodies that fit into memory.
+// gzip (RFC 1952) and deflate (RFC 1950, 1951), for bodies that fit into memory.
 
 import CZlib
 
@@ -45,9 +45,19 @@ public func gzip(_ bytes: [UInt8]) -> [UInt8]? {
 }
 
 /// Unpacks one gzip member, and stops as soon as it is larger than `limit`.
-public func gunzip(_ bytes: [UInt8], limit: Int) throws(GzipError) -> [UInt8] {
+public func gunzip(_ bytes: [UInt8], limit: Int) throws(GzipError) -> [UInt8] { try unpack(bytes, windowBits: 16 + 15, limit: limit) }
+
+/// Unpacks what HTTP calls `deflate`, and stops as soon as it is larger than `limit`: zlib's format (RFC 1950), or without its frame
+/// (RFC 1951), as some servers send it.
+public func inflated(_ bytes: [UInt8], limit: Int) throws(GzipError) -> [UInt8] {
+    // CM and CINFO in the first byte, and the header is a multiple of 31.
+    let isFramed = bytes.count >= 2 && bytes[0] & 0x0f == 8 && (Int(bytes[0]) << 8 | Int(bytes[1])) % 31 == 0
+    return try unpack(bytes, windowBits: isFramed ? 15 : -15, limit: limit)
+}
+
+private func unpack(_ bytes: [UInt8], windowBits: Int32, limit: Int) throws(GzipError) -> [UInt8] {
     var stream = z_stream()
-    guard rollcall_inflate_init(&stream, 16 + 15) == Z_OK else { throw .outOfMemory }
+    guard rollcall_inflate_init(&stream, windowBits) == Z_OK else { throw .outOfMemory }
     defer { inflateEnd(&stream) }
     guard let count = UInt32(exactly: bytes.count) else { throw .damaged }
     var out: [UInt8] = []

@@ -123,7 +123,7 @@ struct TokenReader {
             guard let key = name("the name of a parameter", before: followers) else { return }
             let next = followers.union(reserved.contains("if") ? ["if", "check"] : [])
             guard let value = name("a value for \(quoted(key.text))", before: next, mayBeEmpty: true) else { continue }
-            if let line = lines[key.text] {
+            if let line = lines[key.text], !repeatableParameters.contains(key.text) {
                 faults.add("the parameter \(quoted(key.text)) was given before, in line \(line)", at: key.place, help: "leave one of the two out")
             } else {
                 lines[key.text] = key.place.line
@@ -168,6 +168,9 @@ struct TokenReader {
 }
 
 /// Parameters whose values are names of units, or patterns of them.
+/// Of what a request has many of.
+private let repeatableParameters: Set = ["deploy_header"]
+
 private let unitParameters: Set = ["except", "timers"]
 
 /// A help for words that look right and are not.

@@ -10,7 +10,8 @@ import Testing
         let preparation = DeployPreparation(
             id: "d-0123abcd", service: "web", token: "9b2f91ea9b2f91ea", release: "/srv/app/releases/2", isInPlace: true,
             question: TokenQuestion(path: "/about/deploy", host: "app.example.com", user: "about", password: Secret("battery staple")),
-            availability: AvailabilityOrder(path: "/up", rate: 10), takesOver: true, person: "ann", revision: "v42")
+            hosts: ["app.example.com", "[::1]:8080"], availability: AvailabilityOrder(path: "/up", rate: 10), takesOver: true, person: "ann",
+            revision: "v42")
         #expect(try DeployPreparation(JSON(parsing: preparation.json.text)) == preparation)
         #expect(!preparation.json(withSecrets: false).text.contains("battery"))
     }
@@ -21,6 +22,8 @@ import Testing
         (#"{"deploy_id":"d-0","service":"web","token":"t","release":"relative"}"#, "not an absolute path"),
         (#"{"deploy_id":"d-0","service":"web","token":"t","question":{"path":"/a b"}}"#, "path is not a path"),
         (#"{"deploy_id":"d-0","service":"web","token":"t","question":{"path":"/","user":"a\r\nb"}}"#, "control characters"),
+        (#"{"deploy_id":"d-0","service":"web","token":"t","hosts":["a b"]}"#, "not a host"),
+        (#"{"deploy_id":"d-0","service":"web","token":"t","hosts":["u@a"]}"#, "not a host"),
         (#"{"deploy_id":"d-0","service":"web","token":"t","probe":{"path":"/","rate":1000}}"#, "between 1 and 50"),
     ])
     func aPreparationThatMakesNoSenseIsRefused(text: String, problem: String) throws {
@@ -31,7 +34,8 @@ import Testing
 
     @Test func aCheckComesBackAsItWas() throws {
         let check = DeployCheck(
-            deploy: "d-0", evidence: .process, hasNoPreload: true, expectedWorkers: 4, timeout: .seconds(20), settle: .milliseconds(300),
+            deploy: "d-0", hosts: ["app.example.com"], evidence: .process, hasNoPreload: true, expectedWorkers: 4, timeout: .seconds(20),
+            settle: .milliseconds(300),
             watch: .seconds(10), draining: .wait(.seconds(30)), failsFast: false, limits: AvailabilityLimits(failed: .share(0.25), stall: .seconds(1))
         )
         #expect(try DeployCheck(JSON(parsing: check.json.text)) == check)

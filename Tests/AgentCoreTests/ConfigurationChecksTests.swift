@@ -55,6 +55,41 @@ private let example = Place(line: 1, column: 1)
             ])
     }
 
+    @Test func howAQuestionTravelsIsKept() throws {
+        let folder = try ConfigurationFolder([
+            "services.d/a.inq":
+                "check service a with deploy_path /d, deploy_header \"X-Forwarded-Proto: https\", deploy_header \"X-Door:  open\", deploy_tls on, deploy_proxy_header v2",
+            "services.d/b.inq": "check service b with deploy_path /d, deploy_protocol fastcgi, deploy_script /srv/about.php",
+        ])
+        let services = try folder.read().configuration.get().services
+        #expect(
+            services.map(\.deployQuestion) == [
+                DeployQuestion(
+                    path: "/d", headers: [.init(name: "X-Forwarded-Proto", value: "https"), .init(name: "X-Door", value: "open")], tls: .on,
+                    proxyHeader: .v2),
+                DeployQuestion(path: "/d", language: .fastcgi, script: "/srv/about.php"),
+            ])
+    }
+
+    @Test(arguments: [
+        ("deploy_path /x, deploy_tls maybe", "`maybe` is no `deploy_tls`"), ("deploy_path /x, deploy_protocol ajp", "`ajp` is no `deploy_protocol`"),
+        ("deploy_path /x, deploy_proxy_header v3", "`v3` is no `deploy_proxy_header`"),
+        ("deploy_path /x, deploy_tls verify", "`deploy_tls verify` without `deploy_host`"),
+        ("deploy_path /x, deploy_tls on, deploy_protocol uwsgi", "`deploy_tls` and `deploy_protocol uwsgi`"),
+        ("deploy_path /x, deploy_script /y, deploy_protocol http", "`deploy_script` and `deploy_protocol http`"),
+        ("deploy_path /x, deploy_script y", "`y` is not an absolute path"), ("deploy_path /x, deploy_header Door", "`Door` is not a header"),
+        ("deploy_path /x, deploy_header \"a b: c\"", "`a b: c` is not a header"),
+        ("deploy_path /x, deploy_header \"Host: c\"", "`deploy_header` for the Host"),
+        ("deploy_path /x, deploy_header \"Content-Length: 5\"", "the header Content-Length is the agent's own"),
+        ("deploy_tls on", "`deploy_tls` without `deploy_path`"),
+    ])
+    func howAQuestionTravelsHasToMakeSense(parameters: String, fault: String) throws {
+        #expect(
+            try faults(["a.inq": "check service a with \(parameters)"]).map { $0.split(separator: ": ", maxSplits: 1).last.map(String.init) } == [
+                fault
+            ])
+    }
+
     @Test(arguments: [
         ("deploy_host x", "`deploy_host` without `deploy_path`"), ("deploy_user x, deploy_path /x", "`deploy_user` without `deploy_password_file`"),
         ("deploy_password_file /nowhere/x, deploy_path /x", "`deploy_password_file` without `deploy_user`"),

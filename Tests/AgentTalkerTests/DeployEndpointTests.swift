@@ -252,6 +252,18 @@ private let authorization = "Authorization: Basic \(base64(Array("about:open ses
         }
     }
 
+    @Test func howWorkersAreAskedIsFoundOut() async throws {
+        try await withEndpoint { (_, port) async throws in
+            let answer = try curl("/v1/ask", "-d", #"{"service":"puma","question":{"path":"/about/deploy"},"hosts":["app.example.com"]}"#)
+            #expect(answer.status == 200)
+            let report = try AskingReport(JSON(parsing: answer.body))
+            #expect(report.service == "puma" && report.path == "/about/deploy")
+            #expect(try curl("/v1/ask", "-d", #"{"service":"sshd"}"#).status == 404)
+            #expect(try curl("/v1/ask", "-d", #"{"service":"puma","hosts":["a/b"]}"#).status == 400)
+            #expect(try ask(port, "/v1/ask", method: "POST", fields: "Content-Length: 2\r\n").status == 401)
+        }
+    }
+
     @Test(
         arguments: [
             ("/v1/prepare", ["-d", "{"], 400), ("/v1/prepare", ["-d", "{}"], 400), ("/v1/prepare", ["-X", "POST"], 400),

@@ -14,6 +14,7 @@ The steps:
     release          a new release with `traits` (see the applications in Tests/Beds/deploys_bed/app)
     rewrite          the same, over the release that runs
     prepare          verify-token prepare: the token is written, the baseline taken
+    token            instead of prepare: the token is written, and nothing else
     switch           `current` points to the new release
     prune            the old release is removed
     hide-token, put-token   the token file goes away, and comes back
@@ -64,7 +65,7 @@ class Scenario:
     forgotten: bool = False  # the action never reaches the last of them
     wrong_password: bool = False  # `check` is given a wrong one
     agent: bool = True  # False: only the URL is asked
-    rule: str = ""  # more of the service's rule, as `deploy_path /about/deploy`, instead of --token-path; PASSWORD_FILE is the bed's
+    rule: str = ""  # more of the service's rule, as `deploy_path /about/deploy`, instead of --token-path; PASSWORD_FILE and CURRENT are the bed's
     pidfile: str = ""  # what is in the file of the rule instead of the service's own pid
     users: str = ""  # how users ask, for the prober: its options
     asks_url: bool = True  # False: only the agent is asked

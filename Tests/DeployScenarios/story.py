@@ -75,7 +75,7 @@ class Poll(threading.Thread):
                 connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=max(0.1, deadline - time.monotonic()))
                 connection.request("GET", "/about/deploy", headers={"Authorization": "Basic " + credential})
                 answer = connection.getresponse()
-                self.ok = answer.status == 200 and answer.read().decode() == self.token
+                self.ok = answer.status == 200 and answer.read().decode(errors="replace") == self.token
                 connection.close()
             except (OSError, http.client.HTTPException):
                 pass
@@ -167,8 +167,9 @@ class Story:
         if self.scenario.pidfile:
             path = service.path("pid-of-the-rule")
             service.write("pid-of-the-rule", self.scenario.pidfile + "\n")
-        more = f" with {self.scenario.rule}" if self.scenario.rule else ""
-        return f'check service {unit} with pidfile "{path}"{more}\n'.replace("PASSWORD_FILE", service.path("password"))
+        more = f", {self.scenario.rule}" if self.scenario.rule else ""
+        return f'check service {unit} with pidfile "{path}"{more}\n'.replace(
+            "PASSWORD_FILE", service.path("password")).replace("CURRENT", service.path("current"))
 
     # The deploy
 
@@ -224,6 +225,13 @@ class Story:
             self.deploys[number] = done.stdout.strip()
             with open(service.path("releases", self.target, "TOKEN")) as file:
                 self.token = file.read().strip()
+
+    def step_token(self):
+        """What scripts do that never call `prepare`: the token is written, and no more is known of the time before."""
+        self.token = token()
+        for number, service in enumerate(self.services):
+            service.write(f"releases/{self.target}/TOKEN", self.token)
+            self.deploys[number] = None
 
     def url(self, number):
         """Where one server is asked alone: one behind a Unix socket at its proxy."""
@@ -373,7 +381,9 @@ class Story:
         password = self.services[0].path("wrong-password") if scenario.wrong_password else self.password
         words = ["check", "--user", "about", "--password-file", password]
         if scenario.agent:
-            words += ["--deploy", self.deploys[number], "--agent-socket", self.path("agent/deploy.sock")]
+            known = ["--deploy", self.deploys[number]] if self.deploys[number] else ["--token", self.token, "--service", self.unit(number)]
+            words += [*known, "--agent-socket", self.path("agent/deploy.sock")]
+            words += [] if self.deploys[number] or scenario.rule else ["--token-path", "/about/deploy"]
         else:
             words += ["--token", self.token, "--url", f"{self.services[0].SCHEME}://127.0.0.1:{self.port}{scenario.path}"]
         words += ["--timeout", f"{scenario.timeout}s", "--settle", f"{scenario.settle}s", "--watch", f"{scenario.watch}s", "--json"]

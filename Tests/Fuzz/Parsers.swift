@@ -83,7 +83,13 @@ let agentParsers: [String: @Sendable ([UInt8]) -> Void] = [
         _ = MemoryInfo(parsing: bytes.span)
     },
     "host-stat": { bytes in _ = HostStat(parsing: bytes.span) },
-    "http-answer": { _ = try? HTTPAnswer(parsing: $0) },
+    "http-answer": { bytes in
+        _ = try? HTTPAnswer(parsing: bytes)
+        var reader = HTTPReader()
+        if reader.take(bytes) == .reading { _ = reader.end() }
+        var records = FastCGIReader()
+        _ = records.take(bytes)
+    },
     "initctl": { bytes in
         _ = initctlStatuses(parsing: bytes)
         _ = InitctlRefusal(parsing: bytes)

@@ -52,6 +52,8 @@ struct InitSystemAbilities {
     var stops = true
     var reloads = true
     var signals = true
+    /// Whether a stop that somebody asked for looks other than an end without one, however quick it is.
+    var tellsStops = true
     /// Whether it can tell a service that failed from one that was stopped.
     var tellsFailures = true
     /// How long it may take to notice what nobody tells it.
@@ -93,6 +95,9 @@ struct InitSystemPromises {
         let down = try watching.wait(for: name(.steady), "to be stopped") { $0.activity == .stopped && !$0.hasJob }
         #expect(down.mainProcess == nil)
         #expect(down.automaticRestarts == up.automaticRestarts, "a stop that somebody asked for is no restart")
+        guard fixture.abilities.tellsStops else { return }
+        let whileStopping = watching.observations(of: name(.steady)).reversed().prefix { $0.mainProcess == nil || $0.hasJob }
+        #expect(whileStopping.contains { $0.hasJob }, "a stop with the init system's own tool is seen to be asked for")
     }
 
     private func anUnknownNameIsAbsentUntilItAppears() throws {

@@ -63,7 +63,7 @@ final class SysVFixture: InitSystemFixture {
         try start(.late)
     }
     var reloads: Int { workers.reloads(.steady) }
-    var abilities: InitSystemAbilities { InitSystemAbilities(restartsByItself: false) }
+    var abilities: InitSystemAbilities { InitSystemAbilities(restartsByItself: false, tellsStops: false) }
 }
 
 /// A real OpenRC, with services in the bed's own /etc/init.d.

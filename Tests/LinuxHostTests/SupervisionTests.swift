@@ -209,6 +209,15 @@ import Testing
         #expect(ledger.note("a", running(two), at: now).map(\.automaticRestarts) == [0])
     }
 
+    @Test func theFailureOfAPartIsSaidOfTheWholeAlone() {
+        var ledger = ledger(UnitRequest(name: "pair"), UnitRequest(name: "failed units", kind: .failed))
+        ledger.parts = ["pair:a"]
+        let failed = UnitReport(activity: .failed, detail: "FATAL")
+        #expect(ledger.note("pair:a", failed, at: now).isEmpty)
+        #expect(ledger.note("pair", failed, at: now).map(\.request).sorted() == ["failed units", "pair"])
+        #expect(ledger.note("other", failed, at: now).map(\.request) == ["failed units"])
+    }
+
     @Test func whatWasAskedForShowsInAStepOfItsOwn() {
         var ledger = ledger(UnitRequest(name: "a"))
         _ = ledger.note("a", running(one), at: now)

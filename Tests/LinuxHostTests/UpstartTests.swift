@@ -171,7 +171,7 @@ final class UpstartBed: InitSystemFixture {
 
     init(through way: Way = .bus) throws {
         self.way = way
-        abilities = InitSystemAbilities(tellsFailures: way != .tool)
+        abilities = InitSystemAbilities(tellsStops: way != .tool, tellsFailures: way != .tool)
         let path = folder.path
         try folder.write("", to: "reloads")
         let steady = "trap 'echo reload >> \(path)/reloads' HUP; while :; do sleep 0.2; done"

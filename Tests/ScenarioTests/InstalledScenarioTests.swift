@@ -210,6 +210,49 @@ import Testing
         }
     }
 
+    /// In a user name space of its own, the agent's capabilities hold for its own processes alone.
+    @Test func inAUserNamespaceOfItsOwnTheAgentTellsTheTruth() async throws {
+        try await InstalledHost.with(
+            units: ["web.service": Self.sleeper, "rollcall-agent.service.d/users.conf": "[Service]\nPrivateUsers=yes\n"], starting: ["web"],
+            rules: [
+                "services.d/web.inq": "check service web\n  if memory:pss > 1t then alert\n  if memory:rss > 1t then alert\n",
+                "host.inq": "check host\n  if disk(/) > 99.9% then alert\n",
+            ], hasMarker: true
+        ) { host in
+            try await host.happens("the numbers") { try await host.unit("web.service")?["metrics"]?["memory:rss"] != nil }
+            #expect(try await host.unit("web.service")?["state"] == "up")
+            try await host.settle()
+            #expect(host.events("unit_down") == [] && host.events("rule_failed") == [])
+            let status = try await host.rollcall("status")
+            #expect(status.contains("`memory:pss` of other users' processes cannot be read without CAP_SYS_PTRACE"), "\(status)")
+            #expect(status.contains("PrivateUsers=no"), "\(status)")
+            try await host.kill("web")
+            try await host.happens("the message") { try host.messages().contains { $0.tells("unit_down", of: "web.service") } }
+        }
+    }
+
+    /// A bus that is out of reach is a state of the agent's, and none of a unit's.
+    @Test func whileSystemdCannotBeAskedItsUnitsAreUnknown() async throws {
+        let shut = "[Service]\nInaccessiblePaths=/run/dbus /run/systemd/private\n"
+        try await InstalledHost.with(
+            units: ["web.service": Self.sleeper, "rollcall-agent.service.d/shut.conf": shut], starting: ["web"],
+            rules: ["services.d/web.inq": "check service web\n  if down then alert\n"], hasMarker: true
+        ) { host in
+            try await host.happens("the event") { host.events("source_failed").contains { $0.detail.hasPrefix("systemd: ") } }
+            try await host.settle()
+            #expect(host.events("source_failed").filter { $0.detail.hasPrefix("systemd: ") }.count == 1)
+            #expect(host.events("unit_down") == [] && host.events("unit_stopped") == [] && host.events("rule_failed") == [])
+            #expect(try await host.unit("web")?["state"] == "unknown")
+            #expect(try await host.rollcall("status").contains("systemd"))
+
+            try await host.change(units: ["rollcall-agent.service.d/shut.conf": "[Service]\n"])
+            try await host.restartAgent()
+            try await host.happens("it is known again") { try await host.unit("web.service")?["state"] == "up" }
+            try await host.settle()
+            #expect(host.events("unit_down") == [])
+        }
+    }
+
     /// /proc shows the agent its own processes alone.
     @Test func aProcessThatIsHiddenIsNotOneThatHasEnded() async throws {
         let profile = try String(contentsOfFile: Self.sources + "/init/systemd/rollcall-agent.service.d/without-capabilities.conf", encoding: .utf8)

@@ -23,6 +23,8 @@ public struct DeployCheck: Equatable, Sendable {
     public var token: String?
     /// For a deploy that was not prepared; otherwise what was said then counts.
     public var question: TokenQuestion?
+    /// As in `DeployPreparation`.
+    public var hosts: [String]
     public var evidence: EvidenceKind
     /// The workers fork from no preloaded code: one that is only forked after the baseline runs new code.
     public var hasNoPreload: Bool
@@ -39,14 +41,16 @@ public struct DeployCheck: Equatable, Sendable {
     public var limits: AvailabilityLimits?
 
     public init(
-        deploy: String? = nil, service: String? = nil, token: String? = nil, question: TokenQuestion? = nil, evidence: EvidenceKind = .http,
-        hasNoPreload: Bool = false, expectedWorkers: Int? = nil, timeout: Duration = .seconds(60), settle: Duration = .seconds(1),
+        deploy: String? = nil, service: String? = nil, token: String? = nil, question: TokenQuestion? = nil, hosts: [String] = [],
+        evidence: EvidenceKind = .http, hasNoPreload: Bool = false, expectedWorkers: Int? = nil, timeout: Duration = .seconds(60),
+        settle: Duration = .seconds(1),
         watch: Duration = .zero, draining: Draining = .warn, failsFast: Bool = true, limits: AvailabilityLimits? = nil
     ) {
         self.deploy = deploy
         self.service = service
         self.token = token
         self.question = question
+        self.hosts = hosts
         self.evidence = evidence
         self.hasNoPreload = hasNoPreload
         self.expectedWorkers = expectedWorkers

@@ -1,7 +1,5 @@
 // What is said to an agent before a deploy, and what it answers.
 
-public import Platform
-
 /// Asks an agent to remember how a service is before its deploy: the baseline against which it will be judged. One deploy of a service is
 /// under way at a time.
 public struct DeployPreparation: Equatable, Sendable {
@@ -16,6 +14,8 @@ public struct DeployPreparation: Equatable, Sendable {
     public var isInPlace: Bool
     /// How the workers are asked which token they carry; `nil`: as the agent's own configuration says, or not at all.
     public var question: TokenQuestion?
+    /// Names under which the application is asked from outside, for workers that refuse the `Host` of the question; the likeliest first.
+    public var hosts: [String]
     /// Requests at a steady rate from now to the verdict; `nil`: none.
     public var availability: AvailabilityOrder?
     /// Ends another deploy of the service that is under way.
@@ -28,7 +28,7 @@ public struct DeployPreparation: Equatable, Sendable {
 
     public init(
         id: String, service: String, token: String, release: String? = nil, isInPlace: Bool = false, question: TokenQuestion? = nil,
-        availability: AvailabilityOrder? = nil, takesOver: Bool = false, opensWindow: Bool = false, person: String? = nil,
+        hosts: [String] = [], availability: AvailabilityOrder? = nil, takesOver: Bool = false, opensWindow: Bool = false, person: String? = nil,
         revision: String? = nil
     ) {
         self.id = id
@@ -37,28 +37,12 @@ public struct DeployPreparation: Equatable, Sendable {
         self.release = release
         self.isInPlace = isInPlace
         self.question = question
+        self.hosts = hosts
         self.availability = availability
         self.takesOver = takesOver
         self.opensWindow = opensWindow
         self.person = person
         self.revision = revision
-    }
-}
-
-/// A request that a worker answers with the token that it read when it booted. It is only ever sent to the service's own listeners.
-public struct TokenQuestion: Equatable, Sendable {
-    /// Begins with `/`.
-    public var path: String
-    /// The `Host` header; `nil`: the listener's address.
-    public var host: String?
-    public var user: String?
-    public var password: Secret?
-
-    public init(path: String, host: String? = nil, user: String? = nil, password: Secret? = nil) {
-        self.path = path
-        self.host = host
-        self.user = user
-        self.password = password
     }
 }
 
@@ -84,12 +68,15 @@ public struct DeployPrepared: Equatable, Sendable {
     public var workers: Int
     /// What is odd and may spoil the deploy, for a person: a worker stands in a folder that is gone, nobody listens, ...
     public var warnings: [String]
+    /// Whether a worker answered a token when the baseline was taken; `nil` where that is not known.
+    public var isAsked: Bool?
 
-    public init(id: String, service: String, host: String, workers: Int, warnings: [String] = []) {
+    public init(id: String, service: String, host: String, workers: Int, warnings: [String] = [], isAsked: Bool? = nil) {
         self.id = id
         self.service = service
         self.host = host
         self.workers = workers
         self.warnings = warnings
+        self.isAsked = isAsked
     }
 }

@@ -11,6 +11,8 @@ public enum DeployLimits {
     /// Bytes of a record with all its hosts.
     public static let record = 8 << 20
     public static let hosts = 500
+    /// Names under which one application is asked.
+    public static let hostNames = 16
     public static let processes = 1000
     public static let listeners = 100
     public static let incidents = 200
@@ -34,6 +36,7 @@ extension DeployPreparation {
         members.add("release", release)
         members.add("in_place", isInPlace)
         members.add("question", question?.json(withSecrets: withSecrets))
+        if !hosts.isEmpty { members.add("hosts", .array(hosts.map(JSON.string))) }
         if let availability { members.add("probe", ["path": .string(availability.path), "rate": .number(availability.rate)]) }
         members.add("force", takesOver)
         members.add("window", opensWindow)
@@ -47,7 +50,7 @@ extension DeployPreparation {
         self.init(
             id: try reader.text("deploy_id"), service: try reader.text("service"), token: try reader.text("token"),
             release: try reader.optionalText("release"), isInPlace: try reader.flag("in_place") ?? false,
-            question: try json["question"].map { json throws(RequestError) in try TokenQuestion(json) },
+            question: try json["question"].map { json throws(RequestError) in try TokenQuestion(json) }, hosts: try reader.hosts("hosts"),
             availability: try json["probe"].map { json throws(RequestError) in try AvailabilityOrder(json) },
             takesOver: try reader.flag("force") ?? false, opensWindow: try reader.flag("window") ?? false,
             person: try reader.optionalText("person"), revision: try reader.optionalText("revision"))
@@ -78,6 +81,24 @@ extension TokenQuestion {
     }
 }
 
+extension AskingOrder {
+    /// For the agent itself, with the password in it.
+    public var json: JSON {
+        var members = Members()
+        members.add("service", service)
+        members.add("question", question?.json(withSecrets: true))
+        if !hosts.isEmpty { members.add("hosts", .array(hosts.map(JSON.string))) }
+        return members.json
+    }
+
+    public init(_ json: JSON) throws(RequestError) {
+        let reader = DeployReader(json)
+        self.init(
+            service: try reader.text("service"), question: try json["question"].map { json throws(RequestError) in try TokenQuestion(json) },
+            hosts: try reader.hosts("hosts"))
+    }
+}
+
 extension AvailabilityOrder {
     init(_ json: JSON) throws(RequestError) {
         let reader = DeployReader(json)
@@ -88,17 +109,21 @@ extension AvailabilityOrder {
 
 extension DeployPrepared {
     public var json: JSON {
-        [
-            "deploy_id": .string(id), "service": .string(service), "host": .string(host), "workers": .integer(Int64(workers)),
-            "warnings": .array(warnings.map(JSON.string)),
-        ]
+        var members = Members()
+        members.add("deploy_id", id)
+        members.add("service", service)
+        members.add("host", host)
+        members.add("workers", workers)
+        members.add("asked", isAsked.map(JSON.bool))
+        members.add("warnings", .array(warnings.map(JSON.string)))
+        return members.json
     }
 
     public init(_ json: JSON) throws(RequestError) {
         let reader = DeployReader(json)
         self.init(
             id: try reader.text("deploy_id"), service: try reader.text("service"), host: try reader.text("host"),
-            workers: try reader.count("workers") ?? 0, warnings: try reader.texts("warnings"))
+            workers: try reader.count("workers") ?? 0, warnings: try reader.texts("warnings"), isAsked: try reader.flag("asked"))
     }
 }
 
@@ -109,6 +134,7 @@ extension DeployCheck {
         members.add("service", service)
         members.add("token", token)
         members.add("question", question?.json(withSecrets: true))
+        if !hosts.isEmpty { members.add("hosts", .array(hosts.map(JSON.string))) }
         members.add("evidence", evidence.rawValue)
         members.add("no_preload", hasNoPreload)
         members.add("expect_workers", expectedWorkers)
@@ -137,7 +163,7 @@ extension DeployCheck {
         let reader = DeployReader(json)
         self.init(
             deploy: try reader.optionalText("deploy_id"), service: try reader.optionalText("service"), token: try reader.optionalText("token"),
-            question: try json["question"].map { json throws(RequestError) in try TokenQuestion(json) })
+            question: try json["question"].map { json throws(RequestError) in try TokenQuestion(json) }, hosts: try reader.hosts("hosts"))
         guard deploy != nil || (service != nil && token != nil) else {
             throw RequestError(problem: "neither a deploy_id nor a service with a token is given")
         }
@@ -363,6 +389,11 @@ extension DeployRecord {
 
 // MARK: Helpers
 
+/// Whether a text may stand in a `Host` header: a name or an address, with or without a port.
+public func isHostText(_ text: String) -> Bool {
+    !text.isEmpty && text.utf8.count <= 255 && text.utf8.allSatisfy { $0 > 32 && $0 < 127 && $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "@") }
+}
+
 extension Duration {
     fileprivate var milliseconds: Double { Double(microseconds) / 1000 }
 }
@@ -410,6 +441,15 @@ private struct DeployReader {
         let text = try optionalText(name)
         guard text?.utf8.allSatisfy({ $0 >= 32 && $0 != 127 }) ?? true else { throw RequestError(problem: "\(name) has control characters") }
         return text
+    }
+
+    /// What may stand in a `Host` header.
+    func hosts(_ name: String) throws(RequestError) -> [String] {
+        let hosts = try texts(name)
+        guard hosts.count <= DeployLimits.hostNames, hosts.allSatisfy(isHostText) else {
+            throw RequestError(problem: "\(name) has something that is not a host, or more than \(DeployLimits.hostNames) of them")
+        }
+        return hosts
     }
 
     func path(_ name: String) throws(RequestError) -> String {

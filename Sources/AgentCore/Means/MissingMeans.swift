@@ -69,6 +69,12 @@ private struct MeansExamination {
         missing.append(Fault(file: file, line: place.line, column: place.column, message: message, help: help))
     }
 
+    private func capability(_ needed: OwnMeans.Capability...) -> String {
+        let names = needed.map(\.name).joined(separator: " ")
+        return dropIn(
+            [means.hasOwnUserNamespace ? "PrivateUsers=no" : nil, "AmbientCapabilities=\(names)", "CapabilityBoundingSet=\(names)"].compactMap { $0 })
+    }
+
     // MARK: Settings
 
     mutating func examine(_ settings: SettingsFile) {
@@ -193,13 +199,10 @@ private struct MeansExamination {
         + "; or let a unit of its own with `User=` do it, and `exec \"/bin/systemctl start UNIT\"`"
 }
 
-private func capability(_ needed: OwnMeans.Capability...) -> String {
-    let names = needed.map(\.name).joined(separator: " ")
-    return dropIn("AmbientCapabilities=\(names)", "CapabilityBoundingSet=\(names)")
-}
-
 /// The words for a drop-in of the agent's unit.
-private func dropIn(_ lines: String...) -> String {
+private func dropIn(_ lines: String...) -> String { dropIn(lines) }
+
+private func dropIn(_ lines: [String]) -> String {
     "`systemctl edit rollcall-agent`: [Service] " + lines.joined(separator: ", ") + "; then restart it"
 }
 

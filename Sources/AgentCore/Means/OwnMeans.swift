@@ -27,8 +27,10 @@ public struct OwnMeans: Equatable, Sendable {
     public var userName: String
     /// All that it is in.
     public var groups: Set<UInt32>
-    /// A bit for each that is in effect.
+    /// A bit for each that is in effect on the host.
     public var capabilities: UInt64
+    /// It is in a user name space of its own, in which capabilities hold for its own processes alone.
+    public var hasOwnUserNamespace: Bool
     /// No program that it starts can become more than it is: sudo fails.
     public var hasNoNewPrivileges: Bool
     /// Whether it may write, by mount point, where that is another answer than that of the mount above. Permissions of files come on top.
@@ -37,13 +39,14 @@ public struct OwnMeans: Equatable, Sendable {
     public var lowestPort: Int
 
     public init(
-        user: UInt32, userName: String, groups: Set<UInt32>, capabilities: UInt64, hasNoNewPrivileges: Bool, writability: [String: Bool],
-        lowestPort: Int = 1024
+        user: UInt32, userName: String, groups: Set<UInt32>, capabilities: UInt64, hasOwnUserNamespace: Bool = false, hasNoNewPrivileges: Bool,
+        writability: [String: Bool], lowestPort: Int = 1024
     ) {
         self.user = user
         self.userName = userName
         self.groups = groups
         self.capabilities = capabilities
+        self.hasOwnUserNamespace = hasOwnUserNamespace
         self.hasNoNewPrivileges = hasNoNewPrivileges
         self.writability = writability
         self.lowestPort = lowestPort
@@ -102,7 +105,8 @@ extension OwnMeans {
     public var json: JSON {
         [
             "user": .integer(Int64(user)), "user_name": .string(userName), "groups": .array(groups.sorted().map { .integer(Int64($0)) }),
-            "capabilities": .string(String(capabilities, radix: 16)), "no_new_privileges": .bool(hasNoNewPrivileges),
+            "capabilities": .string(String(capabilities, radix: 16)), "own_user_namespace": .bool(hasOwnUserNamespace),
+            "no_new_privileges": .bool(hasNoNewPrivileges),
             "writable": .object(writability.sorted { $0.key < $1.key }.map { .init($0.key, .bool($0.value)) }),
             "lowest_port": .integer(Int64(lowestPort)),
         ]
@@ -116,7 +120,8 @@ extension OwnMeans {
             let writable = json["writable"]?.members, let port = json["lowest_port"]?.integer
         else { return nil }
         self.init(
-            user: user, userName: name, groups: Set(groups.compactMap { number($0) }), capabilities: capabilities, hasNoNewPrivileges: isBound,
+            user: user, userName: name, groups: Set(groups.compactMap { number($0) }), capabilities: capabilities,
+            hasOwnUserNamespace: json["own_user_namespace"]?.bool ?? false, hasNoNewPrivileges: isBound,
             writability: Dictionary(writable.compactMap { member in member.value.bool.map { (member.name, $0) } }, uniquingKeysWith: { $1 }),
             lowestPort: Int(port))
     }
@@ -124,6 +129,7 @@ extension OwnMeans {
     /// For a person.
     public var text: String {
         let held = [Capability.chown, .dacReadSearch, .netBindService, .sysPtrace].filter(has).map(\.name)
-        return "the agent runs as \(userName), with \(held.isEmpty ? "no capability" : held.joined(separator: " "))\n"
+        let place = hasOwnUserNamespace ? ", in a user name space of its own" : ""
+        return "the agent runs as \(userName), with \(held.isEmpty ? "no capability" : held.joined(separator: " "))\(place)\n"
     }
 }

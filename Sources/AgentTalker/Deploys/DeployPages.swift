@@ -72,6 +72,10 @@ final class DeployPages {
                 logger.notice("a deploy is prepared", metadata: ["service": "\(preparation.service)", "deploy": "\(preparation.id)"])
                 let answer: @Sendable (Result<DeployPrepared, DeployRefusal>) -> Void = one(exchange, route) { .init($0) { $0.json } }
                 deploys.prepare(preparation, answer)
+            case .ask:
+                let order = try AskingOrder(body(of: exchange))
+                let answer: @Sendable (Result<AskingReport, DeployRefusal>) -> Void = one(exchange, route) { .init($0) { $0.json } }
+                deploys.ask(order, answer)
             case .verify:
                 let check = try DeployCheck(body(of: exchange))
                 verify(check, exchange)

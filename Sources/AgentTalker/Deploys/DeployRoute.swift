@@ -3,6 +3,8 @@
 /// A path of the agent's HTTP interface for deploys.
 enum DeployRoute: Equatable {
     case prepare
+    /// Which question the workers of a service answer.
+    case ask
     case verify
     case cancel
     /// Of all services when none is named.
@@ -21,6 +23,7 @@ enum DeployRoute: Equatable {
         var path = Substring(target.prefix { $0 != "?" })
         switch path {
         case "/v1/prepare": self = .prepare
+        case "/v1/ask": self = .ask
         case "/v1/verify": self = .verify
         case "/v1/cancel": self = .cancel
         case "/v1/status": self = .status(service: nil)
@@ -56,7 +59,7 @@ enum DeployRoute: Equatable {
 
     var isPost: Bool {
         switch self {
-        case .prepare, .verify, .cancel: true
+        case .prepare, .ask, .verify, .cancel: true
         case .status, .inspect, .carried: false
         }
     }

@@ -185,6 +185,11 @@ public final class DeployThread: @unchecked Sendable {
         return asked
     }
 
+    /// See `DeployDesk.ask`.
+    func ask(_ order: AskingOrder, _ done: @escaping @Sendable (Result<AskingReport, DeployRefusal>) -> Void) {
+        loop.post { [self] in desk.ask(order, done) }
+    }
+
     public func status(of service: String, _ done: @escaping @Sendable (Result<ServiceStatus, DeployRefusal>) -> Void) {
         loop.post { [self] in desk.status(of: service, done) }
     }

@@ -45,8 +45,11 @@ public final class DeployDesk {
     }
 
     private static let mostChecks = 64
-    private static let roundsOfBaseline = 4
+    private static let roundsOfBaseline = 6
+    /// What a process waits for that takes nothing shows only over some time.
+    private static let betweenRounds = Duration.milliseconds(25)
     private static let patienceForBaseline = Duration.seconds(3)
+    private static let patienceForAsking = Duration.seconds(8)
     private static let statusPatience = Duration.milliseconds(1500)
     /// A service is looked at for so long after somebody last asked how it is: those who ask often get their answers at once.
     private static let statusKeptFor = Duration.seconds(10)
@@ -171,20 +174,30 @@ public final class DeployDesk {
             warnings: Array(
                 entry.baseline.warnings(
                     release: release, isInPlace: preparation.isInPlace, asked: question(of: preparation) != nil
-                ).prefix(DeployLimits.texts)))
+                ).prefix(DeployLimits.texts)), isAsked: entry.baseline.isAsked)
     }
 
     private func question(of preparation: DeployPreparation) -> TokenQuestion? {
-        preparation.question ?? surroundings.question(preparation.service)
+        question(preparation.question, hosts: preparation.hosts, of: preparation.service)
+    }
+
+    /// What was asked for, with what the service's own settings have beside it.
+    private func question(_ asked: TokenQuestion?, hosts: [String], of service: String) -> TokenQuestion? {
+        let own = surroundings.question(service)
+        var question = asked?.completed(by: own) ?? own
+        question?.otherHosts += hosts
+        return question
     }
 
     /// Looks, and asks until every worker has answered, or a few rounds or seconds have passed.
     private func takeBaseline(_ preparation: DeployPreparation, _ service: InspectedService, _ done: @escaping (Baseline) -> Void) {
-        var heard: [ProcessMark: WorkerAnswer] = [:]
+        var heard: [WorkerAnswer] = []
         var isDone = false
         func look() -> (ServiceLook, Baseline) {
             let look = inspector.look(at: service, known: [])
-            return (look, Baseline(look, answers: Array(heard.values), token: preparation.token, boot: surroundings.boot))
+            var baseline = Baseline(look, answers: heard, token: preparation.token, boot: surroundings.boot)
+            if let question = question(of: preparation) { baseline.noteQuestion(heard, question, inspector.searches(service.name)) }
+            return (look, baseline)
         }
         func finish(_ baseline: Baseline) {
             guard !isDone else { return }
@@ -199,9 +212,10 @@ public final class DeployDesk {
                 return finish(baseline)
             }
             inspector.ask(question, of: service, at: look, workers: workers.map(\.mark)) { answer in
-                heard[answer.mark] = answer
-            } done: { _, _ in
-                round(left - 1)
+                heard.append(answer)
+            } done: { [loop] _, _ in
+                // Those who answer have done so by then.
+                if left > Self.roundsOfBaseline - 2 { round(left - 1) } else { loop.after(Self.betweenRounds) { round(left - 1) } }
             }
         }
         // A worker that takes connections and says nothing must not hold up the deploy.
@@ -228,6 +242,7 @@ public final class DeployDesk {
             service: preparation.service, host: surroundings.host, deploy: preparation.id, token: preparation.token,
             baseline: isOfThisBoot ? entry.baseline : nil, release: preparation.release.map { inspector.release($0) }, start: start)
         verifier.asks = question != nil
+        verifier.questionPath = question?.path
         verifier.lacks = entry.missed
         if !isOfThisBoot { verifier.lacks.append("the host was started again since the deploy was prepared: its baseline counts for nothing") }
         return verifier
@@ -306,10 +321,10 @@ public final class DeployDesk {
         let now = time.now()
         let watch = watch(service)
         var check = check
-        var question = entry.flatMap { self.question(of: $0.preparation) } ?? check.question ?? surroundings.question(service.name)
+        var question = entry.flatMap { self.question(of: $0.preparation) } ?? self.question(check.question, hosts: check.hosts, of: service.name)
         // The password was not kept over a restart of the agent: whoever asks again may have it, or the agent's own settings.
         if entry?.hasLostPassword == true, let known = [check.question, surroundings.question(service.name)].first(where: { $0?.password != nil }) {
-            question = known
+            question = self.question(known, hosts: check.hosts, of: service.name)
         }
         var verifier: HostVerifier
         if let entry {
@@ -330,8 +345,11 @@ public final class DeployDesk {
             verifier.lacks.append("there is no token question for this service: it is judged by its processes alone")
         }
         // Any answer will do to show that a worker serves.
-        if check.evidence == .process { question = check.question ?? question ?? TokenQuestion(path: "/") }
+        if check.evidence == .process {
+            question = check.question?.completed(by: surroundings.question(service.name)) ?? question ?? TokenQuestion(path: "/")
+        }
         verifier.asks = question != nil
+        verifier.questionPath = question?.path
         verifier.begin(check, at: now)
         var last: (outline: HostVerifier.Outline, at: Duration)?
         watch.add(
@@ -413,6 +431,7 @@ public final class DeployDesk {
                 statuses[name] = (lastNumber, now.uptime)
                 var verifier = HostVerifier(service: service.name, host: surroundings.host, start: now)
                 verifier.asks = question != nil
+                verifier.questionPath = question?.path
                 watch.add(lastNumber, .init(verifier: verifier, question: question))
                 forgetStatus(of: name, lastNumber, after: Self.statusKeptFor)
             }
@@ -460,6 +479,36 @@ public final class DeployDesk {
         case .down: .down
         }
     }
+
+    // MARK: How workers are asked
+
+    /// Tries how the workers of a service have to be asked, before any deploy.
+    public func ask(_ order: AskingOrder, _ done: @escaping (Result<AskingReport, DeployRefusal>) -> Void) {
+        find(order.service) { [weak self] service in
+            guard let self else { return }
+            guard let service else { return done(.failure(unknown(order.service))) }
+            let question = question(order.question, hosts: order.hosts, of: service.name) ?? usualQuestion(order.hosts)
+            let look = inspector.look(at: service, known: [])
+            let workers = Roles(look, before: nil, memory: RoleMemory()).workers.map(\.mark)
+            var isDone = false
+            let tell = { [weak self] in
+                guard let self, !isDone else { return }
+                isDone = true
+                let searches = inspector.searches(service.name)
+                done(
+                    .success(
+                        AskingReport(
+                            service: order.service, host: surroundings.host, question: question, searches: searches, workers: workers.count)))
+            }
+            inspector.searchAnew(service.name)
+            // Workers that say nothing must not keep it for ever.
+            loop.after(Self.patienceForAsking, tell)
+            inspector.ask(question, of: service, at: look, workers: workers, { _ in }, done: { _, _ in tell() })
+        }
+    }
+
+    /// Where most applications answer it.
+    private func usualQuestion(_ hosts: [String]) -> TokenQuestion { TokenQuestion(path: "/about/deploy", otherHosts: hosts) }
 
     // MARK: Housekeeping
 

@@ -1,6 +1,7 @@
 // The agent's eyes on a service while a deploy goes on; LinuxHost has them.
 
 public import AgentAPI
+public import Platform
 
 /// A service, as far as the agent's watcher knows it at present.
 public struct InspectedService: Equatable, Sendable {
@@ -21,6 +22,17 @@ public struct InspectedService: Equatable, Sendable {
     }
 }
 
+/// How the workers behind one listener have to be asked, as far as that is known.
+public struct ListenerSearch: Sendable {
+    public var address: ServiceListener.Address
+    public var search: WaySearch
+
+    public init(address: ServiceListener.Address, search: WaySearch) {
+        self.address = address
+        self.search = search
+    }
+}
+
 /// Looks at processes from outside, and asks them over their own listeners. It lives on the loop of the deploy desk, which is not the
 /// watcher's.
 public protocol ServiceInspector: AnyObject {
@@ -38,6 +50,11 @@ public protocol ServiceInspector: AnyObject {
         _ heard: @escaping (WorkerAnswer) -> Void,
         done: @escaping (_ unaccepted: Int, _ refused: Int) -> Void)
 
+    /// What has been found out about how the workers of a service have to be asked, for each of its listeners.
+    func searches(_ service: String) -> [ListenerSearch]
+    /// Forgets that, so that the next round of questions tries all ways.
+    func searchAnew(_ service: String)
+
     /// Tells what happens to the service's processes, from the kernel where it lets us, else by looking; until `unwatch`.
     func watch(_ service: InspectedService, _ happened: @escaping (ProcessIncident) -> Void)
     func unwatch(_ service: String)
@@ -53,9 +70,15 @@ public protocol ServiceInspector: AnyObject {
     /// What TOKEN a process's release had when the process got its program. It is asked for soon after each process was first seen, and what
     /// was found then counts for as long as the mark is there. Only where workers cannot be asked.
     func releaseToken(of mark: ProcessMark) -> BirthToken
+
+    /// Whether a process is older than the token in its release. Only where no baseline says which processes are old.
+    func age(of mark: ProcessMark, beside token: Secret) -> TokenAge
 }
 
 extension ServiceInspector {
+    public func searches(_ service: String) -> [ListenerSearch] { [] }
+    public func searchAnew(_ service: String) {}
     public func release(_ path: String) -> NamedRelease { NamedRelease(lookingAt: path) }
     public func releaseToken(of mark: ProcessMark) -> BirthToken { .unproven }
+    public func age(of mark: ProcessMark, beside token: Secret) -> TokenAge { .unknown }
 }

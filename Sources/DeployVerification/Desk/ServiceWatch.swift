@@ -16,6 +16,7 @@ final class ServiceWatch {
     private static let leastPause = Duration.milliseconds(5)
     /// How often the watcher is asked what the service's main process is.
     private static let refresh = Duration.milliseconds(500)
+    private static let betweenReleases = Duration.milliseconds(300)
 
     private let loop: Loop
     private let inspector: any ServiceInspector
@@ -32,6 +33,8 @@ final class ServiceWatch {
     private var lastFound: Duration
     private var isFinding = false
     private var known: [ServiceListener] = []
+    /// When each release was looked at again.
+    private var lastReleases: [String: Duration] = [:]
 
     init(
         _ service: InspectedService, loop: Loop, inspector: any ServiceInspector, time: any TimeSource,
@@ -101,7 +104,7 @@ final class ServiceWatch {
     private func turn() {
         guard !isEnded, !participants.isEmpty else { return }
         refreshService()
-        let look = inspector.look(at: service, known: known)
+        let look = inspector.look(at: service, known: known + participants.values.flatMap(\.verifier.listenersBefore))
         if !look.listeners.isEmpty { known = look.listeners }
         lastLook = look.at
         let availability = inspector.availability(of: service.name)
@@ -110,6 +113,7 @@ final class ServiceWatch {
             guard var participant = participants[number] else { continue }
             participant.verifier.observe(look, mainProcess: service.mainProcess)
             participant.verifier.observe(availability)
+            learn(&participant.verifier, at: now.uptime)
             participant.verifier.conclude(at: now)
             // Whom this calls may add and remove participants.
             participants[number]?.verifier = participant.verifier
@@ -117,6 +121,17 @@ final class ServiceWatch {
         }
         guard !isEnded, !participants.isEmpty else { return }
         goOn(look)
+    }
+
+    /// Finds out what a verifier wants to know beside looks and answers.
+    private func learn(_ verifier: inout HostVerifier, at now: Duration) {
+        if let token = verifier.token {
+            for mark in verifier.agesWanted { verifier.learn(inspector.age(of: mark, beside: token), of: mark) }
+        }
+        guard let path = verifier.releaseWanted, lastReleases[path].map({ now - $0 >= Self.betweenReleases }) ?? true else { return }
+        if lastReleases.count > 64 { lastReleases = [:] }
+        lastReleases[path] = now
+        verifier.see(inspector.release(path))
     }
 
     /// Asks whom somebody wants asked, and looks again when it is time.

@@ -420,7 +420,7 @@ public enum Doctor {
                 DoctorFinding(
                     .caution, .noEndpoint, "no worker answers a token", at: workers.prefix(5).map { "process \($0.pid)" },
                     why: "Without the endpoint only the processes can be judged, and not what a preloading server has forked.",
-                    mend: "an endpoint from recipes/deploys; or verify-token check --evidence process"))
+                    mend: facts.asking?.problem.map { shown($0) } ?? "an endpoint from recipes/deploys; or verify-token check --evidence process"))
         }
         if case .found(let prefix, let age)? = facts.token, workers.allSatisfy({ $0.age > age + margin }) {
             let fast = workers.filter { $0.tokenPrefix == prefix }

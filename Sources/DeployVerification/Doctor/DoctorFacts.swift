@@ -43,6 +43,8 @@ public struct DoctorFacts: Equatable, Sendable {
     public var token: TokenFile?
     /// `nil` when workers were not asked.
     public var workers: [Worker]?
+    /// Which question they answer; `nil` when they were not asked.
+    public var asking: AskingReport?
     /// Of uWSGI, as its program has it.
     public var programVersion: String?
 

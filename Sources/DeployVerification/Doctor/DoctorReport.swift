@@ -10,11 +10,14 @@ public struct DoctorReport: Equatable, Sendable {
     /// What it has read, and what it could not look at.
     public var read: [String]
     public var lacks: [String]
+    /// Which question the workers answer; `nil` when they were not asked.
+    public var asking: AskingReport?
 
     public init(host: String, facts: DoctorFacts, isLocal: Bool, hasAsked: Bool) {
         self.host = host
         service = facts.service.name
         kind = facts.kind
+        asking = facts.asking
         findings = Doctor.findings(facts)
         read = (facts.unit.map { unit in Set(unit.entries.map(\.file)).sorted() } ?? [])
         read += facts.files.filter { if case .text = $0.value { true } else { false } }.keys.sorted()
@@ -36,8 +39,21 @@ public struct DoctorReport: Equatable, Sendable {
             lines.append("    why: \(finding.why)")
             if let mend = finding.mend { lines.append("    mend: \(mend)") }
         }
+        lines += askingLines
         if !lacks.isEmpty || !read.isEmpty { lines.append("") }
         lines += read.map { "  read: \(shown($0))" } + lacks.map { "  note: \($0)" }
+        return lines
+    }
+
+    private var askingLines: [String] {
+        guard let asking else { return [] }
+        var lines = ["", "  asked for \(shown(asking.path)):"]
+        lines += asking.tries.map { "    \(shown($0.listener)) (\(shown($0.way))): \(shown($0.answer))" }
+        if let line = asking.line {
+            lines.append("    this asks rightly, in the service's file: \(shown(line))")
+        } else if let problem = asking.problem {
+            lines.append("    no token: \(shown(problem))")
+        }
         return lines
     }
 
@@ -48,9 +64,12 @@ public struct DoctorReport: Equatable, Sendable {
     }
 
     public var json: JSON {
-        [
-            "host": .string(host), "service": .string(service), "server": JSON(kind?.rawValue), "findings": .array(findings.map(\.json)),
-            "read": .array(read.map(JSON.string)), "lacks": .array(lacks.map(JSON.string)),
+        var members: [JSON.Member] = [
+            .init("host", .string(host)), .init("service", .string(service)), .init("server", JSON(kind?.rawValue)),
+            .init("findings", .array(findings.map(\.json))), .init("read", .array(read.map(JSON.string))),
+            .init("lacks", .array(lacks.map(JSON.string))),
         ]
+        if let asking { members.append(.init("asking", asking.json)) }
+        return .object(members)
     }
 }

@@ -15,7 +15,7 @@ extension Baseline {
         [
             "boot": .string(boot), "at_us": .integer(at.microseconds), "workers": .integer(Int64(workers)),
             "processes": .array(processes.map(\.json)),
-            "listeners": .array(listeners.map { ["address": $0.address.json, "aside": .bool($0.isAside)] }),
+            "listeners": .array(listeners.map { ["address": $0.address.json, "aside": .bool($0.isAside), "token": .bool($0.hasToken)] }),
             "lacks": .array(lacks.map(JSON.string)),
         ]
     }
@@ -37,7 +37,7 @@ extension Baseline {
             guard let address = json["address"].flatMap(ServiceListener.Address.init), let isAside = json["aside"]?.bool else {
                 throw BaselineError("a listener of a baseline makes no sense")
             }
-            listeners.append(Listener(address: address, isAside: isAside))
+            listeners.append(Listener(address: address, isAside: isAside, hasToken: json["token"]?.bool ?? false))
         }
     }
 
@@ -50,6 +50,8 @@ extension Baseline.Process {
             .init("pid", .integer(Int64(mark.pid))), .init("start", .string(String(mark.startTicks))), .init("exec", .string(mark.generation.text)),
             .init("command", .string(command)), .init("deleted", .bool(isFolderDeleted)),
         ]
+        if isIdle { members.append(.init("idle", .bool(true))) }
+        if isHanded { members.append(.init("handed", .bool(true))) }
         if let role { members.append(.init("role", .string(role.rawValue))) }
         if let folder { members.append(.init("folder", .string(folder.text))) }
         if let folderPath { members.append(.init("path", .string(folderPath))) }
@@ -71,6 +73,8 @@ extension Baseline.Process {
         mark = ProcessMark(pid: pid, startTicks: start, generation: generation)
         self.command = command
         isFolderDeleted = json["deleted"]?.bool ?? false
+        isIdle = json["idle"]?.bool ?? false
+        isHanded = json["handed"]?.bool ?? false
         role = json["role"]?.string.flatMap(HostDeploy.Role.init)
         folder = json["folder"]?.string.flatMap(FolderMark.init(text:))
         folderPath = json["path"]?.string

@@ -11,6 +11,18 @@ public enum BirthToken: Equatable, Sendable {
     case unproven
 }
 
+/// How a process and the token in its release follow each other.
+public enum TokenAge: Equatable, Sendable {
+    /// It was started when the token was there.
+    case younger
+    /// It ran before the token was written: it cannot have read it when it booted.
+    case older
+    /// Its release has another token.
+    case otherToken
+    /// There is no token to be seen in the folder that it stands in, or their times cannot be compared.
+    case unknown
+}
+
 /// What the workers carry together. As text it is what a deploy script polls for, and only a token looks like one.
 public enum CarriedToken: Equatable, Sendable, CustomStringConvertible {
     /// All workers carry it, and have done so for a while.
@@ -66,7 +78,7 @@ extension HostVerifier {
             if let birth { return Self.carried(by: one.process, of: look, birth) }
             switch heard[one.process.mark]?.latest?.content {
             case .token(let text): return .token(text)
-            case .other: return .none
+            case .other(let answer): return answer.isAnswerOfApplication || answer.isMissing ? .none : .unproven
             case .accessDenied, .lost, .silence, nil: return .unproven
             }
         }

@@ -61,7 +61,10 @@ struct Churn: Sendable {
         exits = exits.filter { look.at - $0.value.at < .seconds(30) }
     }
 
-    mutating func observe(_ incident: ProcessIncident, parents: Set<Int32>) {
+    /// - Parameters:
+    ///   - parents: who is forked by these is a worker to be.
+    ///   - served: has taken requests: one that ends with success after that has done its work, as where each has only so many requests.
+    mutating func observe(_ incident: ProcessIncident, parents: Set<Int32>, served: (Int32) -> Bool) {
         switch incident.what {
         case .fork(let parent):
             if parents.contains(parent) || living[parent].map({ !$0.isGuess }) ?? false {
@@ -72,6 +75,7 @@ struct Churn: Sendable {
             if living[incident.pid]?.isGuess == true { living[incident.pid] = nil }
         case .exit(let status):
             exits[incident.pid] = (status, incident.at)
+            if status == 0, served(incident.pid) { living[incident.pid] = nil }
             bury(incident.pid, at: incident.at)
         }
     }

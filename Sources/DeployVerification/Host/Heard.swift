@@ -32,9 +32,12 @@ struct Heard: Sendable {
             case .accessDenied:
                 denials += 1
                 firstDenial = firstDenial ?? answer.at
+                if case .token = latest?.content { continue }
                 news = news || latest == nil
                 latest = answer
-            case .other:
+            case .other(let other):
+                // Which code a process has does not change: that it says no to a question takes no right answer back.
+                if case .token = latest?.content, !other.isAnswerOfApplication { continue }
                 news = news || latest?.content != answer.content
                 latest = answer
             case .token(let text):

@@ -8,7 +8,7 @@ extension HostVerifier.Why {
     var word: String? {
         switch self {
         case .preload: "preload"
-        case .wrongDirectory: "wrong-directory"
+        case .wrongDirectory, .otherProgram: "wrong-directory"
         case .tokenMissing: "token-missing"
         default: nil
         }
@@ -39,6 +39,8 @@ extension HostVerifier {
                     ? "all workers are new, but \(deaths) new \(deaths == 1 ? "process has" : "processes have") died young, and these have not outlived them yet"
                     : "all workers are new, and have not been so for long enough yet")
         }
+        reasons += moved
+        reasons += keptWords(at: now)
         if let unseen { reasons.append(unseen) }
         if state != .verified, let lost { reasons.append(lost) }
         for process in look?.processes ?? [] {
@@ -53,6 +55,30 @@ extension HostVerifier {
     private var unseen: String? {
         guard let unseen = roles?.unseen, !unseen.isEmpty else { return nil }
         return "the open files of \(list(unseen.map(\.mark.pid), "process")) may not be read: whether they accept connections is not known"
+    }
+
+    /// Where it was reached before and is not now.
+    private var moved: [String] {
+        guard !judged.isEmpty, let look else { return [] }
+        let now = Set(look.listeners.map(\.address.text)).sorted().prefix(4).joined(separator: ", ")
+        return addressesLost.prefix(4).map { address in
+            "it does not listen at \(address.text) any more, where it did before the deploy\(now.isEmpty ? "" : "; it listens at \(now)"): "
+                + "whoever still asks there is not answered. If that is meant, point them to the new address and prepare the next deploy there"
+        }
+    }
+
+    /// Old workers that users still reach.
+    private func keptWords(at now: Duration) -> [String] {
+        guard check?.draining != .ignore else { return [] }
+        return servingOld(at: now).prefix(8).map { process in
+            let watch = keptAlive[process.mark]
+            let clients = Set((watch?.serving ?? []).map { $0.clientProcess ?? $0.client }).sorted().prefix(3)
+            let from = clients.isEmpty ? "" : " from \(clients.joined(separator: ", "))"
+            let count = watch?.count ?? 0
+            return
+                "old worker \(process.mark.pid) takes no new connections and still answers new requests on \(count) kept \(count == 1 ? "connection" : "connections")\(from): "
+                + "these users get old code. Let it close them when it is told to go, or reload the proxy"
+        }
     }
 
     private var lost: String? {
@@ -81,13 +107,17 @@ extension HostVerifier {
     private func warnings(_ state: Verdict, at now: Duration) -> [String] {
         var warnings: [String] = []
         if check?.draining != .ignore {
-            for process in draining.prefix(10) {
+            let serving = Set(servingOld(at: now).map(\.mark))
+            for process in draining.prefix(10) where !serving.contains(process.mark) {
                 warnings.append("old worker \(process.mark.pid) accepts nothing any more and is not gone\(busyWords(process, at: now))")
             }
         }
         guard state == .verified || state == .limitsExceeded || state == .inProgress else { return warnings }
         let workers = Set(judged.map(\.process.mark.generation))
-        for master in roles?.masters ?? [] where !master.isForeign && ancestry(of: master) == .same && !workers.contains(master.mark.generation) {
+        for master in roles?.masters ?? []
+        where !master.isForeign && ancestry(of: master) == .same && !workers.contains(master.mark.generation)
+            && !judged.contains(where: { $0.process.parent == master.mark.pid })
+        {
             warnings.append("process \(master.mark.pid), the master of the old workers, is still there: told to, it could start old workers again")
         }
         return warnings
@@ -103,6 +133,7 @@ extension HostVerifier {
     private func sentence(_ one: Judged, at now: Duration) -> String {
         let process = one.process
         let worker = "worker \(process.mark.pid)"
+        if process.isStranger { return stranger(one) }
         if let later = laterDeploy(of: process) { return "\(worker) runs a later release: it answers the token of \(later)" }
         switch one.class {
         case .dynamic:
@@ -118,10 +149,28 @@ extension HostVerifier {
         }
     }
 
+    /// `process 812 (gunicorn, in cron.service) takes connections at the service's address and is not of the service: ...`
+    private func stranger(_ one: Judged) -> String {
+        let process = one.process
+        let addresses = (look?.listeners ?? []).filter { process.listeners?.contains($0.inode) == true }.map(\.address.text)
+        let place = addresses.first.map { "at \($0)" } ?? "at the service's addresses"
+        let who = "process \(process.mark.pid) (\(process.command)\(process.unit.map { ", in \($0)" } ?? ""))"
+        let known = "\(who) takes connections \(place) and is not of the service"
+        let remedy = "end it, or make it part of the service"
+        switch one.class {
+        case .new: return "\(known); it answers the new token"
+        case .dynamic: return "\(known), and answers the new token though it has run since before the deploy: it reads the file on every request"
+        case .old, .oldCode: return "\(known): it answers \(answered(process)). Users get that too; \(remedy)"
+        default:
+            let answer = heard[process.mark]?.latest == nil ? "" : " (it answers \(answered(process)); it is sent no password)"
+            return "\(known): what it runs is not known\(answer), and users get that too; \(remedy)"
+        }
+    }
+
     /// The deploy that was prepared after this one and whose token a process answers.
     private func laterDeploy(of process: ServiceProcess) -> String? {
         guard case .token(let text) = heard[process.mark]?.latest?.content else { return nil }
-        return laterDeploys.first { $0.token.matches(text.utf8) }?.id
+        return laterDeploys.first { $0.token.isToken(text) }?.id
     }
 
     /// ` (1 request in flight, 7.4 s)`
@@ -133,7 +182,7 @@ extension HostVerifier {
     private func answered(_ process: ServiceProcess) -> String {
         switch heard[process.mark]?.latest?.content {
         case .token(let text): "another token (\(text.prefix(8))...)"
-        case .other(let status, let bytes): "no token but status \(status) with \(bytes) bytes"
+        case .other(let answer): answer.seen
         case .accessDenied(let status): "access denied (\(status))"
         case .lost, .silence, nil: "nothing"
         }
@@ -148,6 +197,7 @@ extension HostVerifier {
         case .preload:
             return
                 "it was forked from process \(one.process.parent), which has loaded its code before the deploy and answers \(answered(one.process)): without preloading, or with a full restart, it would load the new one"
+        case .otherProgram(let path): return "it executes \(path), which is of another release; start it through `current`"
         case .tokenMissing:
             return
                 "it answers \(answered(one.process)): the token was not in the release when it booted, or the question's path leads elsewhere"
@@ -180,12 +230,42 @@ extension HostVerifier {
         case .releaseUnseen: return "whether it runs the new release is not known: \(releaseProblem ?? "")"
         case .denied: return "it denies access (\(answered(one.process))): name or password of the question are wrong"
         case .serverError(let status): return "it answers with status \(status)"
+        case .wrappedToken: return "its answer holds the token with something around it: make it answer the token alone, as plain text"
+        case .questionRefused:
+            guard case .other(let answer)? = heard[one.process.mark]?.latest?.content else { return "it does not answer the question" }
+            let remedy = answer.remedy(path: questionPath).map { "; \($0)" } ?? ""
+            return "it answers \(answer.seen)\(answer.way.map { " (asked: \($0.words))" } ?? "")\(remedy)"
         case .silent: return "it takes connections and does not answer (it is \(age) old)"
+        case .contradiction(let contradiction): return against(contradiction, one.process)
+        case .frontDisagrees: return "it stands in the new release, and through the process that passes requests on to it comes something else"
+        case .olderThanToken:
+            return
+                "it answers the new token and is older than the token in its release: it may read the file on every request. Prepare the deploy before the restart (verify-token prepare), so that old processes are known"
+        case .ageUnknown:
+            return
+                "it answers the new token, and without a baseline nothing shows that it was started after the token was written. Prepare the deploy before the restart (verify-token prepare), or restart it while it is checked"
         case .unseenBefore: return "it is older than the deploy, and the baseline does not have it"
         default:
             if !asks { return "there is no question that would show it" }
             return baseline == nil && check?.evidence == .process
                 ? "without a baseline its age shows nothing" : "it has answered nothing yet (it is \(age) old)"
+        }
+    }
+}
+
+extension HostVerifier {
+    /// Both sides of a contradiction, and what to do.
+    private func against(_ contradiction: Contradiction, _ process: ServiceProcess) -> String {
+        let token = "it answers the new token, and"
+        let apart = "so the token did not come with the code"
+        switch contradiction {
+        case .program(let path): return "\(token) executes \(path), which is of another release: \(apart). Start it through `current`"
+        case .folder:
+            return
+                "\(token) stands in another release\(process.folderPath.map { " (\($0))" } ?? ""): \(apart). Switch the link before the restart, and let the application read TOKEN from its own release"
+        case .link(let path):
+            return
+                "\(token) \(path) leads to another release than \(release?.path ?? "the new one"): \(apart). Switch the link and restart, and let the application read TOKEN from its own release"
         }
     }
 }

@@ -28,11 +28,25 @@ public struct HostVerifier: Sendable {
         /// A token of another deploy, though nothing else is wrong with the process.
         case otherToken
         case onlyForked, noExecEvidence, notReady, elsewhere, denied, serverError(Int), silent
+        /// It answers with the token and something around it.
+        case wrappedToken
+        /// What it answers says nothing of its code: the question was not the right one.
+        case questionRefused
         /// It answered another token before.
         case changedItsToken
         case unseenBefore
         /// Whether it stands in the new release is not known.
         case releaseUnseen
+        /// Its program is that of another release.
+        case otherProgram(String)
+        /// It is not of the service.
+        case stranger
+        /// It answers the new token, and something else says that it runs other code.
+        case contradiction(Contradiction)
+        /// Without a baseline: it is older than its token, or whether it is cannot be seen.
+        case olderThanToken, ageUnknown
+        /// Requests come to it through a process that answers another token, or none.
+        case frontDisagrees
     }
 
     enum Ancestry { case same, new, unclear }
@@ -56,9 +70,17 @@ public struct HostVerifier: Sendable {
     private(set) var releaseProblem: String?
     /// Whether workers can be asked at all.
     public var asks = true
+    /// Where they are asked, for a person.
+    public var questionPath: String?
     /// What the one who joins knows to be missing, for a person.
     public var lacks: [String] = []
     let token: Secret?
+    /// Where tokens are answered.
+    private var tokenAddresses: Set<ServiceListener.Address>
+    /// Without a baseline: whether those that were there at first are older than their token.
+    private var ages: [ProcessMark: TokenAge] = [:]
+    /// What came over the connections of those that drain.
+    private(set) var keptAlive: [ProcessMark: KeptAlive] = [:]
     let tokenPrefix: String?
     let start: Moment
 
@@ -96,6 +118,8 @@ public struct HostVerifier: Sendable {
     private var settledAt: Duration?
     private var oldCodeSince: Duration?
     private var nothingSince: Duration?
+    /// Since when all is right but that an address of before is not served.
+    private var lostSince: Duration?
     private var lastChange: Duration
     private var lastIncident: Duration?
     private var lastRound: Duration?
@@ -125,6 +149,7 @@ public struct HostVerifier: Sendable {
         self.start = start
         before = Dictionary(baseline?.processes.map { ($0.mark.pid, $0) } ?? [], uniquingKeysWith: { first, _ in first })
         generations = Set(baseline?.processes.map(\.mark.generation) ?? [])
+        tokenAddresses = Set(baseline?.listeners.lazy.filter(\.hasToken).map(\.address) ?? [])
         began = start.uptime
         lastChange = start.uptime
         stateSince = start.wall
@@ -132,9 +157,41 @@ public struct HostVerifier: Sendable {
 
     /// Takes note of the release as it is found now. One that was seen once is known by what it was.
     mutating func see(_ release: NamedRelease) {
-        guard self.release == nil || release.folder != nil else { return }
+        guard self.release == nil || release.folder != nil, self.release != release.folder else { return }
         self.release = release.folder
         releaseProblem = release.problem
+        hasNews = true
+        rejudge()
+    }
+
+    private mutating func rejudge() {
+        guard let look, let roles else { return }
+        judged = roles.workers.map(judge)
+        keepTimes(look.at, isSetChanged: false)
+    }
+
+    /// The addresses at which the service was reached before: who serves there now is looked for wherever it is.
+    var listenersBefore: [ServiceListener] { baseline?.listeners.map { ServiceListener(inode: 0, address: $0.address) } ?? [] }
+
+    /// The release whose folder and links are to be looked at again: something stands against an answer that is right.
+    var releaseWanted: String? {
+        let isOpen = judged.contains { if case .contradiction = $0.why { true } else { false } }
+        return isOpen ? release?.path : nil
+    }
+
+    /// Whose age is to be found out.
+    var agesWanted: [ProcessMark] {
+        guard baseline == nil, check != nil, token != nil else { return [] }
+        return judged.map(\.process.mark).filter {
+            firstSeen?.contains($0) == true && isRight(heard[$0]?.latest?.content) && ages[$0] ?? .unknown == .unknown
+        }
+    }
+
+    mutating func learn(_ age: TokenAge, of mark: ProcessMark) {
+        guard ages[mark] != age else { return }
+        ages[mark] = age
+        hasNews = true
+        rejudge()
     }
 
     /// What the baseline has of a process, in whatever program it was then.
@@ -165,16 +222,18 @@ public struct HostVerifier: Sendable {
         if !hasNews, let last = self.look, last.processes == look.processes, last.listeners.map(\.inode) == look.listeners.map(\.inode) {
             // Most looks show what the one before has shown.
             self.look = look
+            watchKept(look.at)
             keepTimes(look.at, isSetChanged: false)
             return
         }
         hasNews = heard.values.contains { $0.isWaiting(for: look.at) }
         var news = false
         for process in look.processes where heard[process.mark] != nil {
-            let matches = heard[process.mark]?.confirm(by: look.at) { token?.matches($0.utf8) ?? false } ?? false
+            let matches = heard[process.mark]?.confirm(by: look.at) { token?.isToken($0) ?? false } ?? false
             news = news || matches
             if heard[process.mark]?.latest != nil { memory.answered.insert(process.mark) }
         }
+        memory.note(look)
         let roles = Roles(look, before: baseline, memory: memory)
         memory.keep(look, roles)
         let before = Set(judged.map(\.process.mark))
@@ -189,7 +248,9 @@ public struct HostVerifier: Sendable {
         draining = look.processes.filter { process in
             !process.isGone && roles.role(of: process.mark) == nil && process.listeners != nil
                 && inBaseline(process.mark).map { $0.role == .worker && ancestry(of: process) == .same } ?? false
+                && !roles.idle.contains { $0.mark == process.mark }
         }
+        watchKept(look.at)
         let workers = Set(judged.map(\.process.mark))
         if workers != before || setSince == nil { setSince = look.at }
         let isChanged = workers != before || !Set(roles.masters.map(\.mark)).isSubset(of: mastersBefore)
@@ -200,7 +261,32 @@ public struct HostVerifier: Sendable {
     public mutating func observe(_ answer: WorkerAnswer) {
         guard heard.count < 4096 else { return }
         hasNews = true
+        if let address = answer.address {
+            if case .token = answer.content {
+                if tokenAddresses.insert(address).inserted { forgetOtherAnswers() }
+            } else if !tokenAddresses.contains(address),
+                look?.listeners.contains(where: { tokenAddresses.contains($0.address) }) == true
+            {
+                // What else a process answers elsewhere, as to those who control it, says nothing of its code.
+                switch answer.content {
+                case .other, .accessDenied: memory.aside.insert(address)
+                case .token, .lost, .silence: break
+                }
+                return
+            }
+        }
+        memory.take(answer.mark)
         heard[answer.mark, default: Heard()].take(answer)
+    }
+
+    /// It is known now where tokens are answered.
+    private mutating func forgetOtherAnswers() {
+        for (mark, known) in heard {
+            guard let latest = known.latest, let address = latest.address, !tokenAddresses.contains(address) else { continue }
+            if case .token = latest.content { continue }
+            heard[mark] = nil
+            memory.answered.remove(mark)
+        }
     }
 
     /// A round of questions has ended.
@@ -213,7 +299,8 @@ public struct HostVerifier: Sendable {
         hasNews = true
         if incident.what == .exec { execed.insert(incident.pid) } else { execed.remove(incident.pid) }
         let deaths = churn.deaths.count
-        churn.observe(incident, parents: parents)
+        let served = memory.took
+        churn.observe(incident, parents: parents) { pid in served.contains { $0.pid == pid } }
         if churn.deaths.count > deaths { rightSince = nil }
         lastIncident = incident.at
         lastChange = max(lastChange, incident.at)
@@ -252,7 +339,29 @@ public struct HostVerifier: Sendable {
         if churn.deaths.count > deaths { rightSince = nil }
         // Who is forked by these is a worker to be; what a worker forks is its own affair.
         parents = Set(roles.masters.filter { !$0.isForeign }.map(\.mark.pid))
-        if let mainProcess { parents.insert(mainProcess) }
+        if let mainProcess, !memory.took.contains(where: { $0.pid == mainProcess }) { parents.insert(mainProcess) }
+    }
+
+    private mutating func watchKept(_ now: Duration) {
+        var kept: [ProcessMark: KeptAlive] = [:]
+        for process in draining {
+            guard let connections = process.kept else { continue }
+            var watch = keptAlive[process.mark] ?? KeptAlive(since: now)
+            watch.observe(connections, at: now)
+            kept[process.mark] = watch
+        }
+        keptAlive = kept
+    }
+
+    /// Old workers without a listener that answer new requests, over connections that clients have kept.
+    func servingOld(at now: Duration) -> [ServiceProcess] { draining.filter { keptAlive[$0.mark]?.isServing(at: now) ?? false } }
+
+    /// Where the service was reached before the deploy, and is not any more.
+    var addressesLost: [ServiceListener.Address] {
+        guard let baseline, let look, roles?.isWithoutListener == false else { return [] }
+        let held = look.processes.reduce(into: Set<UInt64>()) { if !$1.isForeign { $0.formUnion($1.listeners ?? []) } }
+        let own = look.listeners.filter { held.contains($0.inode) }
+        return baseline.addressesNeeded.filter { address in !own.contains { $0.covers(address) } }
     }
 
     /// For counting the dead: without a baseline what came after the first look.
@@ -277,44 +386,96 @@ public struct HostVerifier: Sendable {
 
     private func judge(_ process: ServiceProcess) -> Judged {
         guard token != nil else { return Judged(process: process, class: .unknown, why: nil) }
-        let (kind, why) = check?.evidence == .process ? byItself(process) : byAnswer(process)
+        let (kind, why) =
+            if process.isStranger { asStranger(process) } else if check?.evidence == .process { byItself(process) } else { byAnswer(process) }
         return Judged(process: process, class: kind, why: why)
     }
 
     private func isRight(_ content: WorkerAnswer.Content?) -> Bool {
         guard case .token(let text) = content else { return false }
-        return token?.matches(text.utf8) ?? false
+        return token?.isToken(text) ?? false
+    }
+
+    /// The token is in the answer, and not alone.
+    private func isWrapped(_ content: WorkerAnswer.Content?) -> Bool {
+        guard case .other(let answer) = content else { return false }
+        return answer.tokens.contains { token?.isToken($0) ?? false }
+    }
+
+    /// Not of the service, and it takes connections at its addresses.
+    private func asStranger(_ process: ServiceProcess) -> (HostDeploy.Class, Why?) {
+        let isOld = ancestry(of: process) == .same
+        guard case .token(let text) = heard[process.mark]?.latest?.content else { return (.unknown, .stranger) }
+        if token?.isToken(text) == true { return (isOld ? .dynamic : .new, nil) }
+        return (isOld ? .old : .oldCode, .stranger)
     }
 
     private func byAnswer(_ process: ServiceProcess) -> (HostDeploy.Class, Why?) {
         let heard = heard[process.mark]
         let answer = heard?.latest?.content
         let isRight = isRight(answer)
+        if let roles, roles.behindFront.contains(process.mark) {
+            if case .token = answer {} else { return behindFront(process, roles.fronts) }
+        }
         switch ancestry(of: process) {
-        case .same: return isRight ? (.dynamic, nil) : (.old, nil)
+        case .same: return isRight || isWrapped(answer) ? (.dynamic, nil) : (.old, nil)
         case .unclear where baseline != nil:
             let why = inBaseline(process.mark) == nil ? Why.unseenBefore : .noExecEvidence
             return isRight ? (.unknown, why) : (.old, why)
         case .unclear, .new: break
         }
-        if isRight { return heard?.hasChangedItsToken == true ? (.dynamic, .changedItsToken) : (.new, nil) }
+        if isRight {
+            if heard?.hasChangedItsToken == true { return (.dynamic, .changedItsToken) }
+            if let contradiction = contradiction(process) { return (.unknown, .contradiction(contradiction)) }
+            guard baseline == nil, firstSeen?.contains(process.mark) == true else { return (.new, nil) }
+            switch ages[process.mark] ?? .unknown {
+            case .younger: return (.new, nil)
+            case .older, .otherToken: return (.unknown, .olderThanToken)
+            case .unknown: return (.unknown, .ageUnknown)
+            }
+        }
         let other = baseline == nil && firstSeen?.contains(process.mark) == true ? HostDeploy.Class.old : .oldCode
         switch answer {
-        case .token: return (other, isWrongDirectory(process) ? .wrongDirectory : isOnlyForked(process) ? .preload : .otherToken)
-        case .other(let status, _) where status >= 500: return (.unknown, .serverError(status))
-        case .other: return (other, isWrongDirectory(process) ? .wrongDirectory : .tokenMissing)
+        case .token: return (other, causeOfOtherToken(process))
+        case .other(let answer) where answer.status >= 500: return (.unknown, .serverError(answer.status))
+        case .other where isWrapped(answer): return (.unknown, .wrappedToken)
+        case .other(let answer) where answer.isAnswerOfApplication:
+            return (other, isWrongDirectory(process) ? .wrongDirectory : .tokenMissing)
+        case .other(let answer) where answer.isMissing && !Self.standsAnywhere(process.command) && isWrongDirectory(process):
+            return (other, .wrongDirectory)
+        case .other: return (.unknown, .questionRefused)
         case .accessDenied: return (.unknown, .denied)
         case .lost, .silence, nil: return (.unknown, heard.map { $0.silences > 0 } ?? false ? .silent : nil)
         }
     }
 
+    private func causeOfOtherToken(_ process: ServiceProcess) -> Why {
+        if isWrongDirectory(process) { return .wrongDirectory }
+        if isOnlyForked(process) { return .preload }
+        return programOfOtherRelease(process).map { .otherProgram($0) } ?? .otherToken
+    }
+
+    /// It cannot be asked itself. It is judged by what it is, and what it answers through those that pass requests on to it must agree.
+    private func behindFront(_ process: ServiceProcess, _ fronts: [ServiceProcess]) -> (HostDeploy.Class, Why?) {
+        let answers = fronts.compactMap { heard[$0.mark]?.latest?.content }
+        let (kind, why) = byItself(process, isReady: !answers.isEmpty)
+        guard kind == .new else { return (kind, why) }
+        return answers.allSatisfy { isRight($0) } ? (.new, nil) : (.unknown, .frontDisagrees)
+    }
+
     /// Without a token to ask for: what was exec'ed after the baseline and stands in the new release runs new code.
-    private func byItself(_ process: ServiceProcess) -> (HostDeploy.Class, Why?) {
+    /// - Parameter isReady: whether an answer shows that it serves; `nil`: one of its own must.
+    private func byItself(_ process: ServiceProcess, isReady: Bool? = nil) -> (HostDeploy.Class, Why?) {
         switch ancestry(of: process) {
         case .same: return (.old, nil)
         case .unclear: return baseline == nil ? (.unknown, nil) : (.unknown, .noExecEvidence)
         case .new: break
         }
+        // What it says itself counts for more than where it stands.
+        if case .token(let text) = heard[process.mark]?.latest?.content, token?.isToken(text) != true {
+            return (.oldCode, causeOfOtherToken(process))
+        }
+        if let path = programOfOtherRelease(process) { return (.oldCode, .otherProgram(path)) }
         if releaseProblem != nil, !Self.standsAnywhere(process.command) { return (.unknown, .releaseUnseen) }
         let saysFolder = saysFolder(process)
         if saysFolder, isWrongDirectory(process) { return (.oldCode, .wrongDirectory) }
@@ -323,7 +484,7 @@ public struct HostVerifier: Sendable {
         if saysFolder, let release, process.folder != release.mark { return (.unknown, .elsewhere) }
         // Of what was not there before nobody knows whether it will listen once it has booted.
         if roles?.isWithoutListener == true, baseline?.processes.isEmpty == false { return (.new, nil) }
-        if isReady(process) { return (.new, nil) }
+        if isReady ?? self.isReady(process) { return (.new, nil) }
         return (.unknown, .notReady)
     }
 
@@ -331,7 +492,7 @@ public struct HostVerifier: Sendable {
     private func isReady(_ process: ServiceProcess) -> Bool {
         switch heard[process.mark]?.latest?.content {
         case .token, .accessDenied: true
-        case .other(let status, _): status < 500
+        case .other(let answer): answer.isServing
         case .lost, .silence, nil: false
         }
     }
@@ -359,18 +520,37 @@ public struct HostVerifier: Sendable {
     /// It reads its configuration again before it forks, and has no other code than its own.
     private static func readsAnew(_ command: String) -> Bool { command.hasPrefix("nginx") }
 
-    private static func standsAnywhere(_ command: String) -> Bool { command.hasPrefix("nginx") || command.hasPrefix("haproxy") }
+    static func standsAnywhere(_ command: String) -> Bool {
+        ["nginx", "haproxy", "php-fpm"].contains { command.hasPrefix($0) }
+    }
 
     // MARK: How things are
 
-    var expected: Int { check?.expectedWorkers ?? max(1, baseline?.workers ?? 1) }
+    /// The fewest that are enough. Servers that start and end workers as they are needed have other numbers at each moment.
+    var expected: Int {
+        if let expected = check?.expectedWorkers { return expected }
+        return look?.processes.contains(where: Self.scales) == true ? 1 : max(1, baseline?.workers ?? 1)
+    }
+
+    private static func scales(_ process: ServiceProcess) -> Bool {
+        if process.command.hasPrefix("php-fpm") || process.command == "apache2" || process.command == "httpd" { return true }
+        return process.command.hasPrefix("uwsgi") && process.program?.arguments.contains { $0.contains("cheaper") } == true
+    }
 
     func count(_ kind: HostDeploy.Class) -> Int { judged.count { $0.class == kind } }
 
     /// Every worker is new, and there are enough of them, and nobody hides.
-    private var isRight: Bool {
-        !judged.isEmpty && judged.allSatisfy { $0.class == .new } && judged.count >= expected && roles?.unseen.isEmpty == true
+    private var isRight: Bool { isNewOnly && judged.count >= expected && addressesLost.isEmpty && !isFrontBehind }
+
+    /// What comes through a process that passes requests on is another token still, as far as is known.
+    private var isFrontBehind: Bool {
+        roles?.fronts.contains { front in
+            guard front.passesTo?.isEmpty == false, case .token(let text)? = heard[front.mark]?.latest?.content else { return false }
+            return token?.matches(text.utf8) != true
+        } ?? false
     }
+
+    private var isNewOnly: Bool { !judged.isEmpty && judged.allSatisfy { $0.class == .new } && isAllSeen }
 
     private var isNothing: Bool { judged.isEmpty && isAllSeen }
 
@@ -390,6 +570,7 @@ public struct HostVerifier: Sendable {
         let isOldCode = !judged.isEmpty && judged.allSatisfy { $0.class == .oldCode }
         if isSetChanged || !isOldCode { oldCodeSince = nil }
         if isOldCode { oldCodeSince = oldCodeSince ?? now }
+        lostSince = isNewOnly && !addressesLost.isEmpty ? lostSince ?? now : nil
         nothingSince = isNothing && !isBooting && draining.isEmpty ? nothingSince ?? now : nil
     }
 
@@ -400,12 +581,18 @@ public struct HostVerifier: Sendable {
         if !isRight, churn.loop(at: now) != nil { return .crashLoop }
         guard !judged.isEmpty else { return isAllSeen ? .down : .unproven }
         let (new, old, oldCode, unknown) = (count(.new), count(.old), count(.oldCode), count(.unknown))
+        if new > 0, old + oldCode == 0, unknown > 0, judged.allSatisfy({ $0.class == .new || $0.why == .stranger }) { return .unproven }
         if new > 0, old + oldCode + unknown > 0 { return .mixed }
         if old > 0 { return .stale }
         if oldCode > 0 { return .newProcessOldCode }
         if unknown > 0 { return judged.allSatisfy { $0.why == .denied } ? .unreachable : .unproven }
+        if !addressesLost.isEmpty { return .down }
+        if isKeptFromProof(at: now) { return .mixed }
         return roles?.unseen.isEmpty == true ? .inProgress : .unproven
     }
+
+    /// Users are answered by old code still.
+    private func isKeptFromProof(at now: Duration) -> Bool { check?.draining != .ignore && !servingOld(at: now).isEmpty }
 
     // MARK: The verdict
 
@@ -443,6 +630,7 @@ public struct HostVerifier: Sendable {
         guard let look, let rightSince, isRight, look.at >= began, look.at - rightSince >= settle(check) else { return false }
         if settledAt == nil { settledAt = look.at }
         if let settledAt, look.at - settledAt < check.watch { return false }
+        if check.draining != .ignore, draining.contains(where: { keptAlive[$0.mark].map { !$0.isQuiet(at: now) } ?? false }) { return false }
         if case .wait(let time) = check.draining, !draining.isEmpty, let firstRight, look.at - firstRight < time { return false }
         return true
     }
@@ -466,6 +654,7 @@ public struct HostVerifier: Sendable {
                 return state
             }
             guard state == .down else { return nil }
+            if let lostSince { return now - max(lostSince, began) >= Self.nothingFor ? state : nil }
             guard let nothingSince, now - max(nothingSince, began) >= Self.nothingFor else { return nil }
             ending = "for 5 s nobody has accepted connections, and nobody is about to"
             return state
@@ -546,6 +735,7 @@ public struct HostVerifier: Sendable {
     /// Somebody who might be new has not said so yet, or nobody is known to take requests.
     private var isAnswerMissing: Bool {
         guard asks else { return false }
+        if isFrontBehind { return true }
         return judged.isEmpty ? look?.listeners.isEmpty == false : judged.contains { $0.class == .unknown && $0.why != .onlyForked }
     }
 
@@ -558,7 +748,7 @@ public struct HostVerifier: Sendable {
         } else if check?.evidence == .process {
             isWanted = isAnswerMissing
         } else {
-            isWanted = judged.isEmpty || judged.contains { $0.class != .new }
+            isWanted = judged.isEmpty || judged.contains { $0.class != .new } || isFrontBehind
         }
         guard isWanted else { return Step(wait: wait, ask: []) }
         let asked = judged.isEmpty ? look.processes.filter { !($0.listeners ?? []).isEmpty }.map(\.mark) : judged.map(\.process.mark)

@@ -50,12 +50,57 @@ public struct ServiceListener: Equatable, Sendable {
     /// Connections that wait to be accepted.
     public var queue: Int?
     public var backlog: Int?
+    /// Of one on all IPv6 addresses: it takes no connections over IPv4.
+    public var isIPv6Only: Bool
 
-    public init(inode: UInt64, address: Address, queue: Int? = nil, backlog: Int? = nil) {
+    public init(inode: UInt64, address: Address, queue: Int? = nil, backlog: Int? = nil, isIPv6Only: Bool = false) {
         self.inode = inode
         self.address = address
         self.queue = queue
         self.backlog = backlog
+        self.isIPv6Only = isIPv6Only
+    }
+}
+
+/// What a process that holds a listener waits for, as the kernel shows it.
+public enum ListenerWait: Equatable, Sendable {
+    /// It waits for connections at these listeners, or did when that was last looked for.
+    case at(Set<UInt64>)
+    /// So many looks have shown that it waits for other things, and none that it waits for connections.
+    case elsewhere(looks: Int)
+}
+
+/// What a process executes, as its command line and its program file say.
+public struct RunningProgram: Equatable, Sendable {
+    /// The program's file; an interpreter's own where a script runs.
+    public var file: String?
+    /// The command line, beginning with the program's name; of a long one its beginning.
+    public var arguments: [String]
+
+    public init(file: String?, arguments: [String]) {
+        self.file = file
+        self.arguments = arguments
+    }
+}
+
+/// A connection that clients of a worker keep open, and what has happened on it.
+public struct KeptConnection: Equatable, Sendable {
+    /// Where its client is.
+    public var client: String
+    /// The process at the other end, where that is on this host.
+    public var clientProcess: String?
+    /// Bytes that came from the client and bytes that it has confirmed, since the connection began.
+    public var received: UInt64
+    public var sent: UInt64
+    /// The server's own number for it.
+    public var inode: UInt64
+
+    public init(client: String, clientProcess: String? = nil, received: UInt64, sent: UInt64, inode: UInt64) {
+        self.client = client
+        self.clientProcess = clientProcess
+        self.received = received
+        self.sent = sent
+        self.inode = inode
     }
 }
 
@@ -79,10 +124,23 @@ public struct ServiceProcess: Equatable, Sendable {
     public var parentFolder: FolderMark?
     /// Connections that it has accepted and that are open.
     public var connections: Int?
+    /// Foreign, and it takes connections at the service's addresses, or may do so.
+    public var isStranger: Bool
+    /// Of a stranger: its control group, for people.
+    public var unit: String?
+    /// What it waits for; only of those that hold a listener and have taken no connection so far.
+    public var wait: ListenerWait?
+    /// The listeners of other processes of the service that it passes requests on to. Empty for one that passes the connections themselves on.
+    public var passesTo: Set<UInt64>?
+    public var program: RunningProgram?
+    /// Of one that holds no listener any more: its connections that clients keep open; `nil` when that was not looked for.
+    public var kept: [KeptConnection]?
 
     public init(
         mark: ProcessMark, parent: Int32, command: String, state: UInt8, listeners: Set<UInt64>?, isForeign: Bool = false,
-        folder: FolderMark? = nil, folderPath: String? = nil, isFolderDeleted: Bool = false, parentFolder: FolderMark? = nil, connections: Int? = nil
+        folder: FolderMark? = nil, folderPath: String? = nil, isFolderDeleted: Bool = false, parentFolder: FolderMark? = nil, connections: Int? = nil,
+        isStranger: Bool = false, unit: String? = nil, wait: ListenerWait? = nil, passesTo: Set<UInt64>? = nil, program: RunningProgram? = nil,
+        kept: [KeptConnection]? = nil
     ) {
         self.mark = mark
         self.parent = parent
@@ -95,6 +153,12 @@ public struct ServiceProcess: Equatable, Sendable {
         self.isFolderDeleted = isFolderDeleted
         self.parentFolder = parentFolder
         self.connections = connections
+        self.isStranger = isStranger
+        self.unit = unit
+        self.wait = wait
+        self.passesTo = passesTo
+        self.program = program
+        self.kept = kept
     }
 }
 
@@ -125,13 +189,15 @@ public struct WorkerAnswer: Equatable, Sendable {
     public enum Content: Equatable, Sendable {
         /// Something of a token's form, whole: it is compared, and never shown.
         case token(String)
-        /// An answer that is no token.
-        case other(status: Int, bytes: Int)
+        case other(OtherAnswer)
+        /// It wants a name and a password, or others.
         case accessDenied(status: Int)
         /// The connection was taken and ended without an answer.
         case lost
         /// No answer in time.
         case silence
+
+        public static func other(status: Int, bytes: Int) -> Self { .other(OtherAnswer(status: status, bytes: bytes)) }
     }
 
     public var mark: ProcessMark
@@ -140,13 +206,18 @@ public struct WorkerAnswer: Equatable, Sendable {
     /// From the end of the request to the end of the answer.
     public var took: Duration
     public var at: Duration
+    /// Where it was asked.
+    public var address: ServiceListener.Address?
 
-    public init(mark: ProcessMark, content: Content, status: Int? = nil, took: Duration, at: Duration) {
+    public init(
+        mark: ProcessMark, content: Content, status: Int? = nil, took: Duration, at: Duration, address: ServiceListener.Address? = nil
+    ) {
         self.mark = mark
         self.content = content
         self.status = status
         self.took = took
         self.at = at
+        self.address = address
     }
 }
 

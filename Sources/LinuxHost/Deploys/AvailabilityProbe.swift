@@ -12,6 +12,7 @@ final class AvailabilityProbe {
 
     private let question: TokenQuestion
     private let address: ServiceListener.Address
+    private let way: () -> AskingWay
     private let folders: FolderQuestions
     private let loop: Loop
     private let time: any TimeSource
@@ -19,9 +20,20 @@ final class AvailabilityProbe {
     private var underWay: [ObjectIdentifier: (connection: ServiceConnection, began: Duration)] = [:]
     private var timer: Loop.Timer?
 
-    init(_ order: AvailabilityOrder, at address: ServiceListener.Address, folders: FolderQuestions, loop: Loop, time: any TimeSource) {
-        question = TokenQuestion(path: order.path)
+    /// - Parameters:
+    ///   - question: how the service is asked for its token: its language, its TLS, its headers.
+    ///   - way: what of that is found out.
+    init(
+        _ order: AvailabilityOrder, like question: TokenQuestion?, at address: ServiceListener.Address, way: @escaping () -> AskingWay,
+        folders: FolderQuestions, loop: Loop, time: any TimeSource
+    ) {
+        var own = question ?? TokenQuestion(path: order.path)
+        own.path = order.path
+        // Whoever takes the connection is not looked up: nothing secret may be said.
+        (own.user, own.password, own.headers) = (nil, nil, [])
+        self.question = own
         self.address = address
+        self.way = way
         self.folders = folders
         self.loop = loop
         self.time = time
@@ -39,18 +51,20 @@ final class AvailabilityProbe {
         let now = time.now().uptime
         count.begin(at: now)
         guard underWay.count < Self.mostUnderWay else { return count.failed("not even asked: \(Self.mostUnderWay) requests are waiting") }
-        let request = question.head(to: address) + Array("\r\n".utf8)
-        let connection = ServiceConnection(
-            to: address, request: request, held: nil, patience: Self.patience, folders: folders, on: loop
-        ) { [weak self] connection, outcome in self?.ended(connection, outcome) }
+        let speech = ServiceConnection.Speech(question, way: way(), isHeld: false)
+        let connection = ServiceConnection(to: address, speech, patience: Self.patience, folders: folders, on: loop) {
+            [weak self] connection, outcome in self?.ended(connection, outcome)
+        }
         underWay[ObjectIdentifier(connection)] = (connection, now)
     }
 
     private func ended(_ connection: ServiceConnection, _ outcome: ServiceConnection.Outcome) {
         guard let (_, began) = underWay.removeValue(forKey: ObjectIdentifier(connection)) else { return }
         switch outcome {
-        case .answer(let status, _) where status < 500: count.answered(began: began, at: time.now().uptime)
-        case .answer(let status, _): count.failed("status \(status)")
+        case .answer(let reply) where reply.status < 500: count.answered(began: began, at: time.now().uptime)
+        case .answer(let reply): count.failed("status \(reply.status)")
+        case .strange: count.failed("an answer that is none")
+        case .tlsFailed(let why): count.failed("TLS: \(why)")
         case .refused: count.failed("connection refused")
         case .lost: count.failed("connection lost")
         case .silence(isConnected: true): count.failed("no answer in time")

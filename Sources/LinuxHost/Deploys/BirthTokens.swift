@@ -87,6 +87,15 @@ struct BirthTokens {
         }
     }
 
+    /// Whether a process may have run its program before a file was changed; `nil`: the clock was set meanwhile.
+    mutating func isOlder(_ mark: ProcessMark, than changed: Timestamp, at now: Moment) -> Bool? {
+        guard mark.generation != .unknown else { return nil }
+        see(mark, at: now)
+        guard let birth = births[Process(pid: mark.pid, startTicks: mark.startTicks)], birth.earliest.uptime >= stepped else { return nil }
+        // Both times are coarse, and who starts a server just after it has written the file is right to do so.
+        return birth.earliest.wall + Self.coarseness + Self.coarseness < changed
+    }
+
     /// Forgets those that are gone, when there are many.
     mutating func tidy(isAlive: (_ pid: Int32, _ startTicks: UInt64) -> Bool) {
         guard births.count > Self.most / 2 else { return }

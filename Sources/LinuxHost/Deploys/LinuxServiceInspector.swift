@@ -9,15 +9,18 @@ public import Platform
 /// is waited for a moment, once.
 public final class LinuxServiceInspector: ServiceExaminer {
     private static let mostAnswered = 4096
+    private static let triesWithoutToken = 2
 
     private let loop: Loop
     private let time: any TimeSource
     private let observer = ServiceObserver()
-    private var probes: [ObjectIdentifier: AttributedProbe] = [:]
+    private let asker: WorkerAsker
+    /// Who has said no to its last question for now, as to one of too many.
+    private var refused: Set<ProcessMark> = []
     /// Where a service has answered something that is a token: nobody asks elsewhere then, as at a port for metrics.
     private var tokenAddresses: [String: Set<ServiceListener.Address>] = [:]
-    /// Who has said something.
-    private var answered: Set<ProcessMark> = []
+    /// Where it has answered something else, and how often.
+    private var otherAddresses: [String: [ServiceListener.Address: Int]] = [:]
     private var watches: [String: Watch] = [:]
     private var events: ProcessEvents?
     private var hasNoEvents = false
@@ -35,6 +38,7 @@ public final class LinuxServiceInspector: ServiceExaminer {
     public init(loop: Loop, time: any TimeSource = SystemTime()) {
         self.loop = loop
         self.time = time
+        asker = WorkerAsker(observer: observer, loop: loop, time: time)
     }
 
     public func look(at service: InspectedService, known: [ServiceListener]) -> ServiceLook {
@@ -52,30 +56,47 @@ public final class LinuxServiceInspector: ServiceExaminer {
         _ question: TokenQuestion, of service: InspectedService, at look: ServiceLook, workers: [ProcessMark],
         _ heard: @escaping (WorkerAnswer) -> Void, done: @escaping (_ unaccepted: Int, _ refused: Int) -> Void
     ) {
-        var addresses = look.listeners.map(\.address)
+        // Several sockets may have one address.
+        var addresses = look.listeners.map(\.address).reduce(into: [ServiceListener.Address]()) { if !$0.contains($1) { $0.append($1) } }
         if let known = tokenAddresses[service.name], addresses.contains(where: { known.contains($0) }) {
-            addresses.removeAll { !known.contains($0) }
+            // One that is new may be another one of these: a server within the service changes its port at each start.
+            let others = otherAddresses[service.name] ?? [:]
+            addresses.removeAll { !known.contains($0) && others[$0] ?? 0 >= Self.triesWithoutToken }
         }
-        var id: ObjectIdentifier?
-        let probe = AttributedProbe(
-            question, of: service, look: look, workers: max(workers.count, addresses.count), wanted: Set(workers).subtracting(answered),
-            addresses: addresses, observer: observer, loop: loop, time: time,
+        let patient = refused.intersection(workers)
+        asker.ask(
+            question, of: service, look: look, workers: max(workers.count, addresses.count),
+            wanted: Set(workers).subtracting(observer.takers).union(patient), addresses: addresses,
             heard: { [weak self] answer, address in
                 self?.note(answer.mark)
-                if case .token = answer.content { self?.tokenAddresses[service.name, default: []].insert(address) }
+                if answer.content.isForNow { self?.refuse(answer.mark) } else { self?.refused.remove(answer.mark) }
+                if case .token = answer.content {
+                    self?.tokenAddresses[service.name, default: []].insert(address)
+                } else {
+                    self?.otherAddresses[service.name, default: [:]][address, default: 0] += 1
+                }
                 heard(answer)
-            },
-            done: { [weak self] unaccepted, refused in
-                if let id { self?.probes[id] = nil }
-                done(unaccepted, refused)
-            })
-        id = ObjectIdentifier(probe)
-        probes[ObjectIdentifier(probe)] = probe
+            }, done: done)
+    }
+
+    public func searches(_ service: String) -> [ListenerSearch] { asker.searches(service) }
+
+    public func searchAnew(_ service: String) {
+        asker.forget(service)
+        tokenAddresses[service] = nil
+        otherAddresses[service] = nil
+    }
+
+    private func refuse(_ mark: ProcessMark) {
+        if refused.count >= Self.mostAnswered { refused = refused.filter { observer.isAlive($0.pid, startTicks: $0.startTicks) } }
+        if refused.count < Self.mostAnswered { refused.insert(mark) }
     }
 
     private func note(_ mark: ProcessMark) {
-        if answered.count >= Self.mostAnswered { answered = answered.filter { observer.isAlive($0.pid, startTicks: $0.startTicks) } }
-        if answered.count < Self.mostAnswered { answered.insert(mark) }
+        if observer.takers.count >= Self.mostAnswered {
+            observer.takers = observer.takers.filter { observer.isAlive($0.pid, startTicks: $0.startTicks) }
+        }
+        if observer.takers.count < Self.mostAnswered { observer.takers.insert(mark) }
     }
 
     // MARK: What happens to processes
@@ -153,6 +174,12 @@ public final class LinuxServiceInspector: ServiceExaminer {
         births.token(of: mark, at: time.now()) { observer.releaseToken(of: mark.pid) }
     }
 
+    public func age(of mark: ProcessMark, beside token: Secret) -> TokenAge {
+        guard case .token(let text, let changed)? = observer.releaseToken(of: mark.pid) else { return .unknown }
+        guard token.matches(text.utf8) else { return .otherToken }
+        return births.isOlder(mark, than: changed, at: time.now()).map { $0 ? .older : .younger } ?? .unknown
+    }
+
     public func notice(_ pid: Int32, before: Timestamp?) {
         guard let mark = observer.mark(of: pid) else { return }
         births.see(mark, before: before, at: time.now())
@@ -175,7 +202,10 @@ public final class LinuxServiceInspector: ServiceExaminer {
     public func probe(_ order: AvailabilityOrder, of service: InspectedService, listeners: [ServiceListener]) {
         stopProbe(of: service.name)
         guard let address = listeners.first(where: { tokenAddresses[service.name]?.contains($0.address) ?? false }) ?? listeners.first else { return }
-        availabilities[service.name] = AvailabilityProbe(order, at: address.address, folders: observer.folders, loop: loop, time: time)
+        let place = address.address
+        availabilities[service.name] = AvailabilityProbe(
+            order, like: asker.question(service.name, place), at: place, way: { [asker] in asker.way(service.name, place) },
+            folders: observer.folders, loop: loop, time: time)
     }
 
     public func availability(of service: String) -> Availability? { availabilities[service]?.sum }

@@ -1,35 +1,75 @@
 // One request to a service's listener, over a connection of its own.
 
+import AgentAPI
 import DeployVerification
 import Glibc
 import Platform
 import Synchronization
+import TransportSecurity
 
-/// Connects, sends a request in two parts, and reads the answer, on a loop, without ever waiting. HTTP/1.0: the service closes when it has
-/// said all.
+/// Connects, sends a request in two parts, and reads the answer, on a loop, without ever waiting. It is over with the answer, also where the
+/// other side keeps the connection.
 final class ServiceConnection {
     enum Outcome: Equatable {
-        case answer(status: Int, body: [UInt8])
+        case answer(WorkerReply)
         case refused
-        /// It ended before the answer did, or the answer is no HTTP.
+        /// It ended before the answer did.
         case lost
+        /// What came is no answer in the language that was spoken.
+        case strange(HTTPReader.Breakage)
+        case tlsFailed(String)
         /// Not in time; whether the connection stood.
         case silence(isConnected: Bool)
         case failed(String)
     }
 
-    /// No answer that matters is longer.
-    private static let limit = 16 << 10
+    /// How the connection is made, and what is said over it.
+    struct Speech {
+        var request: [UInt8]
+        /// What is sent only after `release()`; `nil`: nothing is held.
+        var held: [UInt8]?
+        /// The same for a process that is not known to be the service's.
+        var heldWithoutSecrets: [UInt8] = []
+        var language = TokenQuestion.Language.http
+        var proxyHeader: TokenQuestion.ProxyHeader?
+        /// `nil`: in the clear.
+        var tls: (serverName: String?, trust: TLSSession.Trust)?
+
+        /// The question in one way.
+        /// - Parameter isHeld: whether its last part waits for `release()`.
+        init(_ question: TokenQuestion, way: AskingWay, isHeld: Bool) {
+            let parts = WorkerRequest(question, way: way)
+            request = isHeld ? parts.first : parts.whole
+            held = isHeld ? parts.held : nil
+            heldWithoutSecrets = parts.heldWithoutSecrets
+            language = way.language
+            proxyHeader = question.proxyHeader
+            if way.isTLS { tls = (way.serverName, question.tls == .verify ? .system : .anyone) }
+        }
+    }
+
+    private enum Reader {
+        case http(HTTPReader)
+        case fastCGI(FastCGIReader)
+    }
+
+    /// Around an answer of the size that is read: its head, chunks, records, certificates. No answer that matters has more.
+    private static let limit = 1 << 20
     private static let connecting = Duration.seconds(1)
 
     private let address: ServiceListener.Address
     private let loop: Loop
     private let patience: Duration
     private let folders: FolderQuestions
+    private let speech: Speech
     private var descriptor: Int32 = -1
-    private var toSend: ArraySlice<UInt8>
+    private var toSend: ArraySlice<UInt8> = []
     private var rest: [UInt8]?
-    private var received: [UInt8] = []
+    /// What was let go.
+    private var released: [UInt8]?
+    private var tls: TLSSession?
+    private var reader: Reader
+    private var received = 0
     private var timer: Loop.Timer?
     private var done: ((ServiceConnection, Outcome) -> Void)?
     private(set) var isConnected = false
@@ -37,21 +77,20 @@ final class ServiceConnection {
     private(set) var isHeld = false
 
     /// - Parameters:
-    ///   - held: what is sent only after `release()`; `nil`: nothing is held.
     ///   - patience: from the connection to the end of the answer.
     ///   - folders: asked for a Unix listener, whose path may lead to a file system that hangs.
     ///   - done: called once, later, unless it is cancelled.
     init(
-        to address: ServiceListener.Address, request: [UInt8], held: [UInt8]?, patience: Duration, folders: FolderQuestions,
-        on loop: Loop,
+        to address: ServiceListener.Address, _ speech: Speech, patience: Duration, folders: FolderQuestions, on loop: Loop,
         _ done: @escaping (ServiceConnection, Outcome) -> Void
     ) {
         self.address = address
         self.loop = loop
         self.patience = patience
         self.folders = folders
-        toSend = request[...]
-        rest = held
+        self.speech = speech
+        reader = speech.language == .fastcgi ? .fastCGI(FastCGIReader()) : .http(HTTPReader())
+        rest = speech.held
         self.done = done
         timer = loop.after(Self.connecting) { [unowned self] in finish(.silence(isConnected: false)) }
         open()
@@ -65,12 +104,16 @@ final class ServiceConnection {
     }
 
     /// Lets the rest of the request go.
-    func release() {
+    /// - Parameter isTrusted: whether the process that has the other end is known to be the service's: it may hear what is secret.
+    func release(isTrusted: Bool = true) {
         guard let rest else { return }
+        let bytes = isTrusted ? rest : speech.heldWithoutSecrets
         self.rest = nil
+        released = bytes
         isHeld = false
-        toSend += rest
-        if isConnected { send() }
+        guard isConnected, descriptor >= 0 else { return }
+        say(bytes)
+        send()
     }
 
     /// This end's and the other end's IP address and port, and this end's inode.
@@ -103,8 +146,32 @@ final class ServiceConnection {
             isConnected = true
             if let timer { loop.cancel(timer) }
             timer = loop.after(patience) { [unowned self] in finish(.silence(isConnected: true)) }
-            send()
+            begin()
         }
+    }
+
+    private func begin() {
+        if let kind = speech.proxyHeader { toSend += proxyHeader(kind, from: ends) }
+        if let (name, trust) = speech.tls {
+            do throws(TLSProblem) {
+                tls = try TLSSession(serverName: name, trust: trust)
+            } catch {
+                return finish(.tlsFailed(error.description))
+            }
+        }
+        say(speech.request)
+        // What was let go before there was a connection.
+        if let released { say(released) }
+        send()
+    }
+
+    private func say(_ bytes: [UInt8]) {
+        guard let tls else {
+            toSend += bytes
+            return
+        }
+        tls.send(bytes)
+        toSend += tls.takeOutgoing()
     }
 
     private func send() {
@@ -123,22 +190,67 @@ final class ServiceConnection {
 
     private func receive() {
         var chunk = [UInt8](repeating: 0, count: 4096)
-        while true {
+        while descriptor >= 0 {
             let count = read(descriptor, &chunk, chunk.count)
             if count < 0, errno == EINTR { continue }
             if count < 0, errno == EAGAIN { return }
-            if count > 0, received.count + count <= Self.limit {
-                received += chunk[0..<count]
-                continue
-            }
-            // The end, an error, or more than anybody wants to know.
-            return conclude()
+            guard count > 0 else { return conclude(tls == nil || !isReaderEmpty ? atEnd() : .broken(.truncated)) }
+            received += count
+            guard received <= Self.limit else { return finish(.strange(.endlessHead)) }
+            let progress = hear(chunk[0..<count])
+            if progress != .reading { return conclude(progress) }
         }
     }
 
-    private func conclude() {
-        guard let answer = HTTPAnswer(parsing: received) else { return finish(.lost) }
-        finish(.answer(status: answer.status, body: Array(answer.body)))
+    private func hear(_ bytes: ArraySlice<UInt8>) -> HTTPReader.Progress {
+        guard let tls else { return take(bytes) }
+        do throws(TLSProblem) {
+            try tls.receive(bytes)
+        } catch {
+            toSend += tls.takeOutgoing()
+            // The end of what it said may have come with what went wrong.
+            let progress = take(tls.takeIncoming()[...])
+            if progress == .reading { finish(.tlsFailed(error.description)) }
+            return progress
+        }
+        toSend += tls.takeOutgoing()
+        let progress = take(tls.takeIncoming()[...])
+        if progress == .reading, !toSend.isEmpty { send() }
+        return progress
+    }
+
+    private func take(_ bytes: ArraySlice<UInt8>) -> HTTPReader.Progress {
+        switch reader {
+        case .http(var http):
+            defer { reader = .http(http) }
+            return http.take(bytes)
+        case .fastCGI(var fastCGI):
+            defer { reader = .fastCGI(fastCGI) }
+            return fastCGI.take(bytes)
+        }
+    }
+
+    private var isReaderEmpty: Bool {
+        switch reader {
+        case .http(let http): http.isEmpty
+        case .fastCGI(let fastCGI): fastCGI.isEmpty
+        }
+    }
+
+    private func atEnd() -> HTTPReader.Progress {
+        switch reader {
+        case .http(var http): http.end()
+        case .fastCGI(var fastCGI): fastCGI.end()
+        }
+    }
+
+    private func conclude(_ progress: HTTPReader.Progress) {
+        switch progress {
+        case .reading: break
+        case .whole(let reply): finish(.answer(reply))
+        case .broken(.truncated): finish(.lost)
+        case .broken(let breakage): finish(.strange(breakage))
+        }
     }
 
     private func watch(_ readiness: Loop.Readiness, _ ready: @escaping () -> Void) {
@@ -260,9 +372,10 @@ extension ServiceListener.Address {
         }
     }
 
-    /// As a `Host` header has it.
+    /// As a `Host` header has it: for a listener on all addresses, loopback.
     var hostText: String {
         switch self {
+        case .tcp("0.0.0.0", let port), .tcp("::", let port): "localhost:\(port)"
         case .tcp(let address, let port): address.utf8.contains(UInt8(ascii: ":")) ? "[\(address)]:\(port)" : "\(address):\(port)"
         case .unix: "localhost"
         }

@@ -32,7 +32,7 @@ extension ServiceObserver {
             blindness: look.blindness)
     }
 
-    private func arguments(of pid: Int32) -> [String]? {
+    func arguments(of pid: Int32) -> [String]? {
         guard let bytes = readFile(proc.path(of: pid, "cmdline"), limit: 64 << 10) else { return nil }
         return bytes.split(separator: 0, maxSplits: Self.mostArguments).prefix(Self.mostArguments).map {
             String(decoding: $0.prefix(Self.longestArgument), as: UTF8.self)

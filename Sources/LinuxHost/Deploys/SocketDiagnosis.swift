@@ -15,6 +15,15 @@ struct TCPSocketEntry: Equatable, Sendable {
     /// Of a listener: connections that wait to be accepted, and how many may.
     var queue: Int
     var backlog: Int
+    /// As the kernel has it, 4 or 16 bytes.
+    var localBytes: [UInt8]
+    /// The other end of a connection.
+    var remoteBytes: [UInt8]
+    var remotePort: UInt16
+    /// Of a listener on all IPv6 addresses: it takes no connections over IPv4.
+    var isIPv6Only = false
+    /// Bytes that have come, and bytes that the other end has confirmed; where that was asked for.
+    var traffic: (received: UInt64, sent: UInt64)?
 
     /// `nil` for what is no `inet_diag_msg`.
     init?(parsing bytes: ArraySlice<UInt8>) {
@@ -26,16 +35,44 @@ struct TCPSocketEntry: Equatable, Sendable {
         else { return nil }
         isListening = raw[1] == TCPState.listen
         localPort = UInt16(raw[4]) << 8 | UInt16(raw[5])
-        localAddress = isIPv6 ? addressText(AF_INET6, Array(raw[8..<24])) : addressText(AF_INET, Array(raw[8..<12]))
+        localBytes = Array(raw[8..<(isIPv6 ? 24 : 12)])
+        localAddress = addressText(isIPv6 ? AF_INET6 : AF_INET, localBytes)
+        remoteBytes = Array(raw[24..<(isIPv6 ? 40 : 28)])
+        remotePort = UInt16(raw[6]) << 8 | UInt16(raw[7])
         self.inode = UInt64(inode)
         self.queue = Int(queue)
         self.backlog = Int(backlog)
+        forEachAttribute(of: bytes.dropFirst(72)) { type, value in
+            switch type {
+            case 2:
+                // struct tcp_info: tcpi_bytes_acked and tcpi_bytes_received.
+                if let sent = value.word64(at: 120), let received = value.word64(at: 128) { traffic = (received, sent) }
+            case 11: isIPv6Only = value.first == 1
+            default: break
+            }
+        }
+    }
+
+    static func == (a: Self, b: Self) -> Bool {
+        a.isListening == b.isListening && a.localBytes == b.localBytes && a.localPort == b.localPort && a.remoteBytes == b.remoteBytes
+            && a.remotePort == b.remotePort && a.inode == b.inode && a.queue == b.queue && a.backlog == b.backlog && a.isIPv6Only == b.isIPv6Only
+            && a.traffic?.received == b.traffic?.received && a.traffic?.sent == b.traffic?.sent
     }
 }
 
 enum TCPState {
     static let established: UInt8 = 1
+    static let closeWait: UInt8 = 8
     static let listen: UInt8 = 10
+}
+
+/// The attributes that follow a message: each a length, a type and a value.
+private func forEachAttribute(of bytes: ArraySlice<UInt8>, _ body: (_ type: UInt16, _ value: ArraySlice<UInt8>) -> Void) {
+    var rest = bytes
+    while let length = rest.word16(at: 0).map(Int.init), length >= 4, length <= rest.count, let type = rest.word16(at: 2) {
+        body(type, rest.dropFirst(4).prefix(length - 4))
+        rest = rest.dropFirst(min(rest.count, (length + 3) & ~3))
+    }
 }
 
 /// One Unix stream socket.
@@ -56,9 +93,7 @@ struct UnixSocketEntry: Equatable, Sendable {
         guard bytes.count >= 16, let inode = bytes.word32(at: 4) else { return nil }
         isListening = bytes[bytes.startIndex + 2] == TCPState.listen
         self.inode = UInt64(inode)
-        var rest = bytes.dropFirst(16)
-        while let length = rest.word16(at: 0).map(Int.init), length >= 4, length <= rest.count, let type = rest.word16(at: 2) {
-            let value = rest.dropFirst(4).prefix(length - 4)
+        forEachAttribute(of: bytes.dropFirst(16)) { type, value in
             switch type {
             case 0: path = value.first == 0 || value.isEmpty ? nil : String(decoding: value.prefix { $0 != 0 }, as: UTF8.self)
             case 1:
@@ -69,7 +104,6 @@ struct UnixSocketEntry: Equatable, Sendable {
                 backlog = value.word32(at: 4).map(Int.init)
             default: break
             }
-            rest = rest.dropFirst(min(rest.count, (length + 3) & ~3))
         }
     }
 
@@ -86,8 +120,9 @@ enum SocketDiagnosis {
     private static let anyCookie = UInt32.max
 
     /// All TCP sockets of a family that are in one of `states`; with a port, only those that are bound to it.
-    static func tcp(family: Int32, states: UInt32, localPort: UInt16 = 0, sequence: UInt32) -> [UInt8] {
-        var bytes: [UInt8] = [UInt8(family), UInt8(IPPROTO_TCP), 0, 0]
+    /// - Parameter withTraffic: how much has passed over each is told as well.
+    static func tcp(family: Int32, states: UInt32, localPort: UInt16 = 0, withTraffic: Bool = false, sequence: UInt32) -> [UInt8] {
+        var bytes: [UInt8] = [UInt8(family), UInt8(IPPROTO_TCP), withTraffic ? 0x2 : 0, 0]
         bytes.append(word: states)
         bytes.append(word: localPort.bigEndian)
         bytes += [UInt8](repeating: 0, count: 46)
@@ -113,6 +148,11 @@ enum SocketDiagnosis {
     /// All Unix sockets that listen.
     static func unixListeners(sequence: UInt32) -> [UInt8] {
         unix(flags: request | dump, states: 1 << 10, inode: 0, show: 0x1 | 0x2 | 0x10, sequence)
+    }
+
+    /// All Unix sockets that are connected. The end of the server has the path of its listener.
+    static func unixConnections(sequence: UInt32) -> [UInt8] {
+        unix(flags: request | dump, states: 1 << UInt32(TCPState.established), inode: 0, show: 0x1 | 0x4, sequence)
     }
 
     /// The socket with this inode, and the other end of its connection.

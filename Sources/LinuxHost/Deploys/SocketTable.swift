@@ -21,9 +21,10 @@ final class SocketTable {
     func listeners() throws(SystemError) -> [UInt64: ServiceListener] {
         var found: [UInt64: ServiceListener] = [:]
         for family in [AF_INET, AF_INET6] {
-            for entry in try tcp(family: family, state: TCPState.listen, port: 0) where entry.isListening {
+            for entry in try tcp(family: family, states: [TCPState.listen], port: 0) where entry.isListening {
                 found[entry.inode] = ServiceListener(
-                    inode: entry.inode, address: .tcp(address: entry.localAddress, port: entry.localPort), queue: entry.queue, backlog: entry.backlog)
+                    inode: entry.inode, address: .tcp(address: entry.localAddress, port: entry.localPort), queue: entry.queue, backlog: entry.backlog,
+                    isIPv6Only: entry.isIPv6Only)
             }
         }
         for payload in try ask({ SocketDiagnosis.unixListeners(sequence: $0) }) {
@@ -33,10 +34,28 @@ final class SocketTable {
         return found
     }
 
-    /// Accepted connections to a listener of this port, by inode. This takes a millisecond or two, whatever their number.
-    func connections(port: UInt16, isIPv6: Bool) throws(SystemError) -> Set<UInt64> {
-        let entries = try tcp(family: isIPv6 ? AF_INET6 : AF_INET, state: TCPState.established, port: port)
-        return Set(entries.lazy.map(\.inode).filter { $0 != 0 })
+    /// Accepted connections to a listener of this port, those too whose client has gone. This takes a millisecond or two, whatever their number.
+    /// - Parameter withTraffic: with how much has passed over each.
+    func connections(port: UInt16, isIPv6: Bool, withTraffic: Bool = false) throws(SystemError) -> [TCPSocketEntry] {
+        try tcp(
+            family: isIPv6 ? AF_INET6 : AF_INET, states: [TCPState.established, TCPState.closeWait], port: port, withTraffic: withTraffic
+        ).filter { $0.inode != 0 }
+    }
+
+    /// The ports of those who are or were connected to a listener of this port; the kernel forgets them after a minute.
+    func clients(port: UInt16, isIPv6: Bool) throws(SystemError) -> Set<UInt16> {
+        let all = (UInt8(1)...11).filter { $0 != TCPState.listen }
+        return Set(try tcp(family: isIPv6 ? AF_INET6 : AF_INET, states: all, port: port).lazy.map(\.remotePort))
+    }
+
+    /// Accepted connections to Unix listeners: the path of each, by the inode of the server's end, and the inode of the client's.
+    func unixConnections() throws(SystemError) -> [UInt64: (path: String, client: UInt64)] {
+        var found: [UInt64: (path: String, client: UInt64)] = [:]
+        for payload in try ask({ SocketDiagnosis.unixConnections(sequence: $0) }) {
+            guard let entry = UnixSocketEntry(parsing: payload), let path = entry.path else { continue }
+            found[entry.inode] = (path, entry.peer ?? 0)
+        }
+        return found
     }
 
     /// The inode of the end of a TCP connection that is at `local`: 0 before it is accepted, `nil` when there is no such connection.
@@ -60,8 +79,9 @@ final class SocketTable {
         return stat(path, &status) == 0 && UInt64(status.st_ino) & 0xffff_ffff == UInt64(file.inode)
     }
 
-    private func tcp(family: Int32, state: UInt8, port: UInt16) throws(SystemError) -> [TCPSocketEntry] {
-        try ask { SocketDiagnosis.tcp(family: family, states: 1 << UInt32(state), localPort: port, sequence: $0) }
+    private func tcp(family: Int32, states: [UInt8], port: UInt16, withTraffic: Bool = false) throws(SystemError) -> [TCPSocketEntry] {
+        let states = states.reduce(UInt32(0)) { $0 | 1 << UInt32($1) }
+        return try ask { SocketDiagnosis.tcp(family: family, states: states, localPort: port, withTraffic: withTraffic, sequence: $0) }
             .compactMap { TCPSocketEntry(parsing: $0) }
     }
 

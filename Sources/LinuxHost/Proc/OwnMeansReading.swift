@@ -17,12 +17,23 @@ extension OwnMeans {
         let user = fields("Uid").dropFirst().first.flatMap { UInt32($0) } ?? geteuid()
         let group = fields("Gid").dropFirst().first.flatMap { UInt32($0) } ?? getegid()
         let lowest = readFile(proc.path("sys/net/ipv4/ip_unprivileged_port_start"), limit: 64).flatMap { $0.span.firstNumber() }
+        let sharesUsers = sharesTheHostsUsers(proc)
         self.init(
             user: user, userName: accountName(of: user) ?? "uid \(user)", groups: Set(fields("Groups").compactMap { UInt32($0) } + [group]),
-            capabilities: fields("CapEff").first.flatMap { UInt64($0, radix: 16) } ?? 0, hasNoNewPrivileges: fields("NoNewPrivs").first == "1",
+            capabilities: sharesUsers ? fields("CapEff").first.flatMap { UInt64($0, radix: 16) } ?? 0 : 0, hasOwnUserNamespace: !sharesUsers,
+            hasNoNewPrivileges: fields("NoNewPrivs").first == "1",
             writability: ownAnswers(readFile(proc.path("self/mountinfo"), limit: 1 << 20).map { mounts(parsing: $0.span) } ?? [:]),
             lowestPort: lowest.flatMap { Int(exactly: $0) } ?? 1024)
     }
+}
+
+/// Whether this process shares the user name space of the host's PID 1. In one of its own (`PrivateUsers=`) capabilities hold for what is in it
+/// alone. Of PID 1 only a process with capabilities that hold for it may know the name space; in the first of all, all users are there.
+private func sharesTheHostsUsers(_ proc: ProcFileSystem) -> Bool {
+    let own = linkTarget(proc.path("self/ns/user"))
+    if let hosts = linkTarget(proc.path("1/ns/user")) { return own == hosts }
+    let users = readFile(proc.path("self/uid_map"), limit: 4096).map { String(decoding: $0, as: UTF8.self) } ?? ""
+    return users.isEmpty || users.split(whereSeparator: \.isWhitespace) == ["0", "0", "4294967295"]
 }
 
 /// More are no sandbox's.

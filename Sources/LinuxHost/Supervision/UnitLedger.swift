@@ -37,6 +37,9 @@ struct UnitLedger {
     /// Units that a job of ours is changing at present.
     private var changing: Set<String> = []
 
+    /// Units that are watched as parts of one that a request names: their failures are said of it.
+    var parts: Set<String> = []
+
     /// Observes these and no others from now on; what is said next of a new request is all that is known of it.
     mutating func change(to requests: [UnitRequest]) {
         namedUnits = Set(requests.filter { $0.kind == .unit }.map(\.name))
@@ -147,6 +150,7 @@ struct UnitLedger {
         case .unit: guard request.name == observation.unit else { return [] }
         case .pattern: guard matches(observation.unit, pattern: request.name) else { return [] }
         case .failed:
+            guard !parts.contains(observation.unit) else { return [] }
             guard observation.activity == .failed else {
                 return said[key] == nil ? [] : sayAbsent(observation.unit, to: request, isLasting: false)
             }

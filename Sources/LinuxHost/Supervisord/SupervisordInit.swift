@@ -185,6 +185,7 @@ public final class SupervisordInit: InitSystem {
         let names = Set(processes.map(\.name))
         groups = Dictionary(grouping: processes.filter { ledger.namedUnits.contains($0.group) && !names.contains($0.group) }, by: \.group)
             .mapValues { $0.map(\.name) }
+        ledger.parts = Set(groups.values.joined())
         lastRestarted = lastRestarted.filter { groups[$0.key] != nil }
         restarts = restarts.filter { names.contains($0.key) }
         isBusy = false

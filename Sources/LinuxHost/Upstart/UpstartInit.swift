@@ -221,8 +221,11 @@ public final class UpstartInit: InitSystem, BusSourceUser {
                 return
             }
             var instance = jobs[path.job]?[name] ?? UpstartInstance()
+            let wasAsked = instance.isAsked
             if signal.member == "GoalChanged" { instance.goalChanged(word) } else { instance.stateChanged(word) }
             jobs[path.job]?[name] = instance
+            // A quick stop is over before it is read: that somebody asked for it would not be seen.
+            if instance.isAsked, !wasAsked { tell(path) }
             readSoon(path.text)
         case "EventEmitted":
             guard signal.body.count >= 2, let event = signal.body[0].string, event == "stopping" || event == "stopped" else { return }

@@ -1,6 +1,7 @@
 // One agent, or the aggregator that relays to many: how it is asked about deploys.
 
 import AgentAPI
+import DeployVerification
 import Platform
 import Transfer
 
@@ -164,6 +165,15 @@ struct Door: Sendable {
         }
         let json = try await ask("GET", "/v1/status/\(escaped(service))", nil, 30, transfers)
         return [try reading { () throws(RequestError) in try HostDeploy(json) }]
+    }
+
+    /// Which question the workers of a service answer.
+    func ask(_ order: AskingOrder, with transfers: Transfers) async throws(DoorError) -> AskingReport {
+        guard !isAggregator else {
+            throw DoorError(kind: .refused(status: 0), description: "the aggregator does not relay this question: use --agents or --agent-socket")
+        }
+        let json = try await ask("POST", "/v1/ask", order.json, 30, transfers)
+        return try reading { () throws(RequestError) in try AskingReport(json) }
     }
 
     /// The facts about a service that `doctor` judges.

@@ -56,6 +56,7 @@ struct PrepareOrder {
             question: options.tokenPath.map { path in
                 TokenQuestion(path: path, host: urls.hostHeader, user: credentials?.user, password: credentials?.password)
             },
+            hosts: try urls.hosts(note.urls),
             availability: probe.probe ? AvailabilityOrder(path: options.probePath, rate: probe.probeRate.perSecond) : nil,
             takesOver: options.force, opensWindow: opensWindow, person: note.person, revision: note.revision)
     }

@@ -106,6 +106,7 @@ struct Check: AsyncParsableCommand {
 
     private func agentCheck(_ plan: Plan, _ note: DeployNote?, _ login: Credentials?) -> DeployCheck {
         var check = judging.check(for: plan)
+        check.hosts = URLOptions.hosts(urls.hostHeader ?? note?.hostHeader, plan.requests.map(\.endpoint))
         // An agent that has the deploy from `prepare` knows how its workers are asked; one that was started again since has kept no password.
         guard let tokenPath = which.tokenPath ?? note?.tokenPath else { return check }
         warnOfLogin(login, for: tokenPath, plan.doors)

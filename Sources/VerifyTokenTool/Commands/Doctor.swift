@@ -27,9 +27,18 @@ struct DoctorCommand: AsyncParsableCommand {
 
     @Flag(
         help:
-            "Ask the workers for their token too, as `status` does, and compare it with the release's file: an endpoint that reads it on every request is found so. Nothing is written."
+            "Ask the workers for their token too, in all ways that may be theirs, and say which one they answer and the line for the service's file. Compare what they answer with the release's file: an endpoint that reads it on every request is found so. Nothing is written."
     )
     var ask = false
+
+    @Option(
+        help: ArgumentHelp("Where workers answer their token (default: what the service's own file says, or /about/deploy).", valueName: "path"))
+    var tokenPath: String?
+
+    @Option(help: ArgumentHelp("A name of the application, for its `Host`.", valueName: "name"))
+    var hostHeader: String?
+
+    @OptionGroup(title: "How the application is asked") var login: LoginOptions
 
     @OptionGroup(title: "Agents") var agents: DirectAgentOptions
 
@@ -38,16 +47,24 @@ struct DoctorCommand: AsyncParsableCommand {
 
     func validate() throws {
         guard !service.isEmpty else { throw ValidationError("--service is empty.") }
+        guard ask || (tokenPath == nil && hostHeader == nil && login.user == nil) else {
+            throw ValidationError("--token-path, --host-header and --user are for --ask.")
+        }
+        if let tokenPath, !tokenPath.hasPrefix("/") || !tokenPath.utf8.allSatisfy({ $0 > 32 && $0 < 127 }) {
+            throw ValidationError("--token-path begins with a slash, in ASCII without spaces.")
+        }
+        if let hostHeader, !isHostText(hostHeader) { throw ValidationError("--host-header is no host.") }
     }
 
     func run() async throws {
         let doors = try await agents.way.doors()
+        let credentials = ask ? try login.credentials() : nil
         let transfers = try Transfers()
         var reports: [DoctorReport] = []
         var problems: [(door: String, problem: String)] = []
         for door in doors {
             do throws(DoorError) {
-                reports.append(try await examine(door, with: transfers))
+                reports.append(try await examine(door, credentials, with: transfers))
             } catch {
                 problems.append((door.name, error.description))
             }
@@ -66,7 +83,7 @@ struct DoctorCommand: AsyncParsableCommand {
         if reports.contains(where: \.hasFault) { throw ExitCode(1) }
     }
 
-    private func examine(_ door: Door, with transfers: Transfers) async throws(DoorError) -> DoctorReport {
+    private func examine(_ door: Door, _ credentials: Credentials?, with transfers: Transfers) async throws(DoorError) -> DoctorReport {
         let answer = try await door.inspect(service, with: transfers)
         let inspected: DoctorService
         do throws(RequestError) {
@@ -77,6 +94,9 @@ struct DoctorCommand: AsyncParsableCommand {
         let reader = DoctorReader()
         var facts = agents.way.isLocal ? reader.facts(of: inspected) : DoctorFacts(inspected)
         if ask {
+            let question = tokenPath.map { TokenQuestion(path: $0, host: hostHeader, user: credentials?.user, password: credentials?.password) }
+            facts.asking = try await door.ask(
+                AskingOrder(service: service, question: question, hosts: [hostHeader].compactMap { $0 }), with: transfers)
             let status = try await door.status(service, with: transfers).first
             facts.workers = (status?.processes ?? []).filter { $0.role == .worker }.map {
                 DoctorFacts.Worker(pid: $0.pid, age: $0.age, tokenPrefix: $0.tokenPrefix == "none" ? nil : $0.tokenPrefix)

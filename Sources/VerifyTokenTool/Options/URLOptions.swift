@@ -76,6 +76,20 @@ struct URLOptions: ParsableArguments {
     /// The URLs as they may be kept and shown: without passwords.
     func withoutPasswords() throws -> [String] { try url.enumerated().map { try parse($1, position: $0 + 1).0.text } }
 
+    /// Names under which the application is asked from outside: for agents, whose questions it may refuse under others.
+    func hosts(_ urls: [String]) throws -> [String] {
+        Self.hosts(hostHeader, try urls.enumerated().map { try parse($1, position: $0 + 1).0 })
+    }
+
+    static func hosts(_ header: String?, _ endpoints: [Endpoint]) -> [String] {
+        var seen: Set<String> = []
+        let names = endpoints.map { endpoint in
+            let name = endpoint.host.contains(":") && !endpoint.host.hasPrefix("[") ? "[\(endpoint.host)]" : endpoint.host
+            return endpoint.port == (endpoint.isEncrypted ? 443 : 80) ? name : "\(name):\(endpoint.port)"
+        }
+        return Array(([header].compactMap { $0 } + names).filter { isHostText($0) && seen.insert($0).inserted }.prefix(DeployLimits.hostNames))
+    }
+
     /// The same requests, one for each address behind their names.
     static func spread(_ requests: [HTTPRequest]) async -> [HTTPRequest] {
         await withTaskGroup(of: (Int, [HTTPRequest]).self) { group in

@@ -6,7 +6,9 @@ from .service import Service
 
 class Gunicorn(Service):
     # `network=own`: in a network namespace, where it has the port as well.
-    OPTIONS = {"workers": 3, "class": "sync", "preload": False, "directory": True, "pwd": False, "unix": False, "network": ""}
+    OPTIONS = {
+        "workers": 3, "class": "sync", "preload": False, "directory": True, "pwd": False, "unix": False, "tls": False, "proxied": False,
+        "app": "app", "network": ""}
 
     def configure(self):
         # Behind a proxy that has the port.
@@ -18,10 +20,13 @@ class Gunicorn(Service):
             f"preload_app = {bool(self.options['preload'])}"]
         if self.options["directory"] is True:
             lines.append(f'chdir = "{self.path("current")}"')
+        if self.options["tls"]:
+            lines += [f'{name} = "{path}"' for name, path in zip(["certfile", "keyfile"], self.certificate())]
+        lines += ["proxy_protocol = True"] if self.options["proxied"] else []
         self.write("gunicorn.conf.py", "\n".join(lines) + "\n")
 
     def command(self):
-        words = ["/usr/bin/python3", "/usr/bin/gunicorn", "-c", self.path("gunicorn.conf.py"), "app:application"]
+        words = ["/usr/bin/python3", "/usr/bin/gunicorn", "-c", self.path("gunicorn.conf.py"), f"{self.options['app']}:application"]
         if self.options["network"]:
             return ["/usr/bin/unshare", "--net", "--", "/bin/sh", "-c", 'ip link set lo up && exec "$@"', "sh", *words]
         return words

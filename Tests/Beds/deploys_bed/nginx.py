@@ -8,8 +8,9 @@ CREDENTIAL = base64.b64encode(f"about:{PASSWORD}".encode()).decode()
 
 class Nginx(Service):
     # `backend`: the path of a socket, or an address; without one it answers itself. `keepalive`: so many connections to it are kept. `cache`: for so
-    # long answers are kept; `bypass`: unless the question wishes for a fresh one.
-    OPTIONS = {"workers": 2, "daemon": True, "path": True, "static": False, "backend": "", "keepalive": "", "cache": "", "bypass": False}
+    # long answers are kept; `bypass`: unless the question wishes for a fresh one. `pass`: what the backend speaks, `proxy` (HTTP), `uwsgi` or
+    # `fastcgi`.
+    OPTIONS = {"workers": 2, "daemon": True, "path": True, "static": False, "backend": "", "keepalive": "", "cache": "", "bypass": False, "pass": "proxy"}
 
     def configure(self):
         self.render()
@@ -31,6 +32,7 @@ http {{
     server {{
         listen 127.0.0.1:{self.port};
         root {self.path("current")};
+        {"location = / { return 200 ok; }" if self.options["pass"] == "fastcgi" else ""}
         {self.locations() if self.options["backend"] else own}
     }}
     {self.around()}
@@ -39,15 +41,22 @@ http {{
 
     def locations(self):
         """Only the token is kept in a cache: what users get is what the server says."""
-        passing = "proxy_pass http://backend; proxy_set_header Host $http_host;"
-        if self.options["keepalive"]:
-            passing += ' proxy_http_version 1.1; proxy_set_header Connection "";'
+        passing = self.passing()
         locations = f"location / {{ {passing} }}"
         if self.options["cache"]:
             bypass = "proxy_cache_bypass $http_cache_control;" if self.options["bypass"] else ""
             kept = f"proxy_cache all; proxy_cache_valid 200 {self.options['cache']}; add_header X-Cache $upstream_cache_status; {bypass}"
             locations += f" location = /about/deploy {{ {passing} {kept} }}"
         return locations
+
+    def passing(self):
+        if self.options["pass"] == "uwsgi":
+            return "include /etc/nginx/uwsgi_params; uwsgi_pass backend;"
+        if self.options["pass"] == "fastcgi":
+            root = os.path.dirname(self.options["backend"]) + "/current"
+            return f"include /etc/nginx/fastcgi_params; fastcgi_param SCRIPT_FILENAME {root}$fastcgi_script_name.php; fastcgi_pass backend;"
+        kept = ' proxy_http_version 1.1; proxy_set_header Connection "";' if self.options["keepalive"] else ""
+        return f"proxy_pass http://backend; proxy_set_header Host $http_host;{kept}"
 
     def around(self):
         if not self.options["backend"]:

@@ -1,5 +1,5 @@
 """A server with releases, whichever it is: its folder, its processes, what all of them understand."""
-import http.client, os, random, shutil, signal, socket, subprocess, sys, time
+import http.client, os, random, shutil, signal, socket, ssl, subprocess, sys, time
 
 from . import groups
 
@@ -127,12 +127,19 @@ class Service:
 
     def users(self):
         """How its users ask it: options of the prober."""
-        return []
+        return [f"--{option}" for option in ("tls", "proxied") if self.options.get(option)]
 
     def get(self, path, timeout=2):
         """The body of an answer with status 200, or None."""
         try:
             connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+            connection.connect()
+            if self.options.get("proxied"):
+                connection.sock.sendall(f"PROXY TCP4 127.0.0.1 127.0.0.1 40000 {self.port}\r\n".encode())
+            if self.options.get("tls"):
+                context = ssl.create_default_context()
+                context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+                connection.sock = context.wrap_socket(connection.sock)
             try:
                 connection.request("GET", path, headers={"Connection": "close"})
                 answer = connection.getresponse()
@@ -141,6 +148,15 @@ class Service:
                 connection.close()
         except (OSError, http.client.HTTPException):
             return None
+
+    def certificate(self):
+        """A certificate of its own, and its key."""
+        paths = self.path("certificate.pem"), self.path("key.pem")
+        if not os.path.exists(paths[0]):
+            subprocess.run(
+                ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj",
+                 "/CN=app.example.com", "-out", paths[0], "-keyout", paths[1]], check=True, capture_output=True)
+        return paths
 
     # For the subclasses.
 

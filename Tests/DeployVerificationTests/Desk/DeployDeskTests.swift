@@ -19,6 +19,8 @@ private final class SimulatedInspector: ServiceInspector {
     var isProbing = false
     /// Takes connections and says nothing.
     var isDeaf = false
+    /// Of all processes, beside the token of their release.
+    var age = TokenAge.younger
 
     init(_ server: SimulatedServer, _ loop: Loop) {
         self.server = server
@@ -88,6 +90,7 @@ private final class SimulatedInspector: ServiceInspector {
         path == server.release.path ? .seen(server.release) : .unseen("there is no folder \(path) on this host")
     }
     func releaseToken(of mark: ProcessMark) -> BirthToken { birth[mark.pid] ?? .unproven }
+    func age(of mark: ProcessMark, beside token: Secret) -> TokenAge { age }
 }
 
 /// Which windows were opened and closed.
@@ -185,6 +188,7 @@ private final class Bed {
     /// New workers in the place of the old ones.
     func replaceWorkers(code: Int = 2) {
         inspector.catchUp()
+        server.change(cluster.master) { $0.release = code }
         for worker in cluster.workers {
             server.exit(worker)
             server.fork(cluster.master, accepts: true, code: code, boot: 100)
@@ -322,6 +326,16 @@ private final class Bed {
         let (_, last, _) = try bed.check(
             DeployCheck(service: "web", token: SimulatedServer.tokens[2], timeout: .seconds(15), settle: .milliseconds(100)))
         #expect(last?.state == .verified && last?.hasBaseline == false)
+    }
+
+    @Test func aCheckWithoutPreparationDoesNotBelieveWorkersThatMayBeOlderThanTheirToken() throws {
+        let bed = try Bed()
+        bed.replaceWorkers()
+        bed.inspector.age = .older
+        let (_, last, _) = try bed.check(
+            DeployCheck(service: "web", token: SimulatedServer.tokens[2], timeout: .seconds(1), settle: .milliseconds(100)))
+        #expect(last?.state == .unproven)
+        #expect(last?.reasons.contains { $0.contains("older than the token") } == true, "\(last?.reasons ?? [])")
     }
 
     @Test func severalChecksOfOneDeployEachHaveTheirVerdict() throws {

@@ -159,7 +159,31 @@ private let new = [process(201, started: 1001, release: 2), process(202, started
             testDescription: "without a token", process: new[0], answer: .other(status: 200, bytes: 4), kind: .oldCode, reason: "token-missing",
             words: "status 200 with 4 bytes"),
         Row(
-            testDescription: "not routed", process: new[0], answer: .other(status: 404, bytes: 900), kind: .oldCode, reason: "token-missing"),
+            testDescription: "not routed", process: new[0], answer: .other(status: 404, bytes: 900), kind: .unknown,
+            words: "does the release have the endpoint"),
+        Row(
+            testDescription: "in the old release, not routed", process: process(201, started: 1001, release: 1, command: "puma"),
+            answer: .other(status: 404, bytes: 9), kind: .oldCode, reason: "wrong-directory"),
+        Row(
+            testDescription: "it wants https", process: new[0],
+            answer: .other(OtherAnswer(status: 301, bytes: 0, location: "https://app.example.com/about/deploy", way: AskingWay(host: "127.0.0.1"))),
+            kind: .unknown, words: "status 301 to https://app.example.com/about/deploy (asked: Host 127.0.0.1); it wants to be asked over https"),
+        Row(testDescription: "it refuses the host", process: new[0], answer: .other(status: 400, bytes: 9), kind: .unknown, words: "deploy_host"),
+        Row(testDescription: "it limits requests", process: new[0], answer: .other(status: 429, bytes: 9), kind: .unknown, words: "rollcall-agent"),
+        Row(
+            testDescription: "a login page", process: new[0], answer: .other(OtherAnswer(status: 200, bytes: 5000, isPage: true)), kind: .unknown,
+            words: "a page of HTML (status 200, 5000 bytes)"),
+        Row(
+            testDescription: "more than is read", process: new[0], answer: .other(OtherAnswer(status: 200, bytes: 16384, isLonger: true)),
+            kind: .unknown, words: "more than 16 KiB"),
+        Row(
+            testDescription: "the token with something around it", process: new[0],
+            answer: .other(OtherAnswer(status: 200, bytes: 60, isPage: true, tokens: [otherToken, token])), kind: .unknown,
+            words: "holds the token with something around it"),
+        Row(
+            testDescription: "an old worker has the token in its page", process: oldWorkers[0],
+            answer: .other(OtherAnswer(status: 200, bytes: 60, tokens: [token])), kind: .dynamic),
+        Row(testDescription: "in capitals", process: new[0], answer: .token(token.uppercased()), kind: .new),
         Row(testDescription: "it fails", process: new[0], answer: .other(status: 500, bytes: 9), kind: .unknown, words: "status 500"),
         Row(testDescription: "access denied", process: new[0], answer: .accessDenied(status: 401), kind: .unknown, words: "denies access"),
         Row(testDescription: "it takes and says nothing", process: new[0], answer: .silence, kind: .unknown, words: "does not answer"),
@@ -224,6 +248,20 @@ private let new = [process(201, started: 1001, release: 2), process(202, started
         play.look([master] + new, answers: [(new[0], .token(otherToken))])
         play.look([master] + new, answers: [(new[0], .token(token))])
         #expect(play.verifier.verdict == .dynamicToken)
+    }
+
+    @Test(arguments: [WorkerAnswer.Content.other(status: 429, bytes: 9), .other(status: 503, bytes: 0), .accessDenied(status: 401)])
+    func aRightAnswerIsNotTakenBackByARefusal(refusal: WorkerAnswer.Content) {
+        var play = Play()
+        play.look([master] + new, answers: new.map { ($0, .token(token)) }, for: .milliseconds(200))
+        play.look([master] + new, answers: new.map { ($0, refusal) }, for: .seconds(3))
+        #expect(play.verifier.verdict == .verified)
+    }
+
+    @Test func workersThatOnlyRefuseTheQuestionProveNothing() {
+        var play = Play(check: DeployCheck(deploy: "d-0", timeout: .seconds(8)))
+        for _ in 0..<9 { play.look([master] + new, answers: new.map { ($0, .other(status: 403, bytes: 9)) }, for: .seconds(1)) }
+        #expect(play.verifier.verdict == .unproven)
     }
 
     @Test func anExecThatTheKernelToldOfCountsWhereAddressesAreNotRandom() {
@@ -495,7 +533,7 @@ private let new = [process(201, started: 1001, release: 2), process(202, started
     }
 
     @Test func whoHandsConnectionsOverIsNotWhoIsJudged() {
-        let primary = process(60, parent: 1, exec: 5, started: 1001, command: "node")
+        let primary = process(60, parent: 1, exec: 5, started: 1001, release: 2, command: "node")
         let hands = [61, 62].map { process(Int32($0), parent: 60, exec: UInt64($0), started: 1001, holds: [], release: 2, command: "node") }
         var play = Play([process(49, parent: 1)], answers: [])
         play.look([primary] + hands, answers: [(hands[0], .token(token)), (primary, .token(token))], for: .seconds(3))

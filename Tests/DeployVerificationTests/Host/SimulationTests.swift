@@ -385,7 +385,8 @@ private func disturb(_ server: SimulatedServer, _ cluster: Cluster, isLate: Bool
     switch server.upTo(8) {
     case 0, 1, 2: server.fork(pid, accepts: true, code: code, boot: server.upTo(800))
     case 3: server.exit(pid, Int32(server.upTo(2)))
-    case 4: server.exec(pid, release: server.between(1, 2), code: code, boot: server.upTo(800))
+    // Who has the new code and stands elsewhere is not believed.
+    case 4: server.exec(pid, release: code == 2 ? 2 : server.between(1, 2), code: code, boot: server.upTo(800))
     case 5: server.drain(pid, for: server.upTo(1000), keepsListener: server.upTo(2) == 0)
     case 6:
         let busy = server.now + server.upTo(3000)

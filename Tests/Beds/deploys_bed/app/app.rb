@@ -26,7 +26,20 @@ about = Rack::Auth::Basic.new(
   end, "deploy"
 ) { |user, given| user == "about" && Rack::Utils.secure_compare(given, password) }
 
+# What Rails' production settings do: config.hosts and force_ssl.
+refusal = lambda do |environment|
+  next if environment["PATH_INFO"] == "/"
+  if traits.key?("host") && environment["HTTP_HOST"].sub(/:\d+\z/, "") != traits["host"]
+    next [403, { "Content-Type" => "text/plain" }, ["Blocked host"]]
+  end
+  request = Rack::Request.new(environment)
+  [301, { "Location" => "https://#{request.host}#{request.path}" }, []] if traits.key?("https") && !request.ssl?
+end
+
 App = lambda do |environment|
+  refused = refusal.call(environment)
+  next refused if refused
+
   case environment["PATH_INFO"]
   when ->(path) { path == "/about/deploy" && !traits.key?("no-endpoint") } then about.call(environment)
   when "/whoami" then [200, { "Content-Type" => "text/plain" }, ["#{Process.pid} #{release} #{token}"]]
