@@ -115,13 +115,3 @@ extension AskingOutcome {
 
     var answer: WorkerAnswer.Content? { if case .answer(let content) = self { content } else { nil } }
 }
-
-extension ServiceListener.Address {
-    /// For a person.
-    var text: String {
-        switch self {
-        case .tcp(let address, let port): address.contains(":") ? "[\(address)]:\(port)" : "\(address):\(port)"
-        case .unix(let path): path
-        }
-    }
-}
