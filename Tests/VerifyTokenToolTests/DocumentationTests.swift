@@ -50,7 +50,7 @@ import Testing
         let result = CheckResult(
             verdict: .mixed, sum: all, everything: all, tokenPrefix: "00112233", deploy: "d-1", service: "web", person: "anna", revision: "1",
             began: now, ended: now, elapsed: .seconds(1),
-            looks: [.init(consecutive: 1, answers: [.init(what: "the new token", count: 1, ago: .seconds(1))])])
+            looks: [.init(consecutive: 1, reason: "because", answers: [.init(what: "the new token", count: 1, ago: .seconds(1))])])
         let keys = Self.keys(of: result.json)
         #expect(keys.count > 50)
         for key in keys { #expect(page.contains("`\(key)`"), "\(key)") }
