@@ -61,6 +61,8 @@ final class WorkerAsker {
         /// Addresses whose way has changed since the round.
         var changed: Set<ServiceListener.Address> = []
         var hasFound = false
+        /// Who has answered where.
+        var answered: [ServiceListener.Address: Set<ProcessMark>] = [:]
 
         init(
             _ question: TokenQuestion, _ service: InspectedService, _ look: ServiceLook, workers: Int, wanted: Set<ProcessMark>,
@@ -206,6 +208,7 @@ final class WorkerAsker {
         let changed = order.addresses.filter {
             order.changed.contains($0) && (!order.hasFound || known[order.place($0)]?.search.hasFound == true)
         }
+        noteFronts(order)
         guard !changed.isEmpty else { return order.done(unaccepted, refused) }
         order.changed = []
         // Those who have only said how they want to be asked are asked once more.
@@ -213,6 +216,20 @@ final class WorkerAsker {
             order, workers: order.workers, wanted: order.wanted, changed, patience: Self.patience.usual,
             way: { [weak self] in self?.way(order.service.name, $0) },
             isWorthAsking: nil, heard: order.heard, concluded: { _, _, _ in }, done: order.done)
+    }
+
+    /// uWSGI's router speaks HTTP for workers that wait at a socket of their own, in a language that only routers speak: who answers for it and does
+    /// not wait there itself passes on. (Its connections to the workers are too short to be seen for certain.)
+    private func noteFronts(_ order: Order) {
+        let inner = order.addresses.filter { known[order.place($0)].map { $0.search.hasFound && $0.search.way.language == .uwsgi } ?? false }
+        guard !inner.isEmpty, inner.count < order.addresses.count else { return }
+        let inodes = Set(order.look.listeners.filter { inner.contains($0.address) }.map(\.inode))
+        let workers = inner.reduce(into: Set<ProcessMark>()) { $0.formUnion(order.answered[$1] ?? []) }
+        for (address, marks) in order.answered where !inner.contains(address) {
+            for mark in marks.subtracting(workers) where observer.awaited(by: mark).isDisjoint(with: inodes) {
+                observer.note(mark, passesTo: inodes)
+            }
+        }
     }
 
     /// Where one listener has yielded a token, another is a page of numbers, or the like; but for one whose holders speak another language: they
@@ -256,7 +273,11 @@ final class WorkerAsker {
         rounds[number] = AttributedProbe(
             order.question, of: order.service, look: order.look, workers: workers, wanted: wanted, addresses: addresses,
             patience: patience, way: { way($0) ?? AskingWay(host: $0.hostText) }, isWorthAsking: isWorthAsking, observer: observer, loop: loop,
-            time: time, heard: heard,
+            time: time,
+            heard: { answer, address in
+                order.answered[address, default: []].insert(answer.mark)
+                heard(answer, address)
+            },
             concluded: concluded,
             done: { [weak self] unaccepted, refused in
                 // It is still in its own method.
