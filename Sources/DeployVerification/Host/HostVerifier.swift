@@ -55,6 +55,8 @@ public struct HostVerifier: Sendable {
     static let deniedFor = (count: 3, time: Duration.seconds(5))
     static let oldCodeFor = Duration.seconds(5)
     static let quietFor = Duration.seconds(2)
+    /// So long a token that is answered too early may be that of a process behind the one that answers.
+    static let frontsFor = Duration.seconds(5)
     /// As `quietFor`, when it is known that the new program has failed: who supervises it has mostly started it again a second later.
     static let failedFor = Duration.milliseconds(1500)
     /// The same where it was started beside the old one, which goes on: since its first death, and since its last.
@@ -542,6 +544,12 @@ public struct HostVerifier: Sendable {
     /// Every worker is new, and there are enough of them, and nobody hides.
     private var isRight: Bool { isNewOnly && judged.count >= expected && addressesLost.isEmpty && !isFrontBehind }
 
+    /// Where a service listens at several addresses, one that answers may pass requests on, which takes some rounds to be seen.
+    private var mayPassOn: Bool {
+        let aside = memory.aside.union(baseline?.addressesAside ?? [])
+        return Set(look?.listeners.lazy.map(\.address).filter { !aside.contains($0) } ?? []).count > 1
+    }
+
     /// What comes through a process that passes requests on is another token still, as far as is known.
     private var isFrontBehind: Bool {
         roles?.fronts.contains { front in
@@ -604,7 +612,7 @@ public struct HostVerifier: Sendable {
             if isProven(check, at: now.uptime) {
                 verdict =
                     check.limits.map { limits in availability.map { limits.breach(by: $0) != nil } ?? false } == true ? .limitsExceeded : .verified
-            } else if state == .dynamicToken {
+            } else if state == .dynamicToken, !mayPassOn || now.uptime - began >= Self.frontsFor {
                 verdict = state
             } else if check.failsFast, let early = earlyVerdict(state, at: now.uptime) {
                 verdict = early
