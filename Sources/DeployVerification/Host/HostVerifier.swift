@@ -531,7 +531,9 @@ public struct HostVerifier: Sendable {
     /// The fewest that are enough. Servers that start and end workers as they are needed have other numbers at each moment.
     var expected: Int {
         if let expected = check?.expectedWorkers { return expected }
-        return look?.processes.contains(where: Self.scales) == true ? 1 : max(1, baseline?.workers ?? 1)
+        guard let baseline, look?.processes.contains(where: Self.scales) != true else { return 1 }
+        // Who was taken for a worker before the deploy and is known as a front since.
+        return max(1, baseline.workers - max(0, (roles?.fronts.count ?? 0) - baseline.fronts))
     }
 
     private static func scales(_ process: ServiceProcess) -> Bool {
