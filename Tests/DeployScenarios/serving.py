@@ -1,5 +1,5 @@
 """Who serves: processes that accept, that pass on, that are left over; and which code those run."""
-from scenario import DEPLOY, IN_PLACE, Remedy, Scenario, bad, good
+from scenario import IN_PLACE, Remedy, bad, good
 
 SCENARIOS = [
     # Who holds the listener and takes nothing from it
@@ -31,6 +31,8 @@ SCENARIOS = [
          why="workers accept themselves"),
     good("uwsgi-router-hup", "uwsgi+router", "hup",
          why="a router accepts, the workers behind it are judged"),
+    good("uwsgi-router-chain-in-place", "uwsgi+router", "chain-reload", steps=IN_PLACE, options="lazy", timeout=15, observe=5,
+         why="the router stays and answers the new token: it passes on, and reads nothing on every request"),
     bad("uwsgi-router-lost", "uwsgi+router", "", "STALE", "old",
         why="nobody reloaded it"),
 

@@ -52,6 +52,8 @@ public struct Baseline: Equatable, Sendable {
 
     /// How many workers the service has. Who is left over from an earlier deploy, and only ends what it has begun, does not count.
     public var workers: Int
+    /// How many processes were seen to pass requests on: these are not in that number.
+    public var fronts = 0
 
     /// - Parameters:
     ///   - look: at the service before the deploy.
@@ -87,6 +89,7 @@ public struct Baseline: Equatable, Sendable {
             processes[index].role = nil
         }
         workers = count(look, roles)
+        fronts = roles.fronts.count
     }
 
     /// Takes note of why nothing was answered that is a token.

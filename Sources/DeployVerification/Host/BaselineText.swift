@@ -13,7 +13,7 @@ public struct BaselineError: Error, Equatable, CustomStringConvertible, Sendable
 extension Baseline {
     public var json: JSON {
         [
-            "boot": .string(boot), "at_us": .integer(at.microseconds), "workers": .integer(Int64(workers)),
+            "boot": .string(boot), "at_us": .integer(at.microseconds), "workers": .integer(Int64(workers)), "fronts": .integer(Int64(fronts)),
             "processes": .array(processes.map(\.json)),
             "listeners": .array(listeners.map { ["address": $0.address.json, "aside": .bool($0.isAside), "token": .bool($0.hasToken)] }),
             "lacks": .array(lacks.map(JSON.string)),
@@ -29,6 +29,7 @@ extension Baseline {
         self.boot = boot
         self.at = .microseconds(at)
         self.workers = Int(workers)
+        fronts = Int(clamping: json["fronts"]?.integer ?? 0)
         self.lacks = lacks.compactMap(\.string)
         processes = []
         listeners = []

@@ -240,10 +240,10 @@ extension HostVerifier {
         case .frontDisagrees: return "it stands in the new release, and through the process that passes requests on to it comes something else"
         case .olderThanToken:
             return
-                "it answers the new token and is older than the token in its release: it may read the file on every request. Prepare the deploy before the restart (verify-token prepare), so that old processes are known"
+                "it answers the new token and is older than the token in its release: it may read the file on every request; run `verify-token prepare` before the restart, so that old processes are known"
         case .ageUnknown:
             return
-                "it answers the new token, and without a baseline nothing shows that it was started after the token was written. Prepare the deploy before the restart (verify-token prepare), or restart it while it is checked"
+                "it answers the new token, and without a baseline nothing shows that it was started after the token was written; run `verify-token prepare` before the restart, or restart it while it is checked"
         case .unseenBefore: return "it is older than the deploy, and the baseline does not have it"
         default:
             if !asks { return "there is no question that would show it" }

@@ -55,6 +55,8 @@ public struct HostVerifier: Sendable {
     static let deniedFor = (count: 3, time: Duration.seconds(5))
     static let oldCodeFor = Duration.seconds(5)
     static let quietFor = Duration.seconds(2)
+    /// So long a token that is answered too early may be that of a process behind the one that answers.
+    static let frontsFor = Duration.seconds(5)
     /// As `quietFor`, when it is known that the new program has failed: who supervises it has mostly started it again a second later.
     static let failedFor = Duration.milliseconds(1500)
     /// The same where it was started beside the old one, which goes on: since its first death, and since its last.
@@ -529,7 +531,9 @@ public struct HostVerifier: Sendable {
     /// The fewest that are enough. Servers that start and end workers as they are needed have other numbers at each moment.
     var expected: Int {
         if let expected = check?.expectedWorkers { return expected }
-        return look?.processes.contains(where: Self.scales) == true ? 1 : max(1, baseline?.workers ?? 1)
+        guard let baseline, look?.processes.contains(where: Self.scales) != true else { return 1 }
+        // Who was taken for a worker before the deploy and is known as a front since.
+        return max(1, baseline.workers - max(0, (roles?.fronts.count ?? 0) - baseline.fronts))
     }
 
     private static func scales(_ process: ServiceProcess) -> Bool {
@@ -541,6 +545,12 @@ public struct HostVerifier: Sendable {
 
     /// Every worker is new, and there are enough of them, and nobody hides.
     private var isRight: Bool { isNewOnly && judged.count >= expected && addressesLost.isEmpty && !isFrontBehind }
+
+    /// Where a service listens at several addresses, one that answers may pass requests on, which takes some rounds to be seen.
+    private var mayPassOn: Bool {
+        let aside = memory.aside.union(baseline?.addressesAside ?? [])
+        return Set(look?.listeners.lazy.map(\.address).filter { !aside.contains($0) } ?? []).count > 1
+    }
 
     /// What comes through a process that passes requests on is another token still, as far as is known.
     private var isFrontBehind: Bool {
@@ -606,7 +616,7 @@ public struct HostVerifier: Sendable {
             if isProven(check, at: now.uptime) {
                 verdict =
                     check.limits.map { limits in availability.map { limits.breach(by: $0) != nil } ?? false } == true ? .limitsExceeded : .verified
-            } else if state == .dynamicToken {
+            } else if state == .dynamicToken, !mayPassOn || now.uptime - began >= Self.frontsFor {
                 verdict = state
             } else if check.failsFast, let early = earlyVerdict(state, at: now.uptime) {
                 verdict = early

@@ -46,7 +46,7 @@ final class AttributedProbe {
     private var fronts: [ProcessMark: [ServiceListener]] = [:]
     /// Which connections had come to these before the questions were sent.
     private var arrived: [UInt64: Set<UInt16>] = [:]
-    private var answersOfFronts = 0
+    private var answersOfFronts: [ProcessMark: Int] = [:]
     private let observer: ServiceObserver
     private let service: InspectedService
     private let question: TokenQuestion
@@ -256,11 +256,12 @@ final class AttributedProbe {
 
     /// What is passed on may be over before it is seen: as many connections have come to the others as answers from those in front.
     private func countArrivals() {
-        guard answersOfFronts > 0 else { return }
         for (inode, before) in arrived {
-            guard let listener = look.listeners.first(where: { $0.inode == inode }) else { continue }
-            let isEnough = observer.arrivals(at: listener).subtracting(before).count >= answersOfFronts
-            for (mark, inner) in fronts where inner.contains(where: { $0.inode == inode }) { observer.note(mark, reached: inode, isEnough) }
+            let marks = fronts.filter { $0.value.contains { $0.inode == inode } }.keys
+            let answers = marks.reduce(0) { $0 + (answersOfFronts[$1] ?? 0) }
+            guard answers > 0, let listener = look.listeners.first(where: { $0.inode == inode }) else { continue }
+            let isEnough = observer.arrivals(at: listener).subtracting(before).count >= answers
+            for mark in marks where answersOfFronts[mark] != nil { observer.note(mark, reached: inode, isEnough) }
         }
     }
 
@@ -299,7 +300,7 @@ final class AttributedProbe {
                 observer.note(worker, passesTo: [])
                 worker = last
             }
-            if fronts[worker] != nil, case .answer = outcome { answersOfFronts += 1 }
+            if fronts[worker] != nil, case .answer = outcome { answersOfFronts[worker, default: 0] += 1 }
             if observer.mark(of: worker.pid) == worker {
                 heard(
                     WorkerAnswer(mark: worker, content: content, status: content.status, took: now - released, at: now, address: address), address)
