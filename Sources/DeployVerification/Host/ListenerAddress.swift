@@ -28,4 +28,12 @@ extension ServiceListener.Address {
         guard case .tcp(let address, let port) = self else { return false }
         return port >= 32768 && (address.hasPrefix("127.") || address == "::1")
     }
+
+    /// `127.0.0.1:8080`, `[::1]:8080`, a path.
+    var text: String {
+        switch self {
+        case .tcp(let address, let port): address.utf8.contains(UInt8(ascii: ":")) ? "[\(address)]:\(port)" : "\(address):\(port)"
+        case .unix(let path): path
+        }
+    }
 }
