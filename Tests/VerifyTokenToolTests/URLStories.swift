@@ -66,10 +66,12 @@ import Testing
         #expect(missing.status == 8)
         #expect(missing.output.contains("it answers with status 404; nothing is at this path: check the path of --url"), "\(missing.output)")
         try stage.folder.write("0123456789abcdef", to: "answer")
-        let right = try await stage.run(words + ["--url", url(stage), "--consecutive", "37"])
+        let right = try await stage.run(words + ["--url", url(stage), "--consecutive", "37", "--timeout", "20s"])
         let result = try JSON(parsing: right.output.trimmingCharacters(in: .newlines))
         #expect(right.status == 0)
-        #expect(result["summary"]?.string?.contains("37 answers in a row over fresh connections: a share of more than 17 % old answers is excluded at 99.9 %") == true)
+        #expect(
+            result["summary"]?.string?.contains(
+                "37 answers in a row over fresh connections: a share of more than 17 % old answers is excluded at 99.9 %") == true)
         #expect(result["urls"]?.array?.first?["excluded_share"]?.number == 0.171)
     }
 

@@ -1,5 +1,7 @@
 // What one look at a server showed.
 
+import Platform
+
 /// One look at a URL that should answer the token, classified.
 public enum Evidence: Equatable, Sendable {
     case rightToken
@@ -29,7 +31,7 @@ public enum Evidence: Equatable, Sendable {
     case untrusted(reason: String)
     case other(reason: String)
 
-    /// Classifies an answer. The whole body must be the token; one line end after it is allowed.
+    /// Classifies an answer. The whole body must be the token, but for what `TokenReading` takes away around it.
     public init(status: Int, headers: [(name: String, value: String)] = [], body: [UInt8], expecting token: DeployToken) {
         func header(_ name: String) -> String? { headers.first { $0.name.lowercased() == name }?.value }
         switch status {
@@ -46,20 +48,16 @@ public enum Evidence: Equatable, Sendable {
             self = .cached(mark: mark)
             return
         }
-        guard status == 200 else {
+        guard (200..<300).contains(status) else {
             self = .status(status)
             return
         }
-        var text = body[...]
-        if text.last == 10 { text.removeLast() }
-        if text.last == 13, text.count < body.count { text.removeLast() }
-        if token.matches(text) {
-            self = .rightToken
-        } else if DeployToken.isToken(text) {
-            self = .otherToken(prefix: String(decoding: text.prefix(8), as: UTF8.self))
-        } else {
-            let isWithin = String(decoding: text, as: UTF8.self).contains(token.text)
-            self = isWithin ? .tokenWithin(bytes: body.count) : .notAToken(bytes: body.count)
+        let wanted = Secret(token.text)
+        switch TokenReading(body) {
+        case .token(let text) where wanted.isToken(text): self = .rightToken
+        case .token(let text): self = .otherToken(prefix: String(text.prefix(8)))
+        case .within(let found) where found.contains(where: wanted.isToken): self = .tokenWithin(bytes: body.count)
+        case .within, .none: self = .notAToken(bytes: body.count)
         }
     }
 

@@ -47,11 +47,13 @@ struct Mixture: Sendable {
         lastOther = now
     }
 
+    /// A few answers say little of the share: one in ten is always excluded, whatever larger share was seen.
+    private static let largestShare = 0.1
+
     /// The share of others while they came; of the whole time or of its end, whichever is less.
     private var share: Double {
         guard let last = latest.last else { return 0 }
-        // Nothing but others says little of how many right ones there were beside them.
-        let whole = min(0.5, Double(others) / Double(last))
+        let whole = min(Self.largestShare, Double(others) / Double(last))
         guard latest.count > Self.recent, let first = latest.first else { return whole }
         return min(whole, Double(Self.recent) / Double(last - first))
     }
