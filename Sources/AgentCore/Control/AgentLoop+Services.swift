@@ -21,7 +21,7 @@ extension AgentLoop {
         guard isRunning, let unit = units.first(where: { $0.isNamed(name) }) ?? only(of: name) else { return nil }
         return ServiceAtPresent(
             name: unit.tracker.unit, initSystem: unit.chosen, mainProcess: unit.tracker.mainProcess, cgroup: unit.tracker.cgroup,
-            problem: unit.tracker.whyHidden)
+            problem: doubt(about: unit) == nil ? nil : unit.answers.values.first { $0.presence == .hidden }?.detail)
     }
 
     /// The one unit that a check has found.

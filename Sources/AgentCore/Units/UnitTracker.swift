@@ -67,8 +67,6 @@ public struct UnitTracker: Sendable {
     private var sinceUptime: Duration?
     /// The init system's words for its state.
     public var detail: String { latest?.presence == .present ? latest?.detail ?? "" : "" }
-    /// Why nothing can be seen of it; `nil` where something can, or it is not there.
-    public var whyHidden: String? { latest?.presence == .hidden ? latest?.detail : nil }
     /// Its main process, unless that has ended.
     public private(set) var mainProcess: ProcessIdentity?
     public var cgroup: String? { latest?.cgroup }

@@ -218,7 +218,8 @@ public struct Verifier: Sendable {
         case .inProgress:
             return "\(consecutive(of: index)) of \(needed(of: index)) right answers in a row, and not for long enough; a longer --timeout"
         case .stale:
-            return "it answers \(target.last?.words ?? latest.words): was the service restarted, and does this URL lead to it? See `verify-token doctor`"
+            let answer = (target.last ?? latest).words
+            return "it answers \(answer): was the service restarted, and does this URL lead to it? See `verify-token doctor`"
         default:
             let seen = target.empty > 0 ? latest : target.last ?? latest
             return "it answers with \(seen.words)" + (seen.remedy.map { "; \($0)" } ?? "")

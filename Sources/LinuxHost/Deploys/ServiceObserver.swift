@@ -157,7 +157,9 @@ final class ServiceObserver {
 
     /// Why a main process cannot be that of a service: what descends from it is more than one.
     private static func whyNoService(_ main: Int32) -> String? {
-        if main == 1 { return "its main process is said to be process 1, from which everything on this host descends: name the service's own process" }
+        if main == 1 {
+            return "its main process is said to be process 1, from which everything on this host descends: name the service's own process"
+        }
         var pid = getppid()
         while pid > 1 {
             if pid == main {

@@ -85,7 +85,8 @@ struct CheckResult: Sendable {
             let share = Strength.excludedShare(by: looks.consecutive)
             return [
                 "url": .string(url.url), "state": .string(url.state.rawValue), "consecutive": .integer(Int64(looks.consecutive)),
-                "excluded_share": share.map { .number(($0 * 1000).rounded(.up) / 1000) } ?? .null, "strength": JSON(Strength.words(of: looks.consecutive)),
+                "excluded_share": share.map { .number(($0 * 1000).rounded(.up) / 1000) } ?? .null,
+                "strength": JSON(Strength.words(of: looks.consecutive)),
                 "answers": .array(answers),
             ]
         }

@@ -13,7 +13,8 @@ struct JudgingOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "How many right answers in a row prove a URL at least; after other answers, as many as exclude their share at 99.9 %.", valueName: "count"))
+            "How many right answers in a row prove a URL at least; after other answers, as many as exclude their share at 99.9 %.", valueName: "count"
+        ))
     var consecutive = 5
 
     @Option(
