@@ -168,7 +168,7 @@ public struct HostVerifier: Sendable {
 
     private mutating func rejudge() {
         guard let look, let roles else { return }
-        judged = roles.workers.map(judge)
+        judged = look.blindness == nil ? roles.workers.map(judge) : []
         keepTimes(look.at, isSetChanged: false)
     }
 
@@ -246,7 +246,7 @@ public struct HostVerifier: Sendable {
         heard = heard.filter { present.contains($0.key) }
         noteTimes(look)
         observeChurn(look, roles, mainProcess)
-        judged = roles.workers.map(judge)
+        judged = look.blindness == nil ? roles.workers.map(judge) : []
         draining = look.processes.filter { process in
             !process.isGone && roles.role(of: process.mark) == nil && process.listeners != nil
                 && inBaseline(process.mark).map { $0.role == .worker && ancestry(of: process) == .same } ?? false

@@ -34,6 +34,20 @@ private let why = "the pid file /run/web.pid names process 1, which starts all o
         #expect(!account.reasons.contains { $0.contains("holds a listener") })
     }
 
+    /// They are there, and where they listen is not seen: that they are old processes says nothing of who serves.
+    @Test func processesThatCannotBeSeenWhole() {
+        let mark = ProcessMark(pid: 7, startTicks: 1, generation: .code(1))
+        let process = ServiceProcess(mark: mark, parent: 1, command: "gunicorn", state: UInt8(ascii: "S"), listeners: [])
+        let before = ServiceLook(at: .seconds(999), processes: [process], lacks: [why], blindness: why)
+        var verifier = verifier(baseline: Baseline(before, answers: [], token: token, boot: "b"))
+        for second in 1...11 {
+            verifier.observe(ServiceLook(at: .seconds(1000 + second), processes: [process], lacks: [why], blindness: why), mainProcess: 7)
+            verifier.conclude(at: moment(second))
+        }
+        #expect(verifier.verdict == .unproven)
+        #expect(verifier.account(at: moment(11)).reasons == [why])
+    }
+
     @Test func aStatusSaysWhyNothingIsKnown() {
         var verifier = HostVerifier(service: "web", host: "app-1", start: moment(0))
         verifier.observe(ServiceLook(at: .seconds(1001), lacks: [why], blindness: why), mainProcess: nil)
