@@ -5,7 +5,7 @@ from story import EXIT_CODES
 
 
 # What tells a reader what to do: an option, a setting, something to type, or a word that begins an advice.
-ADVICE = re.compile(r"--[a-z]|deploy_[a-z]|`[^`]+`|(?:[;:,.] |^|\b(?:or|and|then) )(?:add|allow|ask|change|check|end|give|look|make|name|read|"
+ADVICE = re.compile(r"--[a-z]|deploy_[a-z]|`[^`]+`|(?:[;:,.] |^|\b(?:or|and|then) )(?:add|allow|answer|ask|change|check|end|give|look|make|name|read|"
                     r"restart|run|say|send|set|start|stop|use|wait|without|write)\b")
 
 
