@@ -226,7 +226,7 @@ private final class Agent {
         loop.stop()
     }
 
-    /// Takes a new configuration as a whole, or keeps the old one. It is read on a thread of its own: thousands of rules take longer to read
+    /// Takes a new configuration as a whole, or keeps the old one. It is read on another thread: thousands of rules take longer to read
     /// than a cycle may wait.
     private func reload() {
         guard !isReading else {

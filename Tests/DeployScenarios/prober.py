@@ -2,7 +2,7 @@
 
     prober.py PORT FILE [--tls] [--header "NAME: VALUE"]... [--proxied] [--kept N]
 
-Two requests every 50 ms or so, launched on schedule, each over a connection of its own, whatever became of those before, and out of step with
+Two requests every 50 ms or so, launched on schedule, each over a new connection, whatever became of those before, and out of step with
 everything else: else a balancer that takes turns would send always the same client to the same server. SIGUSR1 asks for a sweep of two seconds:
 eight connections at a time that are all held half-asked for a moment, so that a worker that takes one request at a time cannot take all of them.
 

@@ -14,7 +14,7 @@ SCENARIOS = [
     good("url-phased", "puma", "phased-restart", traits="slow=1", agent=False, check="--consecutive 12", timeout=30, observe=3,
          why="right and old answers for as long as the restart goes from worker to worker, and none that is old after the verdict"),
     bad("url-lost", "gunicorn", "", "STALE", "old", agent=False,
-        why="nobody restarted it"),
+        why="it was not restarted"),
     bad("url-raises", "gunicorn", "hup", "DOWN", "down", traits="raises", agent=False, timeout=8,
         why="the new workers die, and the master ends with them"),
     bad("url-wrong-password", "gunicorn", "hup", "UNREACHABLE", "new", agent=False, wrong_password=True, timeout=10, reason="--password-file",
@@ -29,7 +29,7 @@ SCENARIOS = [
     # Caches
     unproven("url-cached", "gunicorn", "hup", Remedy("no-store", traits="no-store", old_traits="no-store"), front="nginx cache=60s", agent=False,
              steps="release prepare poll switch ", subset=True,
-             why="the proxy goes on answering what it was answered before the deploy"),
+             why="the proxy still answers what it was answered before the deploy"),
     good("url-cache-that-is-asked-not-to", "gunicorn", "hup", front="nginx cache=60s bypass", agent=False, steps="release prepare poll switch ",
          why="the proxy goes to the server when the question wishes for that"),
     good("url-cached-for-a-second", "gunicorn", "hup", front="nginx cache=1s", agent=False, timeout=25,
@@ -67,7 +67,7 @@ SCENARIOS = [
 
     # What cannot be seen from here
     unproven("pid-file-of-a-container", "gunicorn", "hup", Remedy("container's unit", pidfile=""), pidfile="1", asks_url=False, subset=True,
-             why="everything on the machine descends from process 1: nothing is asked, and nobody is sent the password"),
+             why="everything on the machine descends from process 1: nothing is asked, and no process is sent the password"),
     unproven("pid-file-of-the-kernel", "gunicorn", "hup", Remedy("container's unit", pidfile=""), pidfile="2", asks_url=False,
              why="a small number that is a process in a container is a thread of the kernel here"),
     unproven("own-network", "gunicorn", "stranger hup", Remedy("--url without --service", agent=False), options="unix network=own", front="nginx",

@@ -52,7 +52,7 @@ struct InitSystemAbilities {
     var stops = true
     var reloads = true
     var signals = true
-    /// Whether a stop that somebody asked for looks other than an end without one, however quick it is.
+    /// Whether a stop on request looks other than an end without one, however quick it is.
     var tellsStops = true
     /// Whether it can tell a service that failed from one that was stopped.
     var tellsFailures = true

@@ -210,7 +210,7 @@ import Testing
         }
     }
 
-    /// In a user name space of its own, the agent's capabilities hold for its own processes alone.
+    /// In a separate user namespace the agent's capabilities hold for its own processes alone.
     @Test func inAUserNamespaceOfItsOwnTheAgentTellsTheTruth() async throws {
         try await InstalledHost.with(
             units: ["web.service": Self.sleeper, "rollcall-agent.service.d/users.conf": "[Service]\nPrivateUsers=yes\n"], starting: ["web"],

@@ -73,7 +73,7 @@ private func json(_ text: String) throws -> JSON { try JSON(parsing: text.trimmi
         #expect(clear.status != 0 && clear.output == "")
     }
 
-    /// Web and jobs, started from one release: whoever prepares second, even at the same moment, has the token of the first.
+    /// Web and jobs, started from one release: the second to prepare, even at the same moment, has the token of the first.
     private func twoServicesOfOneReleaseAreDeployedWithOneToken() async throws {
         let (web, jobs) = (try await TwoWorkers(), try await TwoWorkers())
         let agent = try await RealAgent(services: [
@@ -113,7 +113,7 @@ private func json(_ text: String) throws -> JSON { try JSON(parsing: text.trimmi
             let check = try await desk.run(["check", "--deploy", end.output.trimmingCharacters(in: .newlines), "--settle", "300ms"])
             #expect(check.status == 0, "\(check.text)")
         }
-        // Both are over: the next deploy of this folder has a token of its own.
+        // Both are over: the next deploy of this folder has another token.
         #expect(try await prepare("jobs", "--in-place").status == 0)
         #expect(try String(contentsOfFile: release + "/TOKEN", encoding: .utf8) != String(repeating: "b", count: 32))
     }

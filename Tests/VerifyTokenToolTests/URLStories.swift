@@ -51,7 +51,7 @@ import Testing
             let check = try await stage.run(["check", "--deploy", id.trimmingCharacters(in: .newlines), "--quiet"])
             #expect(check.status == 0, "\(check.text)")
         }
-        // Both are over: another deploy of the same folder has a token of its own.
+        // Both are over: another deploy of the same folder has another token.
         #expect(try await prepare(other).status == 0)
         #expect(stage.token != token)
         let third = stage.token

@@ -29,7 +29,7 @@ public struct OwnMeans: Equatable, Sendable {
     public var groups: Set<UInt32>
     /// A bit for each that is in effect on the host.
     public var capabilities: UInt64
-    /// It is in a user name space of its own, in which capabilities hold for its own processes alone.
+    /// It runs in a separate user namespace, where capabilities hold for its own processes alone.
     public var hasOwnUserNamespace: Bool
     /// No program that it starts can become more than it is: sudo fails.
     public var hasNoNewPrivileges: Bool
@@ -129,7 +129,7 @@ extension OwnMeans {
     /// For a person.
     public var text: String {
         let held = [Capability.chown, .dacReadSearch, .netBindService, .sysPtrace].filter(has).map(\.name)
-        let place = hasOwnUserNamespace ? ", in a user name space of its own" : ""
+        let place = hasOwnUserNamespace ? ", in a separate user namespace" : ""
         return "the agent runs as \(userName), with \(held.isEmpty ? "no capability" : held.joined(separator: " "))\(place)\n"
     }
 }

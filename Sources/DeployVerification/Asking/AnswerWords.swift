@@ -51,7 +51,7 @@ extension OtherAnswer {
         let parts = LocationParts(location)
         if parts.isHTTPS, let way, !way.isTLS {
             return way.saysHTTPS
-                ? "it was told `\(AskingWay.forwardedHeader)` and wants https all the same: set the header that its proxy sets, `deploy_header \"NAME: VALUE\"`"
+                ? "it got `\(AskingWay.forwardedHeader)` and still wants https: set the header that its proxy sets, `deploy_header \"NAME: VALUE\"`"
                 : "it wants to be asked over https: write `deploy_header \"\(AskingWay.forwardedHeader)\"` into the service's check"
         }
         if parts.isHTTPS, way == nil {

@@ -63,7 +63,7 @@ extension HostVerifier {
         let now = Set(look.listeners.map(\.address.text)).sorted().prefix(4).joined(separator: ", ")
         return addressesLost.prefix(4).map { address in
             "it does not listen at \(address.text) any more, where it did before the deploy\(now.isEmpty ? "" : "; it listens at \(now)"): "
-                + "whoever still asks there is not answered. If that is meant, point them to the new address and prepare the next deploy there"
+                + "clients that still ask there get no answer. If that is meant, point them to the new address and prepare the next deploy there"
         }
     }
 
@@ -77,7 +77,7 @@ extension HostVerifier {
             let count = watch?.count ?? 0
             return
                 "old worker \(process.mark.pid) takes no new connections and still answers new requests on \(count) kept \(count == 1 ? "connection" : "connections")\(from): "
-                + "these users get old code. Let it close them when it is told to go, or reload the proxy"
+                + "these users get old code. Let it close them when it is asked to end, or reload the proxy"
         }
     }
 

@@ -466,7 +466,7 @@ public struct HostVerifier: Sendable {
     }
 
     /// Without a token to ask for: what was exec'ed after the baseline and stands in the new release runs new code.
-    /// - Parameter isReady: whether an answer shows that it serves; `nil`: one of its own must.
+    /// - Parameter isReady: whether an answer shows that it serves; `nil`: its own answer must.
     private func byItself(_ process: ServiceProcess, isReady: Bool? = nil) -> (HostDeploy.Class, Why?) {
         switch ancestry(of: process) {
         case .same: return (.old, nil)

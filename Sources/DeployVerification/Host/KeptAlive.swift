@@ -5,7 +5,7 @@ import Platform
 /// What came over the connections that one draining worker still has.
 ///
 /// A request that was under way when it stopped accepting ends with its answer. What comes from the client after an answer is another request,
-/// which began when the worker was told to go: old code serves users.
+/// which began when the worker was asked to end: old code serves users.
 struct KeptAlive: Sendable {
     private struct Connection {
         var received: UInt64

@@ -7,7 +7,7 @@ extension ServiceListener {
         return own == others || takesAll(of: others) || other.takesAll(of: own)
     }
 
-    /// Whether whoever reached that address reaches this listener.
+    /// Whether a client of that address reaches this listener.
     func covers(_ address: Address) -> Bool {
         if self.address == address { return true }
         guard case .tcp(_, let port) = self.address, case .tcp(let other, port) = address else { return false }

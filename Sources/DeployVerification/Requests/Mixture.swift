@@ -3,7 +3,7 @@
 import Glibc
 public import Platform
 
-/// How much a row of right answers proves. Each answer is taken for an independent draw: every question has a connection of its own.
+/// How much a row of right answers proves. Each answer is taken for an independent draw: every question has its own connection.
 public enum Strength {
     /// How sure a proof is: 99.9 %.
     static let doubt = 0.001

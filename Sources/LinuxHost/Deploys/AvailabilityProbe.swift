@@ -29,7 +29,7 @@ final class AvailabilityProbe {
     ) {
         var own = question ?? TokenQuestion(path: order.path)
         own.path = order.path
-        // Whoever takes the connection is not looked up: nothing secret may be said.
+        // Which process takes the connection is not looked up: nothing secret may be sent.
         (own.user, own.password, own.headers) = (nil, nil, [])
         self.question = own
         self.address = address

@@ -50,7 +50,7 @@ struct HTTPReader {
     private let isCGI: Bool
     private var part = Part.head
     private var waiting: [UInt8] = []
-    /// Where the search for the head's end goes on.
+    /// Where the search for the head's end continues.
     private var searched = 0
     private var headBytes = 0
     private var reply = WorkerReply(status: 0)

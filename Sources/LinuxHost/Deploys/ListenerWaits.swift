@@ -26,7 +26,7 @@ struct ListenerWaits {
     private static let mostDescriptors = 4096
     /// Two looks that follow each other closely show the same call.
     private static let betweenLooks = Duration.milliseconds(20)
-    /// Whoever is known to wait, for whatever, is looked at seldom.
+    /// A process that is known to wait, for whatever, is seldom looked at.
     private static let betweenLateLooks = Duration.seconds(1)
     private static let manyLooks = 10
 

@@ -39,7 +39,7 @@ extension WorkerAnswer.Content {
         body.first { $0 > 32 && $0 < 128 } == UInt8(ascii: "<")
     }
 
-    /// As nginx, Apache, Go and Tomcat say it to whoever speaks plain HTTP to their TLS.
+    /// As nginx, Apache, Go and Tomcat say it to clients that speak plain HTTP to a TLS port.
     private static func speaksOfTLS(_ body: [UInt8]) -> Bool {
         let text = String(decoding: body.prefix(2048), as: UTF8.self).lowercased()
         return ["to https port", "ssl-enabled", "to an https server", "requires tls"].contains { text.contains($0) }

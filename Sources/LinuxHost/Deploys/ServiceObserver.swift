@@ -91,7 +91,7 @@ final class ServiceObserver {
         }
         look.blindness = service.problem ?? whyTooMuch(service) ?? Namespaces.blindness(to: seen, in: proc)
         if let blindness = look.blindness {
-            // Whoever listens here at the same addresses is another service.
+            // What listens here at the same addresses is another service.
             look.lacks.append(blindness)
             if !place(&seen, at: now) { look.lacks.append("where some processes stand: the file system of their folder does not answer") }
             look.processes = seen

@@ -120,7 +120,7 @@ enum SocketDiagnosis {
     private static let anyCookie = UInt32.max
 
     /// All TCP sockets of a family that are in one of `states`; with a port, only those that are bound to it.
-    /// - Parameter withTraffic: how much has passed over each is told as well.
+    /// - Parameter withTraffic: also how much has passed over each.
     static func tcp(family: Int32, states: UInt32, localPort: UInt16 = 0, withTraffic: Bool = false, sequence: UInt32) -> [UInt8] {
         var bytes: [UInt8] = [UInt8(family), UInt8(IPPROTO_TCP), withTraffic ? 0x2 : 0, 0]
         bytes.append(word: states)

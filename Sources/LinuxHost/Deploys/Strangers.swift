@@ -46,7 +46,7 @@ struct Strangers {
         takers[service, default: [:]][pid] = Taker(startTicks: startTicks, last: now)
     }
 
-    /// Who has ever taken one. Whoever holds a listener still is one after any time.
+    /// Which processes have ever taken one. One that still holds a listener stays among them.
     func takers(from service: String, _ now: Duration) -> Set<Int32> { Set((takers[service] ?? [:]).keys) }
 
     func hasJustTaken(_ pid: Int32, from service: String, _ now: Duration) -> Bool {

@@ -27,7 +27,7 @@ extension OwnMeans {
     }
 }
 
-/// Whether this process shares the user name space of the host's PID 1. In one of its own (`PrivateUsers=`) capabilities hold for what is in it
+/// Whether this process shares the user namespace of the host's PID 1. In another one (`PrivateUsers=`) capabilities hold for what is in it
 /// alone. Of PID 1 only a process with capabilities that hold for it may know the name space; in the first of all, all users are there.
 private func sharesTheHostsUsers(_ proc: ProcFileSystem) -> Bool {
     let own = linkTarget(proc.path("self/ns/user"))

@@ -224,7 +224,7 @@ public final class UpstartInit: InitSystem, BusSourceUser {
             let wasAsked = instance.isAsked
             if signal.member == "GoalChanged" { instance.goalChanged(word) } else { instance.stateChanged(word) }
             jobs[path.job]?[name] = instance
-            // A quick stop is over before it is read: that somebody asked for it would not be seen.
+            // A quick stop is over before it is read: that it was asked for would not be seen.
             if instance.isAsked, !wasAsked { tell(path) }
             readSoon(path.text)
         case "EventEmitted":

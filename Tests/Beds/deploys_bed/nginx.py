@@ -69,12 +69,7 @@ http {{
     def render(self):
         """What a deploy tool has to do: nginx reads the token from its configuration, not from a file."""
         release = self.path("current")
-        name = self.loaded_release(os.path.basename(os.path.realpath(release)))
-        try:
-            with open(release + "/TOKEN") as file:
-                token = file.read().strip()
-        except FileNotFoundError:
-            token = "none"
+        name, token = self.current_release()
         with open(release + "/TRAITS") as file:
             broken = "raises" in file.read()
         # `auth_basic` comes after `return`, and so would not be asked.

@@ -31,13 +31,7 @@ include = {self.path("pool.conf")}
 
     def render(self):
         """What a deploy tool has to do: the pool's variables are in its configuration."""
-        release = self.path("current")
-        name = self.loaded_release(os.path.basename(os.path.realpath(release)))
-        try:
-            with open(release + "/TOKEN") as file:
-                token = file.read().strip()
-        except FileNotFoundError:
-            token = "none"
+        name, token = self.current_release()
         ping = f"ping.path = /about/deploy\nping.response = {token}\n" if self.options["ping"] else ""
         self.write("pool.conf", f"env[DEPLOY_TOKEN] = {token}\nenv[RELEASE] = {name}\n{ping}")
 

@@ -63,9 +63,19 @@ class Service:
         with open(self.path("releases", name, "CODE")) as file:
             return file.read().strip()
 
+    def current_release(self):
+        """What the code in `current` calls itself, and its token."""
+        release = self.path("current")
+        name = self.loaded_release(os.path.basename(os.path.realpath(release)))
+        try:
+            with open(release + "/TOKEN") as file:
+                return name, file.read().strip()
+        except FileNotFoundError:
+            return name, "none"
+
     def switch(self, name):
         """Points `current` to a release, in one step."""
-        # One that shares another's folders has nothing of its own to point.
+        # One that shares another's folders has no link to point.
         if os.path.islink(self.path("releases")):
             return
         os.symlink(f"releases/{name}", self.path("current.new"))
@@ -150,7 +160,7 @@ class Service:
             return None
 
     def certificate(self):
-        """A certificate of its own, and its key."""
+        """A self-signed certificate, and its key."""
         paths = self.path("certificate.pem"), self.path("key.pem")
         if not os.path.exists(paths[0]):
             subprocess.run(

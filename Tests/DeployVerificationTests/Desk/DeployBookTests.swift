@@ -60,7 +60,7 @@ private func preparation(
         var judged = book
         judged.change("d-1") { $0.outcome = HostDeploy(service: "web", host: "h", state: .verified, isFinal: true, since: start, evidence: "none") }
         #expect(judged.refusal(of: jobs, at: start) == nil)
-        // Whoever takes over ends all that the new token spoils, and nothing else.
+        // A deploy that takes over ends all that the new token spoils, and nothing else.
         _ = book.add(preparation("d-3", service: "api", release: "/srv/3"), baseline(), at: start)
         _ = book.add(preparation("d-4", service: "cron"), baseline(), at: start)
         let forced = preparation("d-2", service: "jobs", token: other, takesOver: true)
